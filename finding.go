@@ -1,0 +1,121 @@
+package monban
+
+import "fmt"
+
+// Severity says how much a finding matters. The zero value is SeverityUnknown.
+type Severity uint8
+
+// The severities, from the least.
+const (
+	SeverityUnknown Severity = iota
+	Info
+	Low
+	Medium
+	High
+	Critical
+)
+
+var severityNames = [...]string{SeverityUnknown: "unknown", Info: "info", Low: "low", Medium: "medium",
+	High: "high", Critical: "critical"}
+
+// ParseSeverity reads "info", "low", "medium", "high" or "critical".
+func ParseSeverity(s string) (Severity, error) {
+	var v Severity
+	if err := v.UnmarshalText([]byte(s)); err != nil || v == SeverityUnknown {
+		return SeverityUnknown, fmt.Errorf("unknown severity %q: want info, low, medium, high or critical", s)
+	}
+	return v, nil
+}
+
+// String returns "info", "low", "medium", "high" or "critical".
+func (s Severity) String() string { return nameOf(severityNames[:], s) }
+
+// MarshalText encodes s as [Severity.String] does.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText is the inverse of [Severity.MarshalText].
+func (s *Severity) UnmarshalText(text []byte) error {
+	return parseName(severityNames[:], text, "severity", s)
+}
+
+// Kind is the machine code of a finding, stable across releases.
+type Kind string
+
+// The findings about what is open now.
+const (
+	// SplitLoopback: different programs answer 127.0.0.1:N and [::1]:N.
+	SplitLoopback Kind = "split-loopback"
+	// SplitWildcard: one program has every address, another a specific one.
+	SplitWildcard Kind = "split-wildcard"
+	// SharedPort: unrelated programs listen on the very same address and port.
+	SharedPort Kind = "shared-port"
+	// UnnamedOwner: nobody can say whose door it is.
+	UnnamedOwner Kind = "unnamed-owner"
+	// WideService: a database, cache or administration service is bound to
+	// every address.
+	WideService Kind = "wide-service"
+	// EphemeralServer: a TCP server listens inside the ephemeral range.
+	EphemeralServer Kind = "ephemeral-server"
+	// DeletedExe: the executable of a holder is no longer on disk.
+	DeletedExe Kind = "deleted-exe"
+	// OrphanHolder: the program that started a holder is gone.
+	OrphanHolder Kind = "orphan-holder"
+)
+
+// Finding is something worth telling the user, as data: a code, the doors it is
+// about, and the evidence. Its sentence is made by whoever shows it.
+type Finding struct {
+	Kind     Kind
+	Severity Severity
+	Bind     Bind
+	// Doors are the doors it is about, the one to blame first.
+	Doors []Door
+	// Service is the port book's name of the service it is about; "" is none.
+	Service  string
+	Evidence []Evidence
+	Fix      []Fix
+}
+
+// Evidence is one fact that a finding rests on.
+type Evidence struct {
+	Source string // where it was seen: "sock_diag", "/proc/812/exe", "port book"
+	Text   string // what was seen, raw
+	File   string // "" is none
+	Line   int    // from 1; 0 is none
+}
+
+// Fix is one thing the user can do. Code is a machine code whose sentence is
+// made by whoever shows it; Command is what to run, if it is a command.
+type Fix struct {
+	Code    string
+	Args    []string // what the sentence speaks of: a unit, an address, a port
+	Command []string
+}
+
+// Subject is a part of the answer that a Gap hides.
+type Subject string
+
+// The subjects.
+const (
+	HidesDoors      Subject = "doors"      // whole sockets
+	HidesOwners     Subject = "owners"     // who is behind a door
+	HidesDetails    Subject = "details"    // something about a known owner
+	HidesContainers Subject = "containers" // containers and their published ports
+	HidesNamespaces Subject = "namespaces" // other network namespaces
+	HidesTraffic    Subject = "traffic"    // connections
+	HidesHost       Subject = "host"       // facts about the machine
+	HidesOutside    Subject = "outside"    // the rest of the machine around a container, WSL or VM
+	HidesRegistry   Subject = "registry"   // names and purposes of ports
+)
+
+// Gap is something that could not be seen. It stands beside the answer and is
+// as much a part of it as what was seen.
+type Gap struct {
+	Source string // who was asked: "sock_diag", "/proc/812/fd", "docker"
+	Err    string // what it said, in its own words
+	Hides  Subject
+	// Reason refines Hides where whole groups of doors share one.
+	Reason Hidden
+	// Count is how many doors it concerns; 0 is unknown.
+	Count int
+}
