@@ -1,0 +1,64 @@
+// Package sockets reads the kernel's socket tables: which ports of this machine
+// are taken, and by what kind of socket.
+//
+// It answers from what the kernel says and never by trying: it binds nothing,
+// connects to nothing and loads no transport that is not already in use. On
+// Linux the kernel is asked through NETLINK_SOCK_DIAG, and through /proc/net
+// where that is refused; on Windows through the IP Helper tables; on macOS
+// through the pcblist_n sysctls. No privilege is needed on any of them to see
+// every socket of one's own network namespace.
+//
+// A socket table is not a photograph: the kernel walks it while sockets come
+// and go, so a socket that lives shorter than the walk may be missed. None is
+// reported twice.
+package sockets
+
+import "github.com/monban-dev/monban"
+
+// Options says which sockets are wanted. The zero value is every socket of the
+// observer's network namespace.
+type Options struct {
+	// Ports limits the answer to these local ports; empty is every port. On
+	// Linux the kernel itself leaves out the others, so a question about one
+	// port is quick on a machine with many connections.
+	Ports []monban.PortRange
+	// NetNS is the path of a Linux network namespace to look into, such as
+	// "/proc/812/ns/net" or "/run/netns/blue"; "" is the observer's own. To
+	// enter another one takes CAP_SYS_ADMIN.
+	NetNS string
+}
+
+// Doors returns every listening TCP, SCTP and DCCP socket, every unconnected
+// UDP socket and every TCP socket that is bound but does not listen, of one
+// network namespace, in no particular order.
+//
+// An MPTCP socket is one door, of TCP. On Linux and where a table tells no
+// process, Owners is empty and Unnamed is [monban.HiddenNotAsked]; on Windows
+// and macOS an Owner carries the PID alone, and on Windows its Unit is the
+// service inside a shared host process where the system tells it. Bind.NetNS is
+// set when a namespace was asked for.
+func Doors(o Options) ([]monban.Door, []monban.Gap) { return doors(o) }
+
+// Traffic counts the connections of each local port that has any, connected
+// UDP sockets among them, in the order of port and transport. Addresses are
+// unmapped: an IPv4 peer of an IPv6 socket is an IPv4 address.
+//
+// Memory is bounded whatever the number of sockets: Peers holds the five most
+// frequent and Locals at most 64 addresses for each port, and a gap says where
+// a bound was reached.
+func Traffic(o Options) ([]monban.Traffic, []monban.Gap) { return traffic(o) }
+
+// Namespace is one network namespace of this machine.
+type Namespace struct {
+	ID   string // as the kernel names it, "net:[4026531840]"
+	Path string // a file that leads to it, for [Options].NetNS
+	PID  int    // a process in it, the lowest; 0 when it is only a mounted file
+	Own  bool   // the observer's own
+}
+
+// Namespaces returns the distinct network namespaces that processes are in and
+// those kept by a mounted file, as ip-netns(8) makes them; the observer's own
+// is first. To see those of other users' processes takes CAP_SYS_PTRACE; a gap
+// says so where it is missing. It is empty, without a gap, on systems that have
+// no network namespaces.
+func Namespaces() ([]Namespace, []monban.Gap) { return namespaces() }

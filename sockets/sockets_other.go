@@ -1,0 +1,21 @@
+package sockets
+
+import (
+	"runtime"
+
+	"github.com/monban-dev/monban"
+)
+
+func doors(Options) ([]monban.Door, []monban.Gap) {
+	return nil, []monban.Gap{unsupported(monban.HidesDoors)}
+}
+
+func traffic(Options) ([]monban.Traffic, []monban.Gap) {
+	return nil, []monban.Gap{unsupported(monban.HidesTraffic)}
+}
+
+func namespaces() ([]Namespace, []monban.Gap) { return nil, nil }
+
+func unsupported(hides monban.Subject) monban.Gap {
+	return monban.Gap{Source: "sockets", Err: "no way to read the socket tables of " + runtime.GOOS, Hides: hides}
+}
