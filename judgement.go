@@ -1,0 +1,42 @@
+package monban
+
+// Outcome is what will come of an attempt to open a door. The zero value,
+// OutcomeUnknown, is an answer: something that decides could not be seen.
+type Outcome uint8
+
+// The outcomes.
+const (
+	OutcomeUnknown Outcome = iota
+	Starts                 // bind and listen succeed
+	Running                // its own program already holds the place: no conflict
+	Fails
+)
+
+var outcomeNames = [...]string{OutcomeUnknown: "unknown", Starts: "ok", Running: "running", Fails: "fails"}
+
+// String returns "ok", "running", "fails" or "unknown".
+func (o Outcome) String() string { return nameOf(outcomeNames[:], o) }
+
+// MarshalText encodes o as [Outcome.String] does.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText is the inverse of [Outcome.MarshalText].
+func (o *Outcome) UnmarshalText(text []byte) error {
+	return parseName(outcomeNames[:], text, "outcome", o)
+}
+
+// Judgement is the verdict on one attempt to open a door, reached from tables
+// and rules and never by trying.
+type Judgement struct {
+	Bind    Bind
+	Outcome Outcome
+	Stage   string // "bind" or "listen" when Outcome is Fails
+	Errno   string // "EADDRINUSE", "EACCES", … when Outcome is Fails
+	Cause   string // cause id of package conflict, "L1"; "" is none
+	// Against are the doors in the way.
+	Against []Door
+	Fix     []Fix
+	// Missing says what could not be seen and would decide, when Outcome is
+	// OutcomeUnknown.
+	Missing []Gap
+}
