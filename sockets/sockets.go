@@ -51,9 +51,9 @@ func Traffic(o Options) ([]monban.Traffic, []monban.Gap) { return traffic(o) }
 // Namespace is one network namespace of this machine.
 type Namespace struct {
 	ID   string // as the kernel names it, "net:[4026531840]"
-	Path string // a file that leads to it, for [Options].NetNS
+	Path string // a file that leads to it, for [Options].NetNS; "" for the observer's own
 	PID  int    // a process in it, the lowest; 0 when it is only a mounted file
-	Own  bool   // the observer's own
+	Own  bool   // the observer's own, where PID is the observer itself
 }
 
 // Namespaces returns the distinct network namespaces that processes are in and

@@ -1,0 +1,265 @@
+// Package diag speaks the inet_diag part of NETLINK_SOCK_DIAG, the protocol by
+// which Linux tells what sockets it has (sock_diag(7)).
+//
+// The messages are made and taken apart here without I/O, on every system; only
+// [Conn] talks to a kernel. It is not built on a general netlink library: those
+// give each message an allocation of its own, and a machine may have hundreds of
+// thousands of sockets.
+package diag
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"syscall"
+)
+
+// Address families and transport protocols, by Linux's numbers.
+const (
+	INET  = 2
+	INET6 = 10
+
+	TCP  = 6
+	UDP  = 17
+	DCCP = 33
+	SCTP = 132
+)
+
+// State is a TCP state (include/net/tcp_states.h). Other transports borrow
+// them: an unconnected UDP socket is in Close, a connected one in Established.
+type State uint8
+
+// The states that callers tell apart.
+const (
+	Established State = 1
+	TimeWait    State = 6
+	Close       State = 7
+	Listen      State = 10
+	// BoundInactive asks for TCP sockets that are bound and neither listen nor
+	// connect. Linux knows it since 6.8; older kernels ignore it.
+	BoundInactive State = 13
+)
+
+// States is a set of states.
+type States uint32
+
+// StatesOf returns the set of the given states.
+func StatesOf(list ...State) (s States) {
+	for _, st := range list {
+		s |= 1 << st
+	}
+	return s
+}
+
+// Connected is every state of a TCP connection, from SYN_SENT to TIME_WAIT:
+// all but Close, Listen and BoundInactive.
+const Connected States = 1<<13 - 2 - 1<<Close - 1<<Listen
+
+// Request asks for the sockets of one family and transport.
+type Request struct {
+	Family   uint8 // INET or INET6
+	Protocol uint8
+	States   States
+	// Filter is what [PortFilter] returned; empty is every socket.
+	Filter []byte
+}
+
+// Sizes of the messages (include/uapi/linux/{netlink,inet_diag}.h).
+const (
+	sizeHeader  = 16 // struct nlmsghdr
+	sizeRequest = 56 // struct inet_diag_req_v2
+	sizeSocket  = 72 // struct inet_diag_msg
+	sizeAttr    = 4  // struct nlattr
+)
+
+const (
+	typeNoop         = 1
+	typeError        = 2
+	typeDone         = 3
+	typeSockByFamily = 20
+
+	flagRequest     = 0x1
+	flagDumpIntr    = 0x10
+	flagDump        = 0x300
+	reqAttrBytecode = 1 // INET_DIAG_REQ_BYTECODE
+
+	attrV6Only = 11 // INET_DIAG_SKV6ONLY
+	attrLocals = 13 // INET_DIAG_LOCALS
+
+	attrTypeMask = 0x3fff // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+)
+
+// appendTo appends the request as a netlink message.
+func (r *Request) appendTo(b []byte, seq uint32) []byte {
+	size := sizeHeader + sizeRequest
+	if len(r.Filter) > 0 {
+		size += sizeAttr + len(r.Filter)
+	}
+	ne := binary.NativeEndian
+	b = ne.AppendUint32(b, uint32(size))
+	b = ne.AppendUint16(b, typeSockByFamily)
+	b = ne.AppendUint16(b, flagRequest|flagDump)
+	b = ne.AppendUint32(b, seq)
+	b = ne.AppendUint32(b, 0) // port id of the sender: the kernel knows it
+	b = append(b, r.Family, r.Protocol, 0, 0)
+	b = ne.AppendUint32(b, uint32(r.States))
+	b = append(b, make([]byte, sizeRequest-8)...) // struct inet_diag_sockid: any
+	if len(r.Filter) > 0 {
+		b = ne.AppendUint16(b, uint16(sizeAttr+len(r.Filter)))
+		b = ne.AppendUint16(b, reqAttrBytecode)
+		b = append(b, r.Filter...)
+	}
+	return b
+}
+
+// Socket is one socket as the kernel tells it.
+type Socket struct {
+	Family uint8
+	State  State
+	// Local and Remote have no zones; Interface is the index that a zone is
+	// made from.
+	Local, Remote netip.AddrPort
+	// Interface is the index of the interface the socket is bound to, by
+	// SO_BINDTODEVICE or by a link-local address; 0 is none.
+	Interface uint32
+	// Cookie identifies the socket for as long as the machine runs.
+	Cookie uint64
+	UID    uint32
+	Inode  uint32
+	// V6Only is IPV6_V6ONLY, where HasV6Only says that the kernel told it.
+	V6Only, HasV6Only bool
+	// locals is the INET_DIAG_LOCALS attribute.
+	locals []byte
+}
+
+// Locals calls f for each local address of an SCTP socket that has several. It
+// must be called before the next message is read.
+func (s *Socket) Locals(f func(netip.Addr)) {
+	const size = 128 // struct sockaddr_storage
+	for b := s.locals; len(b) >= size; b = b[size:] {
+		switch binary.NativeEndian.Uint16(b) {
+		case INET:
+			f(netip.AddrFrom4([4]byte(b[4:8])))
+		case INET6:
+			f(netip.AddrFrom16([16]byte(b[8:24])))
+		}
+	}
+}
+
+// ErrInterrupted says that the table changed while it was read in such a way
+// that the answer is not to be relied on. Asking again helps.
+var ErrInterrupted = errors.New("the socket table changed while it was read")
+
+// errFormat says that the kernel's answer is not what this package understands.
+var errFormat = errors.New("malformed sock_diag message")
+
+// parse takes one datagram apart and calls f for every socket in it that
+// answers the request with the number seq. The Socket belongs to parse: f must
+// copy what it keeps. done reports that the answer is complete.
+func parse(b []byte, seq uint32, s *Socket, f func(*Socket)) (done bool, err error) {
+	ne := binary.NativeEndian
+	for len(b) > 0 {
+		if len(b) < sizeHeader {
+			return false, fmt.Errorf("%w: %d bytes where a header should be", errFormat, len(b))
+		}
+		size := int(ne.Uint32(b))
+		if size < sizeHeader || size > len(b) {
+			return false, fmt.Errorf("%w: length %d in %d bytes", errFormat, size, len(b))
+		}
+		typ, flags, msgSeq, body := ne.Uint16(b[4:]), ne.Uint16(b[6:]), ne.Uint32(b[8:]), b[sizeHeader:size]
+		b = b[min(align(size), len(b)):]
+		if msgSeq != seq {
+			continue // the rest of an answer that was given up
+		}
+		if flags&flagDumpIntr != 0 {
+			return false, ErrInterrupted
+		}
+		switch typ {
+		case typeNoop:
+		case typeError, typeDone:
+			return true, status(typ, body)
+		case typeSockByFamily:
+			if err := s.parse(body); err != nil {
+				return false, err
+			}
+			f(s)
+		default:
+			return false, fmt.Errorf("%w: type %d", errFormat, typ)
+		}
+	}
+	return false, nil
+}
+
+// status reads the negative errno that ends an answer. NLMSG_DONE may lack it.
+func status(typ uint16, body []byte) error {
+	if len(body) < 4 {
+		if typ == typeDone {
+			return nil
+		}
+		return fmt.Errorf("%w: error of %d bytes", errFormat, len(body))
+	}
+	code := int32(binary.NativeEndian.Uint32(body))
+	if code < 0 && code > -4096 {
+		return syscall.Errno(-code)
+	}
+	if code != 0 && typ == typeError {
+		return fmt.Errorf("%w: error code %d", errFormat, code)
+	}
+	return nil
+}
+
+// parse reads a struct inet_diag_msg and the attributes behind it.
+func (s *Socket) parse(b []byte) error {
+	if len(b) < sizeSocket {
+		return fmt.Errorf("%w: socket of %d bytes", errFormat, len(b))
+	}
+	ne, be := binary.NativeEndian, binary.BigEndian
+	*s = Socket{
+		Family:    b[0],
+		State:     State(b[1]),
+		Interface: ne.Uint32(b[40:]),
+		Cookie:    uint64(ne.Uint32(b[44:])) | uint64(ne.Uint32(b[48:]))<<32,
+		UID:       ne.Uint32(b[64:]),
+		Inode:     ne.Uint32(b[68:]),
+	}
+	var local, remote netip.Addr
+	switch s.Family {
+	case INET:
+		local, remote = netip.AddrFrom4([4]byte(b[8:12])), netip.AddrFrom4([4]byte(b[24:28]))
+	case INET6:
+		local, remote = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
+	default:
+		return fmt.Errorf("%w: address family %d", errFormat, s.Family)
+	}
+	s.Local = netip.AddrPortFrom(local, be.Uint16(b[4:]))
+	s.Remote = netip.AddrPortFrom(remote, be.Uint16(b[6:]))
+	return s.parseAttrs(b[sizeSocket:])
+}
+
+func (s *Socket) parseAttrs(b []byte) error {
+	ne := binary.NativeEndian
+	for len(b) > 0 {
+		if len(b) < sizeAttr {
+			return fmt.Errorf("%w: %d bytes where an attribute should be", errFormat, len(b))
+		}
+		size := int(ne.Uint16(b))
+		if size < sizeAttr || size > len(b) {
+			return fmt.Errorf("%w: attribute of length %d in %d bytes", errFormat, size, len(b))
+		}
+		value := b[sizeAttr:size]
+		switch ne.Uint16(b[2:]) & attrTypeMask {
+		case attrV6Only:
+			if len(value) < 1 {
+				return fmt.Errorf("%w: empty INET_DIAG_SKV6ONLY", errFormat)
+			}
+			s.HasV6Only, s.V6Only = true, value[0] != 0
+		case attrLocals:
+			s.locals = value
+		}
+		b = b[min(align(size), len(b)):]
+	}
+	return nil
+}
+
+func align(n int) int { return (n + 3) &^ 3 }

@@ -1,0 +1,109 @@
+package sockets
+
+import (
+	"net/netip"
+
+	"github.com/monban-dev/monban"
+)
+
+// row is one line of a kernel socket table, in the same form for every system.
+// Readers fill one and pass a pointer to it around, so that a table of hundreds
+// of thousands of sockets costs no memory.
+type row struct {
+	proto monban.Proto
+	stage stage
+	// local and remote carry the zone of a link-local address.
+	local, remote netip.AddrPort
+	device        string
+	v6only        monban.Flag
+	uid           uint32
+	inode         uint64
+	// identity is the same for two rows only if they are the same socket;
+	// 0 is not known.
+	identity uint64
+	pid      int
+	unit     string
+}
+
+// stage is what a socket is doing, as far as doors and connections go.
+type stage uint8
+
+const (
+	unbound stage = iota // neither a door nor a connection
+	listening
+	bound
+	established
+	timeWait
+	otherwise // any other state of a connection
+)
+
+// stageOf translates a TCP state of Linux, of which the other transports use
+// some (include/net/tcp_states.h).
+func stageOf(state uint8) stage {
+	switch state {
+	case 10:
+		return listening
+	case 7, 13: // CLOSE; BOUND_INACTIVE, which is reported as CLOSE
+		return bound
+	case 1:
+		return established
+	case 6:
+		return timeWait
+	case 2, 3, 4, 5, 8, 9, 11, 12:
+		return otherwise
+	default:
+		return unbound
+	}
+}
+
+// doorList gathers the doors among rows.
+type doorList struct {
+	ports portSet
+	netns string
+	doors []monban.Door
+	seen  map[uint64]struct{}
+}
+
+// add takes the row if it is a door that is looked for and not there yet: a
+// table that is read while it changes may show a socket twice.
+func (l *doorList) add(r *row) {
+	var state monban.DoorState
+	switch r.stage {
+	case listening:
+		state = monban.Listen
+	case bound:
+		state = monban.Bound
+	default:
+		return
+	}
+	num := r.local.Port()
+	if num == 0 || !l.ports.contains(r.proto, num) {
+		return
+	}
+	if r.identity != 0 {
+		if _, dup := l.seen[r.identity]; dup {
+			return
+		}
+		if l.seen == nil {
+			l.seen = make(map[uint64]struct{})
+		}
+		l.seen[r.identity] = struct{}{}
+	}
+	d := monban.Door{
+		Bind: monban.Bind{
+			Port:   monban.Port{Num: num, Proto: r.proto},
+			Addr:   r.local.Addr(),
+			Device: r.device,
+			V6Only: r.v6only,
+			NetNS:  l.netns,
+		},
+		State:   state,
+		UID:     r.uid,
+		Inode:   r.inode,
+		Unnamed: monban.HiddenNotAsked,
+	}
+	if r.pid != 0 {
+		d.Owners, d.Unnamed = []monban.Owner{{PID: r.pid, Unit: r.unit}}, monban.NotHidden
+	}
+	l.doors = append(l.doors, d)
+}

@@ -1,0 +1,320 @@
+package sockets
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/sockets/internal/diag"
+)
+
+func doors(o Options) ([]monban.Door, []monban.Gap) {
+	q := query{
+		ports:  o.Ports,
+		hides:  monban.HidesDoors,
+		states: doorStates,
+	}
+	var list doorList
+	gaps := q.within(o.NetNS, func(netns string) func(*row) {
+		list = doorList{ports: o.Ports, netns: netns}
+		return list.add
+	})
+	return list.doors, gaps
+}
+
+func traffic(o Options) ([]monban.Traffic, []monban.Gap) {
+	q := query{
+		ports:  o.Ports,
+		hides:  monban.HidesTraffic,
+		states: func(monban.Proto) diag.States { return diag.Connected },
+	}
+	var t *tally
+	gaps := q.within(o.NetNS, func(string) func(*row) {
+		t = newTally(o.Ports)
+		return t.add
+	})
+	if t == nil {
+		return nil, gaps
+	}
+	list, short := t.result()
+	return list, append(gaps, short...)
+}
+
+// doorStates are the states in which a socket of the given transport is a door.
+func doorStates(p monban.Proto) diag.States {
+	switch p {
+	case monban.TCP:
+		return diag.StatesOf(diag.Listen, diag.BoundInactive)
+	case monban.UDP:
+		return diag.StatesOf(diag.Close)
+	default:
+		return diag.StatesOf(diag.Listen)
+	}
+}
+
+// query is what is asked of the kernel's tables.
+type query struct {
+	ports  portSet
+	hides  monban.Subject
+	states func(monban.Proto) diag.States
+}
+
+// tries is how often a table that changes too fast is read anew.
+const tries = 3
+
+// within answers the query in the network namespace at path. For every try,
+// start returns a new receiver of rows.
+func (q query) within(path string, start func(netns string) func(*row)) (gaps []monban.Gap) {
+	err := inNetNS(path, func(netns string) { gaps = q.persist(func() func(*row) { return start(netns) }) })
+	if err != nil {
+		return []monban.Gap{{Source: path, Err: err.Error(), Hides: monban.HidesNamespaces, Reason: reason(err)}}
+	}
+	return gaps
+}
+
+func (q query) persist(start func() func(*row)) []monban.Gap {
+	for try := 1; ; try++ {
+		gaps, err := q.read(start())
+		if err == nil {
+			return gaps
+		}
+		if try == tries {
+			return append(gaps, q.gap("sock_diag", err))
+		}
+	}
+}
+
+func (q query) gap(source string, err error) monban.Gap {
+	return monban.Gap{Source: source, Err: err.Error(), Hides: q.hides, Reason: reason(err)}
+}
+
+func reason(err error) monban.Hidden {
+	if errors.Is(err, os.ErrPermission) {
+		return monban.HiddenPrivilege
+	}
+	return monban.NotHidden
+}
+
+// read asks for every transport. An error means that the rows so far are
+// unreliable and reading anew may help.
+func (q query) read(add func(*row)) (gaps []monban.Gap, err error) {
+	for _, proto := range monban.Protos() {
+		spans, wanted := q.ports.spans(proto)
+		if !wanted {
+			continue
+		}
+		more, err := q.readProto(proto, diag.PortFilter(spans), add)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range more {
+			gaps = addGap(gaps, g)
+		}
+	}
+	return gaps, nil
+}
+
+// addGap appends g unless it is there: what keeps netlink from answering keeps
+// it from answering for every transport.
+func addGap(gaps []monban.Gap, g monban.Gap) []monban.Gap {
+	for _, old := range gaps {
+		if old == g {
+			return gaps
+		}
+	}
+	return append(gaps, g)
+}
+
+func (q query) readProto(p monban.Proto, filter []byte, add func(*row)) ([]monban.Gap, error) {
+	d := dump{query: q, proto: p, filter: filter, add: add}
+	err := d.run()
+	switch {
+	case err == nil:
+		return d.gaps(), nil
+	case errors.Is(err, diag.ErrInterrupted), errors.Is(err, unix.ENOBUFS):
+		return nil, err
+	case absent(p, err):
+		return nil, nil
+	case d.rows > 0:
+		// What came is true, and more is missing. The other source would tell
+		// the same sockets again, under other identities.
+		return []monban.Gap{q.gap("sock_diag", err)}, nil
+	default:
+		return append([]monban.Gap{q.gap("sock_diag", err)}, q.readProc(p, add)...), nil
+	}
+}
+
+// absent reports whether err says that the kernel has no such transport, or has
+// not loaded it: then it has no sockets either. TCP and UDP it always has.
+func absent(p monban.Proto, err error) bool {
+	return (p == monban.SCTP || p == monban.DCCP) &&
+		(errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP))
+}
+
+// dump reads the sockets of one transport by netlink.
+type dump struct {
+	query
+	proto  monban.Proto
+	filter []byte
+	add    func(*row)
+
+	conn  *diag.Conn
+	row   row
+	rows  int
+	bound int // sockets that are bound and no more
+}
+
+func (d *dump) run() error {
+	// A connection of its own for each transport: one whose dump was given up
+	// in the middle answers EBUSY from then on.
+	c, err := diag.Dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	d.conn = c
+	for _, family := range [...]uint8{diag.INET, diag.INET6} {
+		err := c.Dump(diag.Request{
+			Family:   family,
+			Protocol: protocolNumber(d.proto),
+			States:   d.states(d.proto),
+			Filter:   d.filter,
+		}, d.take)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func protocolNumber(p monban.Proto) uint8 {
+	switch p {
+	case monban.TCP:
+		return diag.TCP
+	case monban.UDP:
+		return diag.UDP
+	case monban.SCTP:
+		return diag.SCTP
+	default:
+		return diag.DCCP
+	}
+}
+
+func (d *dump) take(s *diag.Socket) {
+	d.rows++
+	d.row = row{
+		proto:    d.proto,
+		stage:    d.stage(s),
+		local:    d.zoned(s.Local, s.Interface),
+		remote:   d.zoned(s.Remote, s.Interface),
+		v6only:   v6Only(s),
+		uid:      s.UID,
+		inode:    uint64(s.Inode),
+		identity: s.Cookie,
+	}
+	if d.row.stage == bound {
+		d.bound++
+	}
+	if s.Interface != 0 {
+		d.row.device = d.conn.InterfaceName(s.Interface)
+	}
+	several := false
+	s.Locals(func(addr netip.Addr) {
+		// One door for each address of an SCTP endpoint, which are all the
+		// same socket.
+		several = true
+		d.row.identity = 0
+		d.row.local = d.zoned(netip.AddrPortFrom(addr, s.Local.Port()), s.Interface)
+		d.add(&d.row)
+	})
+	if !several {
+		d.add(&d.row)
+	}
+}
+
+// stage translates the state. SCTP associations have numbers of their own
+// (enum sctp_state in include/net/sctp/constants.h), where 3 is ESTABLISHED.
+func (d *dump) stage(s *diag.Socket) stage {
+	if d.proto == monban.SCTP && s.State != diag.Listen {
+		if s.State == 3 {
+			return established
+		}
+		return otherwise
+	}
+	return stageOf(uint8(s.State))
+}
+
+// zoned gives a link-local address its zone.
+func (d *dump) zoned(ap netip.AddrPort, index uint32) netip.AddrPort {
+	if index == 0 || !ap.Addr().Is6() || !ap.Addr().IsLinkLocalUnicast() && !ap.Addr().IsLinkLocalMulticast() {
+		return ap
+	}
+	return netip.AddrPortFrom(ap.Addr().WithZone(d.conn.InterfaceName(index)), ap.Port())
+}
+
+func v6Only(s *diag.Socket) monban.Flag {
+	switch {
+	case s.Family == diag.INET:
+		return monban.Off
+	case s.HasV6Only:
+		return monban.FlagOf(s.V6Only)
+	default:
+		return monban.FlagUnknown
+	}
+}
+
+// gaps says what a dump that went well cannot have shown.
+func (d *dump) gaps() []monban.Gap {
+	if d.proto != monban.TCP || d.states(d.proto)&diag.StatesOf(diag.BoundInactive) == 0 || d.bound > 0 {
+		return nil
+	}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return []monban.Gap{d.gap("uname", err)}
+	}
+	if release := unix.ByteSliceToString(u.Release[:]); !listsBound(release) {
+		return []monban.Gap{d.gap("sock_diag",
+			fmt.Errorf("Linux %s does not list TCP sockets that are bound but do not listen: 6.8 is the first", release))}
+	}
+	return nil
+}
+
+// procNet is the socket tables of the calling thread's namespace. /proc/net is
+// those of the first thread of the process, which may be elsewhere.
+const procNet = "/proc/thread-self/net/"
+
+// readProc reads the tables below /proc/net in the place of netlink.
+func (q query) readProc(p monban.Proto, add func(*row)) (gaps []monban.Gap) {
+	for _, t := range procTables() {
+		if t.proto != p {
+			continue
+		}
+		err := readProcTable(t, add)
+		if t.v6 && errors.Is(err, os.ErrNotExist) && len(gaps) == 0 {
+			continue // the kernel has no IPv6
+		}
+		if err != nil {
+			gaps = append(gaps, q.gap("/proc/net/"+t.name, err))
+		}
+	}
+	if q.hides == monban.HidesDoors && p == monban.TCP {
+		gaps = append(gaps, q.gap("/proc/net", errProcNet))
+	}
+	return gaps
+}
+
+var errProcNet = errors.New("does not list TCP sockets that are bound but do not listen, nor SCTP and DCCP; " +
+	"tells neither IPV6_V6ONLY nor the interface of a socket")
+
+func readProcTable(t procTable, add func(*row)) error {
+	f, err := os.Open(procNet + t.name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return t.read(f, add)
+}
