@@ -36,6 +36,9 @@ type Judgement struct {
 	// Against are the doors in the way.
 	Against []Door
 	Fix     []Fix
+	// Reason is a machine code that says what made the outcome unknown; "" is
+	// none.
+	Reason string
 	// Missing says what could not be seen and would decide, when Outcome is
 	// OutcomeUnknown.
 	Missing []Gap

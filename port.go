@@ -6,6 +6,40 @@ import (
 	"strings"
 )
 
+// PortProblem is what is wrong with the text of a port.
+type PortProblem uint8
+
+// The problems.
+const (
+	NotANumber    PortProblem = iota + 1 // perhaps a service name
+	OutOfRange                           // above 65535
+	BackwardRange                        // "90-80"
+	UnknownProto                         // "80/foo"
+	NotOnePort                           // a range where one port is wanted
+)
+
+// PortError says why a text is not a port, a range or a protocol.
+type PortError struct {
+	Text    string // the offending part
+	Problem PortProblem
+}
+
+// Error implements error.
+func (e *PortError) Error() string {
+	switch e.Problem {
+	case OutOfRange:
+		return fmt.Sprintf("port %s is out of range: want 0 to 65535", e.Text)
+	case BackwardRange:
+		return fmt.Sprintf("port range %q runs backwards", e.Text)
+	case UnknownProto:
+		return fmt.Sprintf("unknown protocol %q: want tcp, udp, sctp or dccp", e.Text)
+	case NotOnePort:
+		return fmt.Sprintf("%q is a range of ports: want one", e.Text)
+	default:
+		return fmt.Sprintf("%q is not a port number", e.Text)
+	}
+}
+
 // Proto is a transport protocol. The zero value, AnyProto, stands for every
 // transport: it is what a bare "80" means in a view.
 type Proto uint8
@@ -31,7 +65,7 @@ func ParseProto(s string) (Proto, error) {
 			return Proto(p), nil
 		}
 	}
-	return AnyProto, fmt.Errorf("unknown protocol %q: want tcp, udp, sctp or dccp", s)
+	return AnyProto, &PortError{Text: s, Problem: UnknownProto}
 }
 
 // String returns the lower-case name; AnyProto is the empty string.
@@ -69,7 +103,7 @@ func ParsePort(s string) (Port, error) {
 		return Port{}, err
 	}
 	if r.First != r.Last {
-		return Port{}, fmt.Errorf("%q is a range of ports: want one", s)
+		return Port{}, &PortError{Text: s, Problem: NotOnePort}
 	}
 	return Port{Num: r.First, Proto: r.Proto}, nil
 }
@@ -153,7 +187,7 @@ func ParsePortRange(s string) (PortRange, error) {
 		}
 	}
 	if r.Last < r.First {
-		return PortRange{}, fmt.Errorf("port range %q runs backwards", s)
+		return PortRange{}, &PortError{Text: s, Problem: BackwardRange}
 	}
 	return r, nil
 }
@@ -161,11 +195,11 @@ func ParsePortRange(s string) (PortRange, error) {
 // parseNum reads a decimal port number. It is stricter than strconv: no sign.
 func parseNum(s string) (uint16, error) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, fmt.Errorf("%q is not a port number", s)
+		return 0, &PortError{Text: s, Problem: NotANumber}
 	}
 	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil {
-		return 0, fmt.Errorf("port %s is out of range: want 0 to 65535", s)
+		return 0, &PortError{Text: s, Problem: OutOfRange}
 	}
 	return uint16(n), nil
 }

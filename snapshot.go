@@ -8,8 +8,9 @@ type Snapshot struct {
 	Host       Host
 	Doors      []Door
 	Containers []Container
-	// Traffic is filled only for the ports that were asked for.
-	Traffic []Traffic
+	// Traffic counts connections, but only of the ports in TrafficOf.
+	Traffic   []Traffic
+	TrafficOf []PortRange
 	Gaps    []Gap
 }
 
