@@ -16,29 +16,29 @@ const (
 	sizeSpan    = 2*sizeCompare + sizeOp
 )
 
-// MaxSpans is how many spans [PortFilter] takes: a jump and the attribute that
-// carries the program have 16-bit lengths.
-const MaxSpans = 3000
+// maxSpans is how many spans become a program of their own. The kernel checks a
+// program in time that grows with the square of its length, so for more of them
+// it is only given the run from the first to the last.
+const maxSpans = 128
 
 // PortFilter returns a program that makes the kernel itself leave out sockets
-// whose local port lies in none of the spans, which must be ascending and
-// disjoint. The empty program lets everything pass; it is returned for no spans,
-// and for more than [MaxSpans]. Root is not needed to use it.
+// whose local port is not looked for. Spans must be ascending and disjoint; none
+// means every port. Some sockets that lie between spans may come all the same.
+// Root is not needed to use it.
 //
 // To land exactly at the end accepts a socket; to land one word behind it
 // rejects. The kernel takes a jump for no only if its target lies on the path
 // of the jumps for yes, which is why the acceptance of a span is a jump of its
 // own.
 func PortFilter(spans []Span) []byte {
-	if len(spans) == 0 || len(spans) > MaxSpans {
-		return nil
+	if len(spans) > maxSpans {
+		spans = []Span{{spans[0].First, spans[len(spans)-1].Last}}
 	}
 	end := len(spans) * sizeSpan
 	b := make([]byte, 0, end)
+	toReject := func() uint16 { return uint16(end - len(b) + sizeOp) }
 	for i, s := range spans {
 		ne := binary.NativeEndian
-		toReject := func() uint16 { return uint16(end - len(b) + sizeOp) }
-
 		// Spans ascend: below this one is below the rest.
 		no := toReject()
 		b = append(b, opPortGE, sizeCompare)
