@@ -37,8 +37,12 @@ type Host struct {
 	// connections from; the zero range is unknown.
 	Ephemeral PortRange
 	// Reserved are ports the kernel never hands out by itself
-	// (net.ipv4.ip_local_reserved_ports), or that Windows excludes.
+	// (net.ipv4.ip_local_reserved_ports; on Windows the exclusions made by an
+	// administrator). A program that asks for one gets it.
 	Reserved []PortRange
+	// Excluded are ports that nobody gets: on Windows the exclusions made by the
+	// system, mostly for Hyper-V, which fail with WSAEACCES.
+	Excluded []PortRange
 	// Unprivileged is the first port an ordinary user may bind
 	// (net.ipv4.ip_unprivileged_port_start); 0 means every port.
 	Unprivileged uint16

@@ -1,0 +1,5 @@
+package host
+
+import "errors"
+
+func (v *view) read(Parts) { v.miss("host", errors.ErrUnsupported) }
