@@ -1,0 +1,223 @@
+package integration
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDocker publishes a port of a real container, with docker-proxy and without.
+func TestDocker(t *testing.T) {
+	for _, proxy := range []bool{true, false} {
+		t.Run(fmt.Sprintf("userland-proxy=%t", proxy), func(t *testing.T) {
+			t.Parallel()
+			testDocker(t, proxy)
+		})
+	}
+}
+
+func testDocker(t *testing.T, proxy bool) {
+	tidyCgroup(t, "docker")
+	r := newRoom(t, true)
+	d := startDocker(r, fmt.Sprintf("--userland-proxy=%t", proxy))
+	d.importFixture("test/web:1")
+	web := d.start("shop-web-1", map[string]any{
+		"Image":        "test/web:1",
+		"Cmd":          []string{"serve", "tcp:[::]:80"},
+		"ExposedPorts": map[string]any{"80/tcp": map[string]any{}},
+		"Labels": map[string]string{
+			"com.docker.compose.project": "shop",
+			"com.docker.compose.service": "web",
+		},
+		"HostConfig": map[string]any{
+			"PortBindings": map[string]any{"80/tcp": []any{map[string]string{"HostPort": "8081"}}},
+		},
+	})
+	inHost := d.start("in-host", map[string]any{
+		"Image":      "test/web:1",
+		"Cmd":        []string{"serve", "tcp:0.0.0.0:8082"},
+		"HostConfig": map[string]any{"NetworkMode": "host"},
+	})
+	r.waitFor("tcp 8081", "tcp 8082")
+
+	e := r.sameAsPeers()
+	published := e.find("tcp", 8081)
+	if len(published) == 0 {
+		t.Fatal("no door 8081")
+	}
+	for _, door := range published {
+		if door.To == nil || door.To.Port != 80 || door.To.Container != web {
+			t.Errorf("%s leads to %+v, want port 80 of %s", door, door.To, web)
+		}
+		checkContainer(t, door, web, "shop-web-1", "shop", "web")
+	}
+	for _, door := range e.find("tcp", 8082) {
+		checkContainer(t, door, inHost, "in-host", "", "")
+		if len(door.Owners) > 0 && door.Owners[0].Name != "fixture" {
+			t.Errorf("%s: program %q, want the container's own", door, door.Owners[0].Name)
+		}
+	}
+	for _, door := range r.view("--all-namespaces").find("tcp", 80) {
+		checkContainer(t, door, web, "shop-web-1", "shop", "web")
+	}
+	for _, args := range [][]string{{}, {"8081"}} {
+		text := string(r.monban("root", args...))
+		for _, want := range []string{"8081", "shop-web-1", "test/web:1", "80"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("monban %v does not say %q:\n%s", args, want, text)
+			}
+		}
+	}
+	if n := len(e.Gaps); n > 0 {
+		t.Logf("gaps: %+v", e.Gaps)
+	}
+}
+
+// checkContainer checks that a door is a container's: docker-proxy and dockerd
+// are never the end of the answer.
+func checkContainer(t *testing.T, d door, id, name, project, service string) {
+	t.Helper()
+	if len(d.Owners) == 0 || d.Owners[0].Container == nil {
+		t.Errorf("%s: no container: %+v", d, d.Owners)
+		return
+	}
+	c := *d.Owners[0].Container
+	if c.ID != id || c.Name != name || c.Image != "test/web:1" || c.Project != project || c.Service != service {
+		t.Errorf("%s: container %+v, want %s %s test/web:1 %s %s", d, c, id, name, project, service)
+	}
+}
+
+// docker is a Docker daemon in a room, spoken to over its socket.
+type docker struct {
+	r      *room
+	client http.Client
+}
+
+func startDocker(r *room, options ...string) *docker {
+	r.t.Helper()
+	r.daemon("root", "dockerd", append([]string{
+		"--host=unix:///run/docker.sock", "--group=root", "--pidfile=/run/docker.pid",
+		"--data-root=" + filepath.Join(r.dir, "docker"), "--exec-root=/run/docker",
+		"--log-level=warn", "--storage-driver=vfs", "--exec-opt=native.cgroupdriver=cgroupfs",
+	}, options...)...)
+	socket := fmt.Sprintf("/proc/%d/root/run/docker.sock", r.pid)
+	d := &docker{r: r}
+	d.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, "unix", socket)
+	}}
+	r.t.Cleanup(d.client.CloseIdleConnections)
+	deadline := time.Now().Add(time.Minute)
+	for {
+		response, err := d.client.Get("http://docker/_ping")
+		if err == nil {
+			response.Body.Close()
+			return d
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("dockerd does not answer: %v", err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// tidyCgroup removes at the end the cgroups of that name which the daemon makes
+// beside the machine's own, if they were not there before. The kernel refuses if
+// they are in use.
+func tidyCgroup(t testing.TB, name string) {
+	before := map[string]bool{}
+	pattern := filepath.Join("/sys/fs/cgroup/*", name)
+	dirs, _ := filepath.Glob(pattern)
+	for _, dir := range dirs {
+		before[dir] = true
+	}
+	t.Cleanup(func() {
+		dirs, _ := filepath.Glob(pattern)
+		for _, dir := range append(dirs, filepath.Join("/sys/fs/cgroup", name)) {
+			if !before[dir] {
+				os.Remove(dir)
+			}
+		}
+	})
+}
+
+// call sends a request to the daemon and decodes the answer into v.
+func (d *docker) call(method, path string, body any, v any) {
+	d.r.t.Helper()
+	var content io.Reader
+	kind := "application/json"
+	switch b := body.(type) {
+	case nil:
+	case *bytes.Buffer:
+		content, kind = b, "application/x-tar"
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			d.r.t.Fatal(err)
+		}
+		content = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(context.Background(), method, "http://docker"+path, content)
+	if err != nil {
+		d.r.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", kind)
+	response, err := d.client.Do(request)
+	if err != nil {
+		d.r.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode >= 300 {
+		d.r.t.Fatalf("%s %s: %s %v %s", method, path, response.Status, err, text)
+	}
+	if v != nil {
+		if err := json.Unmarshal(text, v); err != nil {
+			d.r.t.Fatalf("%s %s: %v: %s", method, path, err, text)
+		}
+	}
+}
+
+// importFixture makes an image whose only file is the fixture.
+func (d *docker) importFixture(image string) {
+	d.r.t.Helper()
+	exe, err := os.ReadFile(program(d.r.t, "fixture"))
+	if err != nil {
+		d.r.t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	if err := w.WriteHeader(&tar.Header{Name: "fixture", Mode: 0o755, Size: int64(len(exe))}); err != nil {
+		d.r.t.Fatal(err)
+	}
+	if _, err := w.Write(exe); err != nil {
+		d.r.t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		d.r.t.Fatal(err)
+	}
+	repo, tag, _ := strings.Cut(image, ":")
+	query := url.Values{"fromSrc": {"-"}, "repo": {repo}, "tag": {tag}, "changes": {`ENTRYPOINT ["/fixture"]`}}
+	d.call("POST", "/images/create?"+query.Encode(), &archive, nil)
+}
+
+// start runs a container until the test ends, and returns its id.
+func (d *docker) start(name string, config map[string]any) string {
+	d.r.t.Helper()
+	var made struct{ ID string }
+	d.call("POST", "/containers/create?name="+name, config, &made)
+	d.r.t.Cleanup(func() { d.call("DELETE", "/containers/"+made.ID+"?force=true", nil, nil) })
+	d.call("POST", "/containers/"+made.ID+"/start", nil, nil)
+	return made.ID
+}

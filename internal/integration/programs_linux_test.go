@@ -1,0 +1,100 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"testing"
+)
+
+// programs builds the programs under test, each once, when first asked for.
+type programs struct {
+	dir   string
+	mu    sync.Mutex
+	built map[string]error
+}
+
+// built is set once by TestMain, before any test runs.
+var built programs
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "monban-integration-")
+	if err == nil {
+		err = os.Chmod(dir, 0o755) // nobody runs monban too
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	built = programs{dir: dir, built: map[string]error{}}
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// program returns the path of a program of this module: "monban", which has the
+// race detector if the test has it; "monban-static" as it is released;
+// "monban.exe"; or "fixture".
+func program(t testing.TB, name string) string {
+	t.Helper()
+	path, err := built.build(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func (p *programs) build(name string) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	path := filepath.Join(p.dir, name)
+	err, done := p.built[name]
+	if !done {
+		err = compile(name, path)
+		p.built[name] = err
+	}
+	return path, err
+}
+
+func compile(name, path string) error {
+	pkg, env, flags := "github.com/monban-dev/monban/cmd/monban", []string{"CGO_ENABLED=0"}, []string{"-trimpath", "-ldflags=-s -w"}
+	switch name {
+	case "monban":
+		if raceDetector() {
+			env, flags = []string{"CGO_ENABLED=1"}, []string{"-race"}
+		}
+	case "monban-static":
+	case "monban.exe":
+		env = append(env, "GOOS=windows", "GOARCH=amd64")
+	case "fixture":
+		pkg = "github.com/monban-dev/monban/internal/integration/fixture"
+	default:
+		return fmt.Errorf("no program %q", name)
+	}
+	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
+	cmd.Env = append(os.Environ(), env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", name, err, out.Bytes())
+	}
+	return nil
+}
+
+// raceDetector reports whether this test binary was built with it.
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return false
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			return s.Value == "true"
+		}
+	}
+	return false
+}

@@ -1,0 +1,253 @@
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/monban-dev/monban/internal/netnstest"
+)
+
+// A room is where one test's daemons live: a network and a mount namespace, and
+// a process namespace if asked for, with a /run of its own. Whatever runs in it
+// ends with the test.
+type room struct {
+	t   testing.TB
+	ns  *netnstest.NS
+	dir string // for configuration and data; every user can enter it
+	pid int    // the process that keeps the room
+	own bool   // the room has a process namespace of its own
+}
+
+// newRoom makes a room. With ownPIDs its processes see only each other.
+func newRoom(t testing.TB, ownPIDs bool) *room {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		netnstest.Skip(t, "needs root: it makes namespaces and starts daemons")
+	}
+	r := &room{t: t, ns: netnstest.New(t), dir: openDir(t), own: ownPIDs}
+	outside, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keeper := exec.Command(program(t, "fixture"), "hold", outside)
+	keeper.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if ownPIDs {
+		keeper.SysProcAttr.Cloneflags |= syscall.CLONE_NEWPID
+	}
+	in, err := keeper.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ns.Do(func() { startReady(t, keeper) })
+	r.pid = keeper.Process.Pid
+	t.Cleanup(func() {
+		in.Close()
+		if err := keeper.Wait(); err != nil {
+			t.Errorf("closing the room: %v", err)
+		}
+	})
+	return r
+}
+
+// openDir returns a directory for the test that other users can enter too.
+func openDir(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// startReady starts a fixture and waits until it says that it is ready.
+func startReady(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		cmd.Process.Kill()
+		cmd.Wait()
+		t.Fatalf("%s: said %q (%v), %s", cmd, line, err, stderr.Bytes())
+	}
+}
+
+// command prepares a program to run in the room as the named user.
+func (r *room) command(as, name string, args ...string) *exec.Cmd {
+	r.t.Helper()
+	target := strconv.Itoa(r.pid)
+	enter := []string{"--target=" + target, "--net", "--mount"}
+	if r.own {
+		enter = append(enter, "--pid")
+	}
+	if as != "root" {
+		u, err := user.Lookup(as)
+		if err != nil {
+			r.t.Fatalf("%v: its package is not installed", err)
+		}
+		enter = append(enter, "--setuid="+u.Uid, "--setgid="+u.Gid)
+	}
+	enter = append(append(enter, "--", name), args...)
+	cmd := exec.CommandContext(r.t.Context(), "nsenter", enter...)
+	cmd.WaitDelay = time.Second // what it started may keep its output open
+	// Daemons are found on a beginner's PATH too.
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	return cmd
+}
+
+// run runs a program in the room as root and returns its standard output.
+func (r *room) run(name string, args ...string) string {
+	r.t.Helper()
+	return r.runAs("root", name, args...)
+}
+
+func (r *room) runAs(as, name string, args ...string) string {
+	r.t.Helper()
+	cmd := r.command(as, name, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		r.t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, out, stderr.Bytes())
+	}
+	return string(out)
+}
+
+// daemon starts a program in the room and leaves it running. What it prints is
+// shown if the test fails.
+func (r *room) daemon(as, name string, args ...string) {
+	r.t.Helper()
+	cmd := r.command(as, name, args...)
+	log, err := os.Create(filepath.Join(r.dir, filepath.Base(name)+".out"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		cmd.Process.Kill() // an error means that it has ended
+		cmd.Wait()
+		log.Close()
+		if r.t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			r.t.Logf("%s said: %s", name, text)
+		}
+	})
+}
+
+// fixture starts the fixture in the room as the named user, ready when it
+// returns, and returns its process id.
+func (r *room) fixture(as string, args ...string) (pid int) {
+	r.t.Helper()
+	cmd := r.command(as, program(r.t, "fixture"), args...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	startReady(r.t, cmd)
+	r.t.Cleanup(func() {
+		in.Close()
+		cmd.Wait() // its own failure shows in what the test sees
+	})
+	return cmd.Process.Pid
+}
+
+// file writes a file into the room's directory and returns its path.
+func (r *room) file(name, text string) string {
+	r.t.Helper()
+	path := filepath.Join(r.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+	return path
+}
+
+// subdir makes a directory in the room's, belonging to the named user.
+func (r *room) subdir(name, owner string) string {
+	r.t.Helper()
+	path := filepath.Join(r.dir, name)
+	if err := os.Mkdir(path, 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	u, err := user.Lookup(owner)
+	if err != nil {
+		r.t.Fatalf("%v: its package is not installed", err)
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	if err := os.Chown(path, uid, gid); err != nil {
+		r.t.Fatal(err)
+	}
+	return path
+}
+
+// waitFor waits until ss shows a socket on each of the ports: "tcp 80".
+func (r *room) waitFor(doors ...string) {
+	r.t.Helper()
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		missing := r.missing(doors)
+		if len(missing) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("after a minute nobody has opened %v", missing)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func (r *room) missing(doors []string) (missing []string) {
+	open := map[string]bool{}
+	for _, row := range r.ss() {
+		open[fmt.Sprintf("%s %d", row.proto, row.port)] = true
+	}
+	for _, d := range doors {
+		if !open[d] {
+			missing = append(missing, d)
+		}
+	}
+	return missing
+}
+
+// monban runs monban in the room as the named user. It must exit with 0 and
+// write nothing to standard error.
+func (r *room) monban(as string, args ...string) []byte {
+	r.t.Helper()
+	cmd := r.command(as, program(r.t, "monban"), args...)
+	return output(r.t, cmd)
+}
+
+// output runs a monban to its end: status 0, and nothing on standard error.
+func output(t testing.TB, cmd *exec.Cmd) []byte {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s%s", cmd, err, stdout.Bytes(), stderr.Bytes())
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("%s wrote to standard error: %s", cmd, stderr.Bytes())
+	}
+	return stdout.Bytes()
+}

@@ -1,0 +1,215 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// envelope is monban's JSON, declared here once more from its contract: the
+// tests must not share the mistakes of the program.
+type envelope struct {
+	Monban   int
+	Verb     string
+	Findings []finding
+	Gaps     []gap
+	Data     struct {
+		Doors      []door
+		Containers []json.RawMessage
+		Ports      []portView
+	}
+}
+
+type finding struct {
+	Kind, Severity, Proto, Address string
+	Port                           int
+	Why                            string
+}
+
+type gap struct{ Source, Error, Hides string }
+
+type door struct {
+	Proto, Address  string
+	Port            int
+	Device, State   string
+	V6Only          bool
+	Class, Assigned string
+	UID             int
+	Inode           uint64
+	NetNS           string
+	Owners          []owner
+	To              *struct {
+		Address   string
+		Port      int
+		Container string
+	}
+}
+
+type owner struct {
+	PID       int
+	Name, Exe string
+	Deleted   bool
+	Command   []string
+	User      string
+	UID       int
+	Unit      string
+	Container *struct {
+		ID, Name, Image, Project, Service string
+	}
+	Parents []struct {
+		PID  int
+		Name string
+	}
+}
+
+type portView struct {
+	Port     int
+	Class    string
+	Registry []struct{ Proto, Name string }
+	Practice []struct{ Name string }
+	Doors    []door
+}
+
+// view runs `monban --json` in the room as root.
+func (r *room) view(args ...string) envelope {
+	r.t.Helper()
+	return r.viewAs("root", args...)
+}
+
+func (r *room) viewAs(as string, args ...string) envelope {
+	r.t.Helper()
+	return parse(r.t, r.monban(as, append([]string{"--json"}, args...)...))
+}
+
+// parse checks a JSON answer against its schema and decodes it.
+func parse(t testing.TB, text []byte) envelope {
+	t.Helper()
+	if !utf8.Valid(text) {
+		t.Errorf("not UTF-8: %q", text)
+	}
+	var e envelope
+	if err := json.Unmarshal(text, &e); err != nil {
+		t.Fatalf("not JSON: %v\n%s", err, text)
+	}
+	if e.Monban != 1 {
+		t.Errorf("envelope version %d, want 1", e.Monban)
+	}
+	validate(t, e.Verb, text)
+	return e
+}
+
+// validate checks an answer against the published schema of its verb.
+func validate(t testing.TB, verb string, text []byte) {
+	t.Helper()
+	file, err := filepath.Abs(filepath.Join("..", "..", "docs", "schema", verb+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the verb %q has no schema", verb)
+		return
+	}
+	schema, err := jsonschema.NewCompiler().Compile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(instance); err != nil {
+		t.Errorf("%s: %v\n%s", verb, err, text)
+	}
+}
+
+// row returns what a door has in common with a row of a peer.
+func (d door) row() row {
+	r := row{proto: d.Proto, address: d.Address, port: d.Port, device: d.Device, inode: d.Inode}
+	for _, o := range d.Owners {
+		r.pids = append(r.pids, o.PID)
+	}
+	slices.Sort(r.pids)
+	return r
+}
+
+func (d door) String() string { return fmt.Sprintf("%s %s:%d %s", d.Proto, d.Address, d.Port, d.State) }
+
+// find returns the doors on one port.
+func (e envelope) find(proto string, port int) (found []door) {
+	for _, d := range e.Data.Doors {
+		if d.Proto == proto && d.Port == port {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// gapHiding returns the first gap that hides the subject.
+func (e envelope) gapHiding(subject string) (gap, bool) {
+	i := slices.IndexFunc(e.Gaps, func(g gap) bool { return g.Hides == subject })
+	if i < 0 {
+		return gap{}, false
+	}
+	return e.Gaps[i], true
+}
+
+// sameAsPeers checks that monban shows the rows of ss with the same processes,
+// and the TCP listeners of lsof with the same processes. What is only bound, and
+// what is forwarded, no peer shows.
+func (r *room) sameAsPeers() envelope {
+	r.t.Helper()
+	// Daemons start and end helpers as they like: compare a moment in which
+	// none did.
+	for range 10 {
+		before := keys(r.ss())
+		e, lsof := r.view(), r.lsof()
+		rows := r.ss()
+		if !slices.Equal(before, keys(rows)) {
+			continue
+		}
+		var got []row
+		for _, d := range e.Data.Doors {
+			if d.State == "forwarded" || d.State == "bound" && d.Proto == "tcp" {
+				continue
+			}
+			got = append(got, d.row())
+		}
+		diff(r.t, "ss", keys(rows), keys(got))
+		diff(r.t, "lsof", lsof, lsofKeys(got))
+		return e
+	}
+	r.t.Fatal("the daemons do not come to rest")
+	return envelope{}
+}
+
+func keys(rows []row) []string {
+	var all []string
+	for _, r := range rows {
+		all = append(all, r.key())
+	}
+	slices.Sort(all)
+	return all
+}
+
+func diff(t testing.TB, peer string, want, got []string) {
+	t.Helper()
+	for _, k := range want {
+		if !slices.Contains(got, k) {
+			t.Errorf("%s shows, monban does not: %s", peer, k)
+		}
+	}
+	for _, k := range got {
+		if !slices.Contains(want, k) {
+			t.Errorf("monban shows, %s does not: %s", peer, k)
+		}
+	}
+}
