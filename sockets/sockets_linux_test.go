@@ -256,19 +256,23 @@ func noGaps(t *testing.T, gaps []monban.Gap) {
 	}
 }
 
-// stage makes a namespace with the interface d0 and runs the test in it twice:
-// on a thread as root, and as the process of an ordinary user.
+// onStage runs a test twice, each time in a namespace of its own with the
+// interface d0: on a thread as root, and as the process of an ordinary user.
 func onStage(t *testing.T, f func(t *testing.T)) {
 	if netnstest.Rerunning() {
 		f(t)
 		return
 	}
+	newStage(t).Do(func() { f(t) })
+	newStage(t).Rerun(t, netnstest.Nobody)
+}
+
+func newStage(t *testing.T) *netnstest.NS {
 	ns := netnstest.New(t)
 	ns.Run("ip", "link", "add", "d0", "type", "veth", "peer", "name", "d1")
 	ns.Run("ip", "link", "set", "d0", "up")
 	ns.AddAddr("d0", "10.9.0.1/24", "fd09::1/64", "fe80::9/64")
-	ns.Do(func() { f(t) })
-	ns.Rerun(t, netnstest.Nobody)
+	return ns
 }
 
 func TestRandomDoors(t *testing.T) {
