@@ -1,0 +1,205 @@
+// Package cli is the command line: each verb turns flags into a question for
+// gather, puts judgements to the answer, and hands the result to report.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/monban-dev/monban/internal/report"
+)
+
+// The exit codes of the command contract.
+const (
+	exitOK     = 0
+	exitFound  = 1 // --fail-on was reached
+	exitUsage  = 2 // the command line, or a file it named, is wrong
+	exitFailed = 4 // it could not be done
+)
+
+// System is everything the program has of the world around it, so that a test
+// can give it another.
+type System struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	// Terminal reports whether Stdout is one; Width is its width in cells.
+	Terminal      bool
+	Width         int
+	StdinTerminal bool
+}
+
+// Main runs monban with the process's own world and returns the exit code.
+func Main(args []string) int {
+	sys := System{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Terminal: term.IsTerminal(int(os.Stdout.Fd())), StdinTerminal: term.IsTerminal(int(os.Stdin.Fd())),
+	}
+	if sys.Terminal {
+		if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+			sys.Width = w
+		} else {
+			sys.Width = 80
+		}
+	}
+	return Run(context.Background(), sys, args)
+}
+
+// Run runs one command line.
+func Run(ctx context.Context, sys System, args []string) int {
+	a := newApp(sys, args)
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(sys.Stdin)
+	root.SetOut(sys.Stdout)
+	root.SetErr(sys.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var found foundError
+	if errors.As(err, &found) {
+		return exitFound
+	}
+	code := exitFailed
+	if isUsage(err) {
+		code = exitUsage
+	}
+	report.WriteProblem(sys.Stderr, err, a.lang)
+	return code
+}
+
+// foundError makes the exit code 1: everything was done and shown, and
+// something was found.
+type foundError struct{}
+
+func (foundError) Error() string { return "findings at or above --fail-on" }
+
+// isUsage tells a wrong command line from a failure: report's problems say so,
+// and what cobra and pflag complain about always is one.
+func isUsage(err error) bool {
+	var p *report.Problem
+	return errors.As(err, &p) && p.Usage()
+}
+
+// app is one invocation: the flags that every verb has.
+type app struct {
+	sys  System
+	now  func() time.Time
+	lang report.Lang
+	// langGiven is set by --lang; only then are JSON's sentences translated.
+	langGiven bool
+
+	json        bool
+	format      string
+	langFlag    string
+	noColor     bool
+	showSecrets bool
+	verbose     bool
+}
+
+func newApp(sys System, args []string) *app {
+	a := &app{sys: sys, now: time.Now}
+	a.lang = envLang(sys.Getenv)
+	// Help and errors are written before or without flag parsing, so the
+	// language is looked up first.
+	if lang, ok := report.ParseLang(langArg(args)); ok {
+		a.lang = lang
+	}
+	return a
+}
+
+// langArg returns the value of --lang in args, "" if there is none.
+func langArg(args []string) string {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	for i, arg := range args {
+		if v, ok := strings.CutPrefix(arg, "--lang="); ok {
+			return v
+		}
+		if arg == "--lang" && i+1 < len(args) {
+			return args[i+1]
+		}
+	}
+	return ""
+}
+
+// envLang returns the language of the environment: MONBAN_LANG, then the
+// locale's variables in the order of locale(7).
+func envLang(getenv func(string) string) report.Lang {
+	for _, name := range []string{"MONBAN_LANG", "LC_ALL", "LC_MESSAGES", "LANG"} {
+		if v := getenv(name); v != "" {
+			lang, _ := report.ParseLang(v)
+			return lang
+		}
+	}
+	return report.EN
+}
+
+// style returns how the result is to be written.
+func (a *app) style() report.Style {
+	s := report.Style{Format: report.Text, Lang: a.lang, ShowSecrets: a.showSecrets, Verbose: a.verbose}
+	if a.format == string(report.JSON) {
+		s.Format = report.JSON
+		if !a.langGiven {
+			s.Lang = report.EN
+		}
+		return s
+	}
+	if a.sys.Terminal {
+		s.Width = a.sys.Width
+		s.Color = !a.noColor && a.sys.Getenv("NO_COLOR") == "" && a.sys.Getenv("TERM") != "dumb"
+	}
+	return s
+}
+
+// root builds the command tree.
+func (a *app) root() *cobra.Command {
+	root := a.statusCommand()
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpFunc(a.help)
+	root.SetUsageFunc(func(*cobra.Command) error { return nil })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return report.FlagProblem(cmd.CommandPath(), err) })
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "")
+	flags.StringVar(&a.format, "format", string(report.Text), "")
+	flags.StringVar(&a.langFlag, "lang", "", "")
+	flags.BoolVar(&a.noColor, "no-color", false, "")
+	flags.BoolVar(&a.showSecrets, "show-secrets", false, "")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkGlobals() }
+	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.versionCommand())
+	root.SetHelpCommand(a.helpCommand(root))
+	root.InitDefaultHelpFlag()
+	root.InitDefaultCompletionCmd()
+	describe(root, a.lang)
+	return root
+}
+
+func (a *app) checkGlobals() error {
+	if a.json {
+		a.format = string(report.JSON)
+	}
+	switch report.Format(a.format) {
+	case report.Text, report.JSON:
+	default:
+		return report.BadChoice("--format", a.format, "text", "json")
+	}
+	if a.langFlag != "" {
+		if _, ok := report.ParseLang(a.langFlag); !ok {
+			return report.BadChoice("--lang", a.langFlag, "ja", "en")
+		}
+		a.langGiven = true
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/conflict"
+	"github.com/monban-dev/monban/host"
+	"github.com/monban-dev/monban/internal/gather"
+	"github.com/monban-dev/monban/internal/report"
+)
+
+// maxText bounds how much pasted text is read.
+const maxText = 1 << 20
+
+func (a *app) explainCommand() *cobra.Command {
+	var in inside
+	cmd := &cobra.Command{
+		Use: "explain TEXT",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.explain(cmd.Context(), &in, args)
+		},
+	}
+	cmd.Flags().StringVar(&in.load, "load", "", "")
+	return cmd
+}
+
+func (a *app) explain(ctx context.Context, in *inside, args []string) error {
+	text := strings.Join(args, " ")
+	if len(args) == 0 || text == "-" {
+		if a.sys.StdinTerminal {
+			report.AskForText(a.sys.Stderr, a.lang)
+		}
+		b, err := io.ReadAll(io.LimitReader(a.sys.Stdin, maxText+1))
+		if err != nil {
+			return report.CannotRead("stdin", err)
+		}
+		if len(b) > maxText {
+			return report.TooMuchText(maxText)
+		}
+		text = string(b)
+	}
+	if strings.TrimSpace(text) == "" {
+		return report.NothingToExplain()
+	}
+	complaints := conflict.ReadComplaint(text)
+	var ports []monban.PortRange
+	for _, c := range complaints {
+		if c.HasPort {
+			ports = append(ports, monban.PortRange{First: c.Port, Last: c.Port})
+		}
+	}
+	snap, err := a.explainSnapshot(ctx, in, ports)
+	if err != nil {
+		return err
+	}
+	book, gaps := a.book()
+	snap.Gaps = append(snap.Gaps, gaps...)
+	data := report.Explanation{}
+	for _, c := range complaints {
+		data.Complaints = append(data.Complaints, explained(c, snap))
+	}
+	return a.show(report.Result{Verb: "explain", Snapshot: snap, Book: book, Data: data}, a.style(), monban.SeverityUnknown)
+}
+
+// explainSnapshot looks at the ports the complaints name; without one there is
+// nothing to look at.
+func (a *app) explainSnapshot(ctx context.Context, in *inside, ports []monban.PortRange) (*monban.Snapshot, error) {
+	if in.load == "" && len(ports) == 0 {
+		return identity(nil), nil
+	}
+	return a.snapshot(ctx, in, gather.Want{Ports: ports, Traffic: ports, Host: host.Ranges | host.Caps | host.Network})
+}
+
+// explained puts a complaint beside what is open now.
+func explained(c conflict.Complaint, snap *monban.Snapshot) report.Explained {
+	e := report.Explained{
+		Text: c.Text, Program: c.Program, Proto: c.Proto, Addr: c.Addr, Port: c.Port, HasPort: c.HasPort, Errno: c.Errno,
+		OS: c.OS, File: c.File, Line: c.Line, Remote: c.Remote, HolderPID: c.Holder.PID, HolderName: c.Holder.Name,
+	}
+	for _, cause := range c.Causes {
+		e.Causes = append(e.Causes, string(cause))
+	}
+	return e
+}

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/monban-dev/monban/internal/report"
+)
+
+// help writes a command's help page on stdout.
+func (a *app) help(cmd *cobra.Command, _ []string) {
+	topic, _ := report.Help(cmd.CommandPath(), a.lang)
+	usage := cmd.UseLine()
+	if cmd.HasParent() {
+		usage = strings.TrimSuffix(usage, " [flags]")
+	}
+	var commands []report.Flag
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			t, _ := report.Help(sub.CommandPath(), a.lang)
+			commands = append(commands, report.Flag{Name: sub.Use, Text: t.Short})
+		}
+	}
+	globals := cmd.Root().PersistentFlags()
+	own := pflag.NewFlagSet("own", pflag.ContinueOnError)
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if globals.Lookup(f.Name) == nil {
+			own.AddFlag(f)
+		}
+	})
+	s := a.style()
+	s.Format, s.Lang = report.Text, a.lang
+	// The page goes to whoever asked; nothing is left to do if it cannot.
+	_ = report.WriteHelp(a.sys.Stdout, topic, usage, commands, a.flagList(own), a.flagList(globals), s)
+}
+
+func (a *app) flagList(set *pflag.FlagSet) []report.Flag {
+	var out []report.Flag
+	set.VisitAll(func(f *pflag.Flag) {
+		name := "    --" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", --" + f.Name
+		}
+		if f.Value.Type() != "bool" {
+			name += " " + flagValue(f.Name)
+		}
+		out = append(out, report.Flag{Name: name, Text: report.FlagHelp(f.Name, a.lang)})
+	})
+	return out
+}
+
+// flagValue is the placeholder of a flag's value.
+func flagValue(name string) string {
+	switch name {
+	case "save", "load", "diff":
+		return "FILE"
+	case "port":
+		return "LIST"
+	case "fail-on":
+		return "SEVERITY"
+	case "lang":
+		return "LANG"
+	case "format":
+		return "FORMAT"
+	case "proto":
+		return "PROTO"
+	case "user":
+		return "USER"
+	default:
+		return "KEY"
+	}
+}
+
+func (a *app) helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return report.UnknownTopic(strings.Join(args, " "))
+			}
+			return cmd.Help()
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, sub := range root.Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, sub.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+// describe gives the commands and flags the words that shell completion shows.
+func describe(cmd *cobra.Command, lang report.Lang) {
+	topic, _ := report.Help(cmd.CommandPath(), lang)
+	cmd.Short = topic.Short
+	name := func(f *pflag.Flag) { f.Usage = report.FlagHelp(f.Name, lang) }
+	cmd.InitDefaultHelpFlag()
+	cmd.Flags().VisitAll(name)
+	cmd.PersistentFlags().VisitAll(name)
+	for _, sub := range cmd.Commands() {
+		describe(sub, lang)
+	}
+}

@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/conflict"
+	"github.com/monban-dev/monban/host"
+	"github.com/monban-dev/monban/internal/gather"
+	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/portbook"
+)
+
+func (a *app) portCommand() *cobra.Command {
+	var in inside
+	cmd := &cobra.Command{
+		Use: "port PORT…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return report.MissingArgument("monban port 80")
+			}
+			return a.ports(cmd.Context(), &in, args)
+		},
+	}
+	in.flags(cmd)
+	return cmd
+}
+
+// ports shows everything about the ports that args name.
+func (a *app) ports(ctx context.Context, in *inside, args []string) error {
+	failOn, err := in.threshold()
+	if err != nil {
+		return err
+	}
+	book, gaps := a.book()
+	ranges, err := parsePorts(book, args)
+	if err != nil {
+		return err
+	}
+	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps | host.Network})
+	if err != nil {
+		return err
+	}
+	snap.Gaps = append(snap.Gaps, gaps...)
+	if in.load != "" && len(snap.TrafficOf) == 0 {
+		snap.Gaps = append(snap.Gaps, monban.Gap{Source: in.load, Err: "not saved", Hides: monban.HidesTraffic})
+	}
+	shown := *snap
+	shown.Doors = nil
+	for _, d := range snap.Doors {
+		if inRanges(ranges, d.Bind.Port) {
+			shown.Doors = append(shown.Doors, d)
+		}
+	}
+	return a.show(report.Result{
+		Verb: "port", Snapshot: snap, Book: book,
+		Data:     report.Ports{Ports: portViews(ranges, snap, book, localServices())},
+		Findings: inspect(&shown, book),
+	}, a.style(), failOn)
+}
+
+// portViews collects what is known about each number, once.
+func portViews(ranges []monban.PortRange, snap *monban.Snapshot, book *portbook.Book, local portbook.Services) []report.PortView {
+	doors := make(map[uint16][]monban.Door)
+	for _, d := range snap.Doors {
+		doors[d.Bind.Port.Num] = append(doors[d.Bind.Port.Num], d)
+	}
+	traffic := make(map[uint16][]monban.Traffic)
+	for _, t := range snap.Traffic {
+		traffic[t.Port.Num] = append(traffic[t.Port.Num], t)
+	}
+	seen := make(map[monban.Port]bool)
+	var views []report.PortView
+	for _, r := range ranges {
+		for num := int(r.First); num <= int(r.Last); num++ {
+			p := monban.Port{Num: uint16(num), Proto: r.Proto}
+			if seen[p] {
+				continue
+			}
+			seen[p] = true
+			v := report.PortView{Port: p, Local: localName(p, book, local)}
+			for _, d := range doors[p.Num] {
+				if r.Contains(d.Bind.Port) {
+					v.Doors = append(v.Doors, d)
+				}
+			}
+			for _, t := range traffic[p.Num] {
+				if r.Contains(t.Port) {
+					v.Traffic = append(v.Traffic, t)
+				}
+			}
+			v.Bind = judge(p, snap, doors[p.Num], traffic[p.Num])
+			views = append(views, v)
+		}
+	}
+	return views
+}
+
+// judge answers whether a program that sets no socket options could open p now,
+// on every IPv4 address and on every address.
+func judge(p monban.Port, snap *monban.Snapshot, doors []monban.Door, traffic []monban.Traffic) []monban.Judgement {
+	here := *snap
+	here.Doors, here.Traffic = doors, traffic
+	var out []monban.Judgement
+	for _, proto := range []monban.Proto{monban.TCP, monban.UDP} {
+		if p.Proto != monban.AnyProto && p.Proto != proto {
+			continue
+		}
+		for _, addr := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+			out = append(out, conflict.CanBind(monban.Bind{Port: monban.Port{Num: p.Num, Proto: proto}, Addr: addr}, &here))
+		}
+	}
+	return out
+}
+
+// names is the part of the port book that turns words into ports.
+type names interface {
+	Lookup(name string) []monban.PortRange
+	Nearest(name string, n int) []string
+}
+
+// parsePorts reads the port grammar: N, N-M or a service name, each with an
+// optional transport.
+func parsePorts(book names, args []string) ([]monban.PortRange, error) {
+	var out []monban.PortRange
+	for _, arg := range args {
+		r, err := monban.ParsePortRange(arg)
+		var bad *monban.PortError
+		switch {
+		case err == nil:
+			out = append(out, r)
+		case errors.As(err, &bad) && bad.Problem == monban.NotANumber:
+			named, err := lookup(book, arg)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, named...)
+		default:
+			return nil, report.PortProblem(arg, err)
+		}
+	}
+	return out, nil
+}
+
+// lookup finds the ports of a service name, with or without a transport.
+func lookup(book names, arg string) ([]monban.PortRange, error) {
+	name, suffix, hasProto := strings.Cut(arg, "/")
+	found := book.Lookup(name)
+	if len(found) == 0 {
+		return nil, report.UnknownService(name, book.Nearest(name, 3))
+	}
+	if !hasProto {
+		return found, nil
+	}
+	proto, err := monban.ParseProto(suffix)
+	if err != nil {
+		return nil, report.PortProblem(arg, err)
+	}
+	var out []monban.PortRange
+	for _, r := range found {
+		if r.Proto == monban.AnyProto || r.Proto == proto {
+			r.Proto = proto
+			out = append(out, r)
+		}
+	}
+	if len(out) == 0 {
+		return nil, report.UnknownService(arg, nil)
+	}
+	return out, nil
+}
+
+// splitList cuts "80,443" and "80 443".
+func splitList(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// localServices reads this machine's own services file, so that the answer
+// matches what its other tools print. Without one there are no local names.
+func localServices() portbook.Services {
+	services, err := portbook.ReadServices(os.DirFS("/"), "etc/services")
+	if err != nil {
+		return nil
+	}
+	return services
+}
+
+// localName is the machine's own name for p where the registry has another one.
+func localName(p monban.Port, book *portbook.Book, local portbook.Services) string {
+	for _, e := range book.Assigned(p) {
+		name := local.Name(e.Port)
+		if name != "" && name != e.Name && !slices.Contains(e.Aliases, name) {
+			return name
+		}
+	}
+	if len(book.Assigned(p)) > 0 {
+		return ""
+	}
+	return local.Name(p)
+}

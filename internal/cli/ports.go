@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/host"
+	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/portbook"
+)
+
+// someHits is how many hits a search shows unless --all is given.
+const someHits = 40
+
+func (a *app) portsCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use: "ports WORD…",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return report.MissingArgument("monban ports redis")
+			}
+			return a.search(strings.Join(args, " "), all)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "")
+	cmd.AddCommand(&cobra.Command{
+		Use:  "update [FILE|URL]",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			from := ianaCSV
+			if len(args) > 0 {
+				from = args[0]
+			}
+			return a.update(cmd.Context(), from)
+		},
+	})
+	return cmd
+}
+
+func (a *app) search(word string, all bool) error {
+	book, gaps := a.book()
+	const every = 1 << 20
+	hits := book.Search(word, every)
+	more := 0
+	if !all && len(hits) > someHits {
+		more = len(hits) - someHits
+		hits = hits[:someHits]
+	}
+	return a.show(report.Result{Verb: "ports", Snapshot: identity(gaps), Book: book,
+		Data: report.Search{Word: word, Hits: hits, More: more}}, a.style(), monban.SeverityUnknown)
+}
+
+// identity is a snapshot of nothing but who we are, for the verbs that do not
+// look at the machine.
+func identity(gaps []monban.Gap) *monban.Snapshot {
+	h, _ := host.Read(host.Identity)
+	return &monban.Snapshot{At: time.Now(), Host: h, Gaps: gaps}
+}
+
+// ianaCSV is where IANA publishes the registry.
+const ianaCSV = "https://www.iana.org/assignments/service-names-port-numbers/service-names-port-numbers.csv"
+
+// update replaces the registry with a newer one, or keeps the old one and says
+// why.
+func (a *app) update(ctx context.Context, from string) error {
+	path := a.registryPath()
+	if path == "" {
+		return report.NoRegistryHome()
+	}
+	r, err := open(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	blob, stats, err := portbook.Compile(r)
+	if err != nil {
+		return report.RegistryRefused(from, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return report.CannotWrite(path, err)
+	}
+	if err := portbook.Install(path, blob); err != nil {
+		return report.CannotWrite(path, err)
+	}
+	book, gaps := a.book()
+	return a.show(report.Result{Verb: "ports-update", Snapshot: identity(gaps), Book: book,
+		Data: report.Update{From: from, Path: path, Rows: stats.Rows, Date: stats.Date, Before: stats.Before}}, a.style(), monban.SeverityUnknown)
+}
+
+// open returns the bytes of a file or of a web address. Plain http is only for
+// this machine: names of ports are read by people who act on them.
+func open(ctx context.Context, from string) (io.ReadCloser, error) {
+	u, err := url.Parse(from)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+		f, err := os.Open(from)
+		if err != nil {
+			return nil, report.CannotRead(from, err)
+		}
+		return f, nil
+	}
+	if u.Scheme == "http" && !loopbackHost(u.Hostname()) {
+		return nil, report.InsecureAddress(from)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		cancel()
+		return nil, report.RegistryUnreachable(from, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		cancel()
+		return nil, report.RegistryUnreachable(from, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		cancel()
+		return nil, report.RegistryUnreachable(from, fmt.Errorf("the server answered %s", resp.Status))
+	}
+	return body{resp.Body, cancel}, nil
+}
+
+// body ends the request's context when the answer has been read.
+type body struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b body) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
+
+func loopbackHost(name string) bool {
+	ip := net.ParseIP(name)
+	return name == "localhost" || ip != nil && ip.IsLoopback()
+}

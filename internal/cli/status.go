@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/host"
+	"github.com/monban-dev/monban/internal/gather"
+	"github.com/monban-dev/monban/internal/report"
+)
+
+// statusOptions are the flags of the bare command.
+type statusOptions struct {
+	inside
+	filter        doorFilter
+	sort          string
+	wide          bool
+	allNamespaces bool
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	var o statusOptions
+	cmd := &cobra.Command{
+		Use: "monban [PORT…]",
+		// A word that is no verb is a port or a service name.
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return a.status(cmd, &o)
+			}
+			for _, name := range []string{"proto", "port", "user", "sort", "wide", "all-namespaces", "diff"} {
+				if cmd.Flags().Changed(name) {
+					return report.FlagNeedsList("--" + name)
+				}
+			}
+			return a.ports(cmd.Context(), &o.inside, args)
+		},
+	}
+	o.flags(cmd)
+	cmd.Flags().StringVar(&o.diff, "diff", "", "")
+	cmd.Flags().StringVar(&o.filter.proto, "proto", "", "")
+	cmd.Flags().StringVar(&o.filter.port, "port", "", "")
+	cmd.Flags().StringVar(&o.filter.user, "user", "", "")
+	cmd.Flags().StringVar(&o.sort, "sort", string(report.SortPort), "")
+	cmd.Flags().BoolVar(&o.wide, "wide", false, "")
+	cmd.Flags().BoolVar(&o.allNamespaces, "all-namespaces", false, "")
+	return cmd
+}
+
+func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
+	failOn, err := o.threshold()
+	if err != nil {
+		return err
+	}
+	if err := checkSort(o.sort); err != nil {
+		return err
+	}
+	book, gaps := a.book()
+	if err := o.filter.parse(book); err != nil {
+		return err
+	}
+	var before *monban.Snapshot
+	if o.diff != "" {
+		if before, err = loadSnapshot(o.diff); err != nil {
+			return err
+		}
+	}
+	snap, err := a.snapshot(cmd.Context(), &o.inside, gather.Want{Host: host.Ranges | host.Caps, AllNamespaces: o.allNamespaces})
+	if err != nil {
+		return err
+	}
+	snap.Gaps = append(snap.Gaps, gaps...)
+	s := a.style()
+	s.Wide = o.wide
+	if before != nil {
+		snap.Gaps = append(snap.Gaps, before.Gaps...)
+		change := monban.Compare(o.filter.snapshot(before), o.filter.snapshot(snap))
+		return a.show(report.Result{Verb: "diff", Snapshot: snap, Book: book,
+			Data: report.Difference{Since: before.At, Change: change}}, s, monban.SeverityUnknown)
+	}
+	findings := inspect(snap, book)
+	shown := o.filter.snapshot(snap)
+	return a.show(report.Result{
+		Verb: "status", Snapshot: snap, Book: book, Findings: o.filter.findings(findings, shown),
+		Data: report.Status{Doors: shown.Doors, Sort: report.SortKey(o.sort), Hidden: len(snap.Doors) - len(shown.Doors)},
+	}, s, failOn)
+}
+
+func checkSort(key string) error {
+	var names []string
+	for _, k := range report.SortKeys() {
+		if string(k) == key {
+			return nil
+		}
+		names = append(names, string(k))
+	}
+	return report.BadChoice("--sort", key, names...)
+}
+
+// doorFilter keeps the doors the user asked for.
+type doorFilter struct {
+	proto, port, user string
+
+	ports []monban.PortRange
+	want  monban.Proto
+}
+
+func (f *doorFilter) active() bool { return f.proto != "" || f.port != "" || f.user != "" }
+
+func (f *doorFilter) parse(book names) error {
+	if f.proto != "" {
+		p, err := monban.ParseProto(f.proto)
+		if err != nil {
+			return report.PortProblem("--proto", err)
+		}
+		f.want = p
+	}
+	if f.port != "" {
+		ports, err := parsePorts(book, splitList(f.port))
+		if err != nil {
+			return err
+		}
+		f.ports = ports
+	}
+	return nil
+}
+
+// snapshot returns snap with only the doors that pass.
+func (f *doorFilter) snapshot(snap *monban.Snapshot) *monban.Snapshot {
+	if !f.active() {
+		return snap
+	}
+	out := *snap
+	out.Doors = nil
+	for _, d := range snap.Doors {
+		if f.passes(&d) {
+			out.Doors = append(out.Doors, d)
+		}
+	}
+	return &out
+}
+
+func (f *doorFilter) passes(d *monban.Door) bool {
+	if f.want != monban.AnyProto && d.Bind.Port.Proto != f.want {
+		return false
+	}
+	if len(f.ports) > 0 && !inRanges(f.ports, d.Bind.Port) {
+		return false
+	}
+	return f.user == "" || f.ownedBy(d)
+}
+
+// ownedBy matches the user's name or number against the processes, and against
+// the socket itself where no process could be named.
+func (f *doorFilter) ownedBy(d *monban.Door) bool {
+	for _, o := range d.Owners {
+		if o.User == f.user || strconv.FormatUint(uint64(o.UID), 10) == f.user {
+			return true
+		}
+	}
+	return strconv.FormatUint(uint64(d.UID), 10) == f.user || f.user == "root" && d.UID == 0 && len(d.Owners) == 0
+}
+
+// findings keeps the findings about doors that are shown.
+func (f *doorFilter) findings(findings []monban.Finding, shown *monban.Snapshot) []monban.Finding {
+	if !f.active() {
+		return findings
+	}
+	var out []monban.Finding
+	for _, finding := range findings {
+		for _, d := range shown.Doors {
+			if d.Bind.Port == finding.Bind.Port {
+				out = append(out, finding)
+				break
+			}
+		}
+	}
+	return out
+}
+
+func inRanges(ranges []monban.PortRange, p monban.Port) bool {
+	for _, r := range ranges {
+		if r.Contains(p) {
+			return true
+		}
+	}
+	return false
+}

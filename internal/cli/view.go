@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/gather"
+	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/portbook"
+)
+
+// inside are the flags of the verbs that look at this machine from inside.
+type inside struct {
+	save, load, diff string
+	failOn           string
+}
+
+func (in *inside) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&in.save, "save", "", "")
+	cmd.Flags().StringVar(&in.load, "load", "", "")
+	cmd.Flags().StringVar(&in.failOn, "fail-on", "", "")
+}
+
+func (in *inside) threshold() (monban.Severity, error) {
+	if in.failOn == "" {
+		return monban.SeverityUnknown, nil
+	}
+	s, err := monban.ParseSeverity(in.failOn)
+	if err != nil {
+		return s, report.BadChoice("--fail-on", in.failOn, "critical", "high", "medium", "low", "info")
+	}
+	return s, nil
+}
+
+// snapshot returns the saved view, or looks at the machine and saves it. A file
+// is always the whole inside view, whatever part of it is shown now.
+func (a *app) snapshot(ctx context.Context, in *inside, want gather.Want) (*monban.Snapshot, error) {
+	if in.load != "" {
+		return loadSnapshot(in.load)
+	}
+	if in.save == "" {
+		return gather.Snapshot(ctx, want), nil
+	}
+	snap := gather.Snapshot(ctx, want.Whole())
+	if err := writeAtomic(in.save, func(f *os.File) error { return report.SaveSnapshot(f, snap, a.showSecrets) }); err != nil {
+		return nil, report.CannotWrite(in.save, err)
+	}
+	return snap, nil
+}
+
+func loadSnapshot(path string) (*monban.Snapshot, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, report.CannotRead(path, err)
+	}
+	defer f.Close()
+	snap, err := report.LoadSnapshot(f)
+	if err != nil {
+		return nil, report.CannotRead(path, err)
+	}
+	return snap, nil
+}
+
+// show writes a result and turns --fail-on into the exit code.
+func (a *app) show(r report.Result, s report.Style, failOn monban.Severity) error {
+	if err := report.Write(a.sys.Stdout, r, s); err != nil {
+		return report.CannotWrite("stdout", err)
+	}
+	for _, f := range r.Findings {
+		if failOn != monban.SeverityUnknown && f.Severity >= failOn {
+			return foundError{}
+		}
+	}
+	return nil
+}
+
+// registryPath is where `ports update` keeps a newer registry: one for the
+// machine, which only root may replace, or one for the user.
+func (a *app) registryPath() string {
+	if runtime.GOOS == "windows" {
+		if dir := a.sys.Getenv("LocalAppData"); dir != "" {
+			return filepath.Join(dir, "monban", "registry")
+		}
+		return ""
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/monban/registry"
+	}
+	if dir := a.sys.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "monban", "registry")
+	}
+	if home := a.sys.Getenv("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".local", "share", "monban", "registry")
+	}
+	return ""
+}
+
+// book opens the port book: the updated registry where there is one. A broken
+// one is a gap; the built-in registry then serves.
+func (a *app) book() (*portbook.Book, []monban.Gap) {
+	paths := []string{a.registryPath()}
+	if paths[0] != "/var/lib/monban/registry" && runtime.GOOS != "windows" {
+		paths = append(paths, "/var/lib/monban/registry")
+	}
+	var gaps []monban.Gap
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		book, err := portbook.Open(path)
+		if err == nil {
+			return book, gaps
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			gaps = append(gaps, monban.Gap{Source: path, Err: err.Error(), Hides: monban.HidesRegistry})
+		}
+	}
+	return portbook.Builtin(), gaps
+}
+
+// writeAtomic writes a file whole or not at all, readable by its owner only.
+func writeAtomic(path string, write func(*os.File) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".monban-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails after the rename, as it should
+	if err := write(f); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

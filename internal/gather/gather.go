@@ -1,0 +1,92 @@
+// Package gather asks each source once and puts the answers together into one
+// snapshot. A source that fails is a gap in it and never hides the others.
+package gather
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/host"
+	"github.com/monban-dev/monban/owners"
+	"github.com/monban-dev/monban/sockets"
+)
+
+// Want says what a snapshot is needed for, so that a small question stays cheap.
+type Want struct {
+	// Ports limits the doors to these; empty is every port.
+	Ports []monban.PortRange
+	// Traffic are the ports whose connections are to be counted; empty is none.
+	Traffic []monban.PortRange
+	// Host is what to read of the machine itself, besides its identity.
+	Host host.Parts
+	// AllNamespaces asks for the doors of every network namespace.
+	AllNamespaces bool
+}
+
+// Whole is want for every port and everything about the machine: what a saved
+// snapshot has to hold.
+func (want Want) Whole() Want {
+	want.Ports = nil
+	want.Host = host.Ranges | host.Caps | host.Network
+	return want
+}
+
+// Snapshot looks at this machine.
+func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
+	snap := &monban.Snapshot{At: time.Now()}
+	var hostGaps, doorGaps, trafficGaps, containerGaps []monban.Gap
+	var wg sync.WaitGroup
+	wg.Go(func() { snap.Host, hostGaps = host.Read(host.Identity | want.Host) })
+	wg.Go(func() { snap.Containers, containerGaps = owners.Containers(ctx) })
+	if len(want.Traffic) > 0 {
+		snap.TrafficOf = want.Traffic
+		wg.Go(func() { snap.Traffic, trafficGaps = sockets.Traffic(sockets.Options{Ports: want.Traffic}) })
+	}
+	snap.Doors, doorGaps = doors(want)
+	ownerGaps := owners.Name(ctx, snap.Doors, owners.Options{})
+	wg.Wait()
+	snap.Doors, snap.Containers = owners.Join(snap.Doors, snap.Containers)
+	snap.Doors = wanted(snap.Doors, want.Ports)
+	for _, gaps := range [][]monban.Gap{doorGaps, ownerGaps, containerGaps, trafficGaps, hostGaps} {
+		snap.Gaps = append(snap.Gaps, gaps...)
+	}
+	return snap
+}
+
+// doors reads the socket tables of this network namespace, or of all.
+func doors(want Want) ([]monban.Door, []monban.Gap) {
+	all, gaps := sockets.Doors(sockets.Options{Ports: want.Ports})
+	if !want.AllNamespaces {
+		return all, gaps
+	}
+	spaces, more := sockets.Namespaces()
+	gaps = append(gaps, more...)
+	for _, ns := range spaces {
+		if ns.Own {
+			continue
+		}
+		found, more := sockets.Doors(sockets.Options{Ports: want.Ports, NetNS: ns.Path})
+		all = append(all, found...)
+		gaps = append(gaps, more...)
+	}
+	return all, gaps
+}
+
+// wanted drops the published ports that Join found and nobody asked for.
+func wanted(doors []monban.Door, ports []monban.PortRange) []monban.Door {
+	if len(ports) == 0 {
+		return doors
+	}
+	out := doors[:0]
+	for _, d := range doors {
+		for _, r := range ports {
+			if r.Contains(d.Bind.Port) {
+				out = append(out, d)
+				break
+			}
+		}
+	}
+	return out
+}

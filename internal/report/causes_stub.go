@@ -1,0 +1,3 @@
+package report
+
+func causeText(id string, lang Lang) (title, why string, fixes []string) { return "", "", nil }

@@ -1,0 +1,209 @@
+package report
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/monban-dev/monban"
+)
+
+// Explanation is what pasted error messages mean.
+type Explanation struct {
+	Complaints []Explained
+}
+
+// Explained is one error message, read and put beside what is open now.
+type Explained struct {
+	Text    string // the line it was found in, raw
+	Program string // the program that said it; "" is unknown
+	Proto   monban.Proto
+	Addr    netip.Addr // zero if the message names none
+	Port    uint16     // 0 if the message names none
+	HasPort bool
+	Errno   string
+	OS      string // the system it comes from, where the text proves it
+	File    string // a file the message itself names
+	Line    int
+	// Causes are cause ids, the likeliest first.
+	Causes []string
+	// Remote reports that the address is the other end of a connection.
+	Remote bool
+	// HolderPID and HolderName are who has the port, where the text says so.
+	HolderPID  int
+	HolderName string
+	Against    []monban.Door
+	Fix        []monban.Fix
+}
+
+func (e Explanation) hideSecrets(m masker) Data {
+	out := make([]Explained, len(e.Complaints))
+	for i, c := range e.Complaints {
+		c.Text = maskText(c.Text)
+		c.Against = m.doors(c.Against)
+		out[i] = c
+	}
+	return Explanation{out}
+}
+
+type explanationWire struct {
+	Complaints []explainedWire `json:"complaints"`
+}
+
+type explainedWire struct {
+	Text    string       `json:"text"`
+	Program string       `json:"program"`
+	OS      string       `json:"os"`
+	Proto   monban.Proto `json:"proto"`
+	Address string       `json:"address"`
+	Port    *uint16      `json:"port"`
+	Errno   string       `json:"errno"`
+	File    string       `json:"file"`
+	Line    int          `json:"line"`
+	Remote  bool         `json:"remote"`
+	Holder  holderWire   `json:"holder_named"`
+	Causes  []causeWire  `json:"causes"`
+	Holders []doorWire   `json:"holders"`
+	Fix     []fixWire    `json:"fix"`
+}
+
+type holderWire struct {
+	PID  int    `json:"pid"`
+	Name string `json:"name"`
+}
+
+type causeWire struct {
+	ID    string   `json:"id"`
+	Title string   `json:"title"`
+	Why   string   `json:"why"`
+	Fix   []string `json:"fix"`
+}
+
+func (e Explanation) wire(v *view) any {
+	out := explanationWire{Complaints: []explainedWire{}}
+	for _, c := range e.Complaints {
+		w := explainedWire{
+			Text: c.Text, Program: c.Program, OS: c.OS, Proto: c.Proto, Errno: c.Errno, File: c.File, Line: c.Line,
+			Remote: c.Remote, Holder: holderWire{c.HolderPID, c.HolderName},
+			Causes: []causeWire{}, Holders: v.doors(c.Against), Fix: v.fixes(c.Fix),
+		}
+		if c.Addr.IsValid() {
+			w.Address = c.Addr.String()
+		}
+		if c.HasPort {
+			w.Port = &c.Port
+		}
+		for _, id := range c.Causes {
+			title, why, fixes := causeText(id, v.style.Lang)
+			w.Causes = append(w.Causes, causeWire{id, title, why, nonNil(fixes)})
+		}
+		out.Complaints = append(out.Complaints, w)
+	}
+	return out
+}
+
+func (e Explanation) text(p *printer, v *view) {
+	if len(e.Complaints) == 0 {
+		p.paragraph(span{}, p.f(
+			"No error about a port was recognised in this text. Paste the whole message, with the line that names the address or port.",
+			"この文章からポートに関するエラーを読み取れませんでした。アドレスやポート番号が書かれた行を含めて、メッセージ全体を貼り付けてください。"))
+		return
+	}
+	for i, c := range e.Complaints {
+		if i > 0 {
+			p.blank()
+		}
+		v.explainedText(p, c)
+	}
+	v.gapsText(p)
+}
+
+func (v *view) explainedText(p *printer, c Explained) {
+	p.line(span{dim, "> "}, span{dim, clip(c.Text, p.width-2)})
+	p.paragraph(span{bold, ""}, v.complaintSentence(c))
+	if c.Remote {
+		p.paragraph(span{}, v.style.Lang.pick(
+			"This is the other side of the door: the program wanted to connect, and nobody answered. It is not a port conflict; start the server it wants to reach, or correct the address.",
+			"これはドアの反対側の問題です。プログラムは接続しようとしましたが、応答する相手がいませんでした。ポートの競合ではありません。接続先のサーバーを起動するか、アドレスを確認してください。"))
+		return
+	}
+	if c.HolderName != "" || c.HolderPID != 0 {
+		p.paragraph(p.label("Says the text", "文中の持ち主"), holderText(c))
+	}
+	for i := range c.Against {
+		d := &c.Against[i]
+		p.paragraph(p.label("Held here by", "いまの持ち主"), place(d.Bind)+"/"+d.Bind.Port.Proto.String()+"  "+v.who(d))
+		v.ownerText(p, d)
+	}
+	if len(c.Against) == 0 && c.HasPort && (c.OS == "" || c.OS == v.Snapshot.Host.OS) {
+		p.paragraph(p.label("Held here by", "いまの持ち主"), p.f(
+			"nobody, as far as can be seen now: it may have been freed meanwhile, or the message comes from another machine.",
+			"いま確認できる範囲ではいません。すでに解放されたか、別のマシンのメッセージかもしれません。"))
+	}
+	for i, id := range c.Causes {
+		const most = 3
+		if i == most && !v.style.Verbose {
+			break
+		}
+		title, why, fixes := causeText(id, v.style.Lang)
+		if title == "" {
+			continue
+		}
+		lead := p.label("Cause", "原因")
+		if i > 0 {
+			lead = p.label("or perhaps", "または")
+		}
+		p.paragraph(lead, fmt.Sprintf("%s  [%s]", title, id))
+		p.paragraph(span{plain, pad("", 14)}, why)
+		if i == 0 && len(c.Fix) > 0 {
+			v.fixesText(p, c.Fix, pad("", 14))
+			continue
+		}
+		for _, fix := range fixes {
+			p.paragraph(span{green, pad("", 14) + "→ "}, fix)
+		}
+	}
+}
+
+func (v *view) complaintSentence(c Explained) string {
+	l := v.style.Lang
+	who := c.Program
+	if who == "" {
+		who = l.pick("a program", "プログラム")
+	}
+	where := ""
+	switch {
+	case c.HasPort && c.Addr.IsValid():
+		where = netip.AddrPortFrom(c.Addr, c.Port).String()
+	case c.HasPort:
+		where = fmt.Sprintf(l.pick("port %d", "ポート %d"), c.Port)
+	case c.Addr.IsValid():
+		where = c.Addr.String()
+	default:
+		where = l.pick("a port the message does not name", "ポート(メッセージに番号の記載なし)")
+	}
+	if c.Proto != monban.AnyProto {
+		where += "/" + c.Proto.String()
+	}
+	text := fmt.Sprintf(l.pick("%[1]s could not open %[2]s", "%[1]s が %[2]s を開けませんでした"), who, where)
+	if c.Remote {
+		text = fmt.Sprintf(l.pick("%[1]s could not reach %[2]s", "%[1]s が %[2]s に接続できませんでした"), who, where)
+	}
+	if c.Errno != "" {
+		text += " (" + c.Errno + ")"
+	}
+	if c.File != "" {
+		text += ", " + c.File
+		if c.Line > 0 {
+			text += fmt.Sprintf(":%d", c.Line)
+		}
+	}
+	return text + l.pick(".", "。")
+}
+
+func holderText(c Explained) string {
+	if c.HolderPID == 0 {
+		return c.HolderName
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s (PID %d)", c.HolderName, c.HolderPID))
+}

@@ -1,0 +1,282 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/monban-dev/monban"
+)
+
+// findingsText writes the findings, worst first, each with why and what to do.
+func (v *view) findingsText(p *printer) {
+	if len(v.Findings) == 0 {
+		return
+	}
+	p.blank()
+	for _, f := range v.Findings {
+		p.paragraph(severityTag(p.lang, f.Severity), v.findingSentence(f))
+		v.fixesText(p, f.Fix, "  ")
+		if v.style.Verbose {
+			for _, e := range f.Evidence {
+				p.styledParagraph(span{dim, "    "}, dim, e.Source+": "+e.Text)
+			}
+		}
+	}
+}
+
+// fixesText writes what can be done, one line each, the command apart so that it
+// can be copied.
+func (v *view) fixesText(p *printer, fixes []monban.Fix, indent string) {
+	for _, f := range fixes {
+		p.paragraph(span{green, indent + "→ "}, v.fixSentence(f))
+		if len(f.Command) > 0 {
+			p.line(span{plain, indent + "    "}, span{bold, shellLine(f.Command)})
+		}
+	}
+}
+
+func severityTag(l Lang, s monban.Severity) span {
+	switch s {
+	case monban.Critical:
+		return span{red, l.pick("critical  ", "緊急  ")}
+	case monban.High:
+		return span{red, l.pick("high      ", "高    ")}
+	case monban.Medium:
+		return span{yellow, l.pick("medium    ", "中    ")}
+	case monban.Low:
+		return span{plain, l.pick("low       ", "低    ")}
+	default:
+		return span{dim, l.pick("info      ", "情報  ")}
+	}
+}
+
+// shellLine quotes a command for a POSIX shell, only where it must.
+func shellLine(args []string) string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if a != "" && strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:@,%") == "" {
+			out[i] = a
+			continue
+		}
+		out[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+	}
+	return strings.Join(out, " ")
+}
+
+// who names the program behind a door in one phrase.
+func (v *view) who(d *monban.Door) string {
+	l := v.style.Lang
+	if c := v.Snapshot.Container(d.To.Container); c != nil {
+		return fmt.Sprintf(l.pick("container %s (%s)", "コンテナ %s (%s)"), containerName(c), c.Image)
+	}
+	if len(d.Owners) == 0 {
+		return v.unnamedLong(d)
+	}
+	o := &d.Owners[0]
+	text := fmt.Sprintf(l.pick("%s (pid %d", "%s(pid %d"), o.Name, o.PID)
+	if o.Unit != "" {
+		text += l.pick(", unit ", "、ユニット ") + o.Unit
+	}
+	if c := v.Snapshot.Container(o.Container); c != nil && c.Name != "" {
+		text += l.pick(", container ", "、コンテナ ") + c.Name
+	}
+	if o.User != "" && o.Unit == "" {
+		text += l.pick(", user ", "、ユーザー ") + o.User
+	}
+	return text + l.pick(")", ")")
+}
+
+// unnamedLong is [view.unnamed] as a phrase inside a sentence.
+func (v *view) unnamedLong(d *monban.Door) string {
+	l := v.style.Lang
+	if d.State == monban.Forwarded {
+		return l.pick("a forwarding rule", "転送ルール")
+	}
+	switch d.Unnamed {
+	case monban.HiddenPrivilege:
+		return fmt.Sprintf(l.pick("a program of another user (uid %d)", "別のユーザー(uid %d)のプログラム"), d.UID)
+	case monban.HiddenNamespace:
+		return l.pick("a program outside this process namespace", "このプロセス名前空間の外のプログラム")
+	case monban.HiddenKernel:
+		if d.Kernel != "" {
+			return fmt.Sprintf(l.pick("the kernel itself (%s)", "カーネル自身(%s)"), d.Kernel)
+		}
+		return l.pick("the kernel itself", "カーネル自身")
+	case monban.HiddenGone:
+		return l.pick("a program that has just ended", "直前に終了したプログラム")
+	default:
+		return l.pick("a program that could not be seen", "確認できないプログラム")
+	}
+}
+
+// place is "127.0.0.1:5173" or "*:80".
+func place(b monban.Bind) string {
+	if !b.Addr.IsValid() {
+		return fmt.Sprintf(":%d", b.Port.Num)
+	}
+	text := fmt.Sprintf("%s:%d", hostText(b.Addr), b.Port.Num)
+	if b.Device != "" {
+		text += "%" + b.Device
+	}
+	return text
+}
+
+// findingSentence says what was found and why it matters.
+func (v *view) findingSentence(f monban.Finding) string {
+	l := v.style.Lang
+	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	var a, b monban.Door
+	if len(f.Doors) > 0 {
+		a = f.Doors[0]
+	}
+	if len(f.Doors) > 1 {
+		b = f.Doors[1]
+	}
+	switch f.Kind {
+	case monban.SplitLoopback:
+		return say(
+			"localhost:%[1]d leads to two different programs: %[2]s is %[3]s, %[4]s is %[5]s. Which one answers depends on whether the client tries IPv4 or IPv6 first.",
+			"localhost:%[1]d の先に別々のプログラムがいます。%[2]s は %[3]s、%[4]s は %[5]s です。どちらが応答するかは、クライアントが IPv4 と IPv6 のどちらを先に試すかで変わります。",
+			f.Bind.Port.Num, place(a.Bind), v.who(&a), place(b.Bind), v.who(&b))
+	case monban.SplitWildcard:
+		return say(
+			"Port %[1]s is split between two programs: %[2]s has %[3]s, %[4]s has %[5]s. The more specific address wins, so the same number reaches different programs.",
+			"ポート %[1]s を 2 つのプログラムが分け合っています。%[3]s は %[2]s、%[5]s は %[4]s が待ち受けています。より具体的なアドレスが優先されるため、同じポート番号でも宛先によって別のプログラムにつながります。",
+			f.Bind.Port, v.who(&a), place(a.Bind), v.who(&b), place(b.Bind))
+	case monban.SharedPort:
+		return say(
+			"%[1]s is shared by programs that have nothing to do with each other (SO_REUSEPORT): %[2]s. The kernel splits new connections between them.",
+			"%[1]s を無関係なプログラムが SO_REUSEPORT で共有しています: %[2]s。新しい接続はカーネルがどちらかへ振り分けます。",
+			place(f.Bind), v.everyone(f.Doors))
+	case monban.UnnamedOwner:
+		return v.unnamedSentence(f, &a)
+	case monban.WideService:
+		return say(
+			"%[1]s answers on every address (%[2]s, %[3]s). A service of this kind is meant for this machine or a trusted network.",
+			"%[1]s がすべてのアドレスで待ち受けています(%[2]s、%[3]s)。この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
+			f.Service, place(f.Bind)+"/"+f.Bind.Port.Proto.String(), v.who(&a)) + v.riskText(f)
+	case monban.EphemeralServer:
+		r := v.Snapshot.Host.Ephemeral
+		return say(
+			"%[1]s listens on %[2]s, inside the range %[3]d–%[4]d from which outgoing connections borrow their ports. After a restart the number may be taken by a client, and the server will not start.",
+			"%[1]s が %[2]s で待ち受けています。外向きの接続が使う一時ポートの範囲 %[3]d–%[4]d の中なので、再起動したときに番号を先に取られて起動できないことがあります。",
+			v.who(&a), place(a.Bind), r.First, r.Last)
+	case monban.DeletedExe:
+		return say(
+			"%[1]s on %[2]s runs from a file that is no longer on disk (%[3]s), usually because it was upgraded: the old version still serves.",
+			"%[2]s の %[1]s は、ディスクから削除された実行ファイル(%[3]s)で動き続けています。多くは更新後の再起動忘れで、古い版のまま応答しています。",
+			v.who(&a), place(a.Bind), ownerExe(&a))
+	case monban.OrphanHolder:
+		return say(
+			"%[1]s still holds %[2]s, but whatever started it is gone%[3]s. It may be left over from a closed terminal or editor.",
+			"%[1]s が %[2]s を持ったままですが、起動元はすでに終了しています%[3]s。閉じた端末やエディターの残りかもしれません。",
+			v.who(&a), place(a.Bind), v.fromDir(&a))
+	default:
+		return string(f.Kind) + " " + place(f.Bind)
+	}
+}
+
+func (v *view) unnamedSentence(f monban.Finding, a *monban.Door) string {
+	l := v.style.Lang
+	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	ports := doorList(f.Doors)
+	switch a.Unnamed {
+	case monban.HiddenKernel:
+		if a.Kernel != "" {
+			return say(
+				"No program holds %[1]s: it belongs to the kernel itself (%[2]s). It cannot be closed by ending a program.",
+				"%[1]s を持つプログラムはありません。カーネル自身のもの(%[2]s)で、プログラムを終了しても閉じられません。",
+				ports, a.Kernel)
+		}
+		return say(
+			"No program holds %s: it belongs to the kernel itself (NFS, WireGuard, VXLAN and the like). It cannot be closed by ending a program.",
+			"%s を持つプログラムはありません。カーネル自身のもの(NFS、WireGuard、VXLAN など)で、プログラムを終了しても閉じられません。",
+			ports)
+	case monban.HiddenPrivilege:
+		return say(
+			"Whose %s is cannot be seen without privilege: it belongs to another user.",
+			"%s の持ち主は権限がないため確認できません(別のユーザーのものです)。", ports)
+	case monban.HiddenNamespace:
+		return say(
+			"Whose %s is cannot be seen from here: its process lives outside this container or process namespace.",
+			"%s の持ち主はここからは見えません。プロセスがこのコンテナ(プロセス名前空間)の外にあります。", ports)
+	default:
+		return say(
+			"Whose %s is could not be found out.",
+			"%s の持ち主は確認できませんでした。", ports)
+	}
+}
+
+// doorList names a few doors.
+func doorList(doors []monban.Door) string {
+	const most = 4
+	var names []string
+	for i := range doors {
+		if len(names) == most {
+			names = append(names, fmt.Sprintf("… (%d)", len(doors)))
+			break
+		}
+		if name := place(doors[i].Bind) + "/" + doors[i].Bind.Port.Proto.String(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func (v *view) everyone(doors []monban.Door) string {
+	var names []string
+	for i := range doors {
+		if name := v.who(&doors[i]); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, v.style.Lang.pick(", ", "、"))
+}
+
+func ownerExe(d *monban.Door) string {
+	for _, o := range d.Owners {
+		if o.Deleted {
+			return o.Exe
+		}
+	}
+	return ""
+}
+
+func (v *view) fromDir(d *monban.Door) string {
+	if len(d.Owners) == 0 || d.Owners[0].Dir == "" {
+		return ""
+	}
+	o := d.Owners[0]
+	dir := o.Project
+	if dir == "" {
+		dir = o.Dir
+	}
+	return fmt.Sprintf(v.style.Lang.pick(" (started %s ago in %s)", "(%s前に %s で起動)"), v.age(o.Started), dir)
+}
+
+// riskText appends what the port book says about exposing the service.
+func (v *view) riskText(f monban.Finding) string {
+	for _, r := range v.Book.Risks(f.Bind.Port) {
+		if strings.EqualFold(r.Service, f.Service) || f.Service == "" {
+			return " " + r.Text.In(v.style.Lang.String())
+		}
+	}
+	return ""
+}
+
+// fixSentence says what a fix does. The codes are those of the judgements.
+func (v *view) fixSentence(f monban.Fix) string {
+	arg := func(i int) string {
+		if i < len(f.Args) {
+			return f.Args[i]
+		}
+		return ""
+	}
+	l := v.style.Lang
+	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	switch f.Code {
+	default:
+		return say("%s %s", "%s %s", f.Code, arg(0))
+	}
+}

@@ -1,0 +1,109 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/monban-dev/monban"
+)
+
+// gapsText writes what could not be seen.
+func (v *view) gapsText(p *printer) {
+	if len(v.Snapshot.Gaps) == 0 {
+		return
+	}
+	p.blank()
+	for _, g := range v.Snapshot.Gaps {
+		p.paragraph(span{yellow, p.f("not seen  ", "未確認  ")}, v.gapSentence(g))
+		if v.style.Verbose && g.Err != "" {
+			p.styledParagraph(span{dim, "          "}, dim, g.Source+": "+g.Err)
+		}
+	}
+}
+
+// gapSentence says what a gap hides and, where the user can do something about
+// it, what.
+func (v *view) gapSentence(g monban.Gap) string {
+	l := v.style.Lang
+	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	switch g.Hides {
+	case monban.HidesOwners:
+		return v.ownersGap(g)
+	case monban.HidesDoors:
+		return say("Some doors may be missing here (%s: %s).",
+			"ここに出ていないドアがあるかもしれません(%s: %s)。", g.Source, g.Err)
+	case monban.HidesDetails:
+		return say("Some details of the programs could not be read (%s: %s).",
+			"プログラムの詳細の一部を読めませんでした(%s: %s)。", g.Source, g.Err)
+	case monban.HidesContainers:
+		return say("Containers and their published ports could not be asked about (%s: %s).",
+			"コンテナと公開ポートを問い合わせられませんでした(%s: %s)。", g.Source, g.Err)
+	case monban.HidesNamespaces:
+		return say("Doors inside other network namespaces (containers, VPNs) are not shown (%s: %s).",
+			"ほかのネットワーク名前空間(コンテナ、VPN など)のドアは表示されていません(%s: %s)。", g.Source, g.Err)
+	case monban.HidesTraffic:
+		return say("Connections could not be counted (%s: %s).",
+			"接続数を数えられませんでした(%s: %s)。", g.Source, g.Err)
+	case monban.HidesHost:
+		return say("A fact about this machine could not be read (%s: %s).",
+			"このマシンについての情報の一部を読めませんでした(%s: %s)。", g.Source, g.Err)
+	case monban.HidesOutside:
+		return v.outsideGap(g)
+	case monban.HidesRegistry:
+		return say("The updated port registry could not be used; the built-in one was (%s: %s).",
+			"更新されたポート台帳を使えないため、内蔵の台帳を使いました(%s: %s)。", g.Source, g.Err)
+	default:
+		return say("Something could not be seen (%s: %s).", "確認できなかったものがあります(%s: %s)。", g.Source, g.Err)
+	}
+}
+
+func (v *view) ownersGap(g monban.Gap) string {
+	l := v.style.Lang
+	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	switch g.Reason {
+	case monban.HiddenPrivilege:
+		if v.Snapshot.Host.OS == "windows" {
+			return say(
+				plural(g.Count, "%d door belongs to another user; run as administrator and its program is named.", "%d doors belong to other users; run as administrator and their programs are named."),
+				"%d 個のドアは別のユーザーのものです。管理者として実行すると、プログラム名が分かります。", g.Count)
+		}
+		return say(
+			plural(g.Count, "%d door belongs to another user; with sudo its program is named.", "%d doors belong to other users; with sudo their programs are named."),
+			"%d 個のドアは別のユーザーのものです。sudo を付けて実行すると、プログラム名が分かります。", g.Count)
+	case monban.HiddenNamespace:
+		return say(
+			plural(g.Count, "The program behind %d door is outside this process namespace and cannot be named from here.", "The programs behind %d doors are outside this process namespace and cannot be named from here."),
+			"%d 個のドアのプログラムはこのプロセス名前空間の外にあり、ここからは名前が分かりません。", g.Count)
+	case monban.HiddenGone:
+		return say(
+			plural(g.Count, "The program behind %d door ended while it was being looked at.", "The programs behind %d doors ended while they were being looked at."),
+			"%d 個のドアのプログラムは、調べている間に終了しました。", g.Count)
+	default:
+		if g.Count > 0 {
+			return say(
+				plural(g.Count, "The program behind %d door could not be found out (%s: %s).", "The programs behind %d doors could not be found out (%s: %s)."),
+				"%d 個のドアのプログラムを確認できませんでした(%s: %s)。", g.Count, g.Source, g.Err)
+		}
+		return say("Some programs could not be named (%s: %s).",
+			"一部のプログラムの名前を確認できませんでした(%s: %s)。", g.Source, g.Err)
+	}
+}
+
+func (v *view) outsideGap(g monban.Gap) string {
+	switch kind := v.Snapshot.Host.Virtual; kind {
+	case "wsl1", "wsl2":
+		return v.style.Lang.pick(
+			"This is WSL: the ports of Windows itself, and of other WSL distributions, cannot be seen from here. Run monban.exe on Windows as well.",
+			"ここは WSL の中です。Windows 本体や他の WSL ディストリビューションのポートはここからは見えません。Windows 側でも monban.exe を実行してください。")
+	}
+	return fmt.Sprintf(v.style.Lang.pick(
+		"This runs inside a container (%s): the host's doors and programs, and those of other containers, cannot be seen from here.",
+		"コンテナ(%s)の中で実行されています。ホストや他のコンテナのドアとプログラムはここからは見えません。"), g.Err)
+}
+
+// plural picks the English form; Japanese has one.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

@@ -1,0 +1,264 @@
+package report
+
+import "io"
+
+// Topic is one command's help: what it is for, in sentences, and examples that
+// work.
+type Topic struct {
+	Command  string // "monban ports update"
+	Short    string
+	Long     []string // paragraphs
+	Examples []Example
+}
+
+// Example is a command line and what it does.
+type Example struct{ Line, Note string }
+
+// topic is a Topic in both languages.
+type topic struct {
+	command  string
+	short    [2]string
+	long     [][2]string
+	examples []example
+}
+
+type example struct {
+	line string
+	note [2]string
+}
+
+// Help returns the help of a command, and false if there is none.
+func Help(command string, lang Lang) (Topic, bool) {
+	for _, t := range topics() {
+		if t.command != command {
+			continue
+		}
+		out := Topic{Command: t.command, Short: t.short[lang]}
+		for _, p := range t.long {
+			out.Long = append(out.Long, p[lang])
+		}
+		for _, e := range t.examples {
+			out.Examples = append(out.Examples, Example{e.line, e.note[lang]})
+		}
+		return out, true
+	}
+	return Topic{}, false
+}
+
+// FlagHelp says what a flag does.
+func FlagHelp(name string, lang Lang) string {
+	t := flagText(name)
+	return t[lang]
+}
+
+// Flag is one line of a help page: "-v, --verbose" and what it does.
+type Flag struct{ Name, Text string }
+
+// WriteHelp writes a help page. usage is the synopsis; commands are the verbs
+// below this one.
+func WriteHelp(w io.Writer, t Topic, usage string, commands, flags, globals []Flag, s Style) error {
+	p := newPrinter(w, s)
+	p.paragraph(span{}, t.Short)
+	p.blank()
+	p.line(span{bold, p.f("Usage", "使い方")})
+	p.line(span{plain, "  " + usage})
+	for _, text := range t.Long {
+		p.blank()
+		p.paragraph(span{}, text)
+	}
+	if len(t.Examples) > 0 {
+		p.blank()
+		p.line(span{bold, p.f("Examples", "例")})
+		for _, e := range t.Examples {
+			p.paragraph(span{plain, "  " + pad(e.Line, 36) + "  "}, e.Note)
+		}
+	}
+	p.flagList(p.f("Commands", "コマンド"), commands)
+	p.flagList(p.f("Options", "オプション"), flags)
+	p.flagList(p.f("Options of every command", "共通オプション"), globals)
+	return p.w.Flush()
+}
+
+func (p *printer) flagList(title string, flags []Flag) {
+	if len(flags) == 0 {
+		return
+	}
+	p.blank()
+	p.line(span{bold, title})
+	widest := 0
+	for _, f := range flags {
+		widest = max(widest, cells(f.Name))
+	}
+	for _, f := range flags {
+		p.paragraph(span{plain, "  " + pad(f.Name, widest) + "  "}, f.Text)
+	}
+}
+
+// AskForText tells somebody at a terminal what explain waits for.
+func AskForText(w io.Writer, lang Lang) {
+	io.WriteString(w, lang.pick(
+		"Paste the error message, then press Ctrl-D on a line of its own.\n",
+		"エラーメッセージを貼り付け、改行してから Ctrl-D を押してください。\n"))
+}
+
+func topics() []topic {
+	return []topic{
+		{
+			command: "monban",
+			short: [2]string{
+				"monban shows the open doors of this machine: every port, who is behind it, and what it is for.",
+				"monban は、このマシンで開いているドア(ポート)と、その持ち主、用途を表示します。",
+			},
+			long: [][2]string{
+				{
+					"Without an argument it lists every listening TCP socket and every bound UDP socket, and says what is wrong with them. With port numbers, ranges or service names it tells everything about those: what the number means, who has it here, whether you could open it now, and what exposing it risks.",
+					"引数なしで実行すると、待ち受け中の TCP ソケットとバインド済みの UDP ソケットをすべて一覧にし、問題点を指摘します。ポート番号、範囲、サービス名を指定すると、その番号の意味、ここでの持ち主、いま開けるかどうか、公開した場合の危険を詳しく示します。",
+				},
+				{
+					"It only reads: no port is opened, nothing is connected to, no program is started or stopped. It works without privilege; what cannot be seen then is said.",
+					"読み取るだけで、ポートを開いたり、接続したり、プログラムを起動・停止したりはしません。特権がなくても動き、その場合に見えないものは見えないと示します。",
+				},
+			},
+			examples: []example{
+				{"monban", [2]string{"every open door", "開いているドアの一覧"}},
+				{"monban 80", [2]string{"everything about port 80", "ポート 80 の詳細"}},
+				{"monban mysql 8000-8010 53/udp", [2]string{"a service, a range, one transport", "サービス名、範囲、プロトコル指定"}},
+				{"monban --proto tcp --port 1-1023", [2]string{"only some doors", "条件に合うドアだけ"}},
+				{"monban --json", [2]string{"for programs", "プログラム向けの出力"}},
+				{"monban --save before.json", [2]string{"keep the view in a file", "いまの状態をファイルに保存"}},
+				{"monban --diff before.json", [2]string{"what changed since then", "保存時からの変化"}},
+			},
+		},
+		{
+			command: "monban port",
+			short: [2]string{
+				"Everything about some ports: what the number means, who has it, whether it can be opened now.",
+				"指定したポートの詳細: 番号の意味、持ち主、いま開けるかどうか。",
+			},
+			long: [][2]string{{
+				"The explicit form of monban PORT, for scripts and for services whose name is also a command.",
+				"monban PORT の明示的な書き方です。スクリプトや、コマンドと同じ名前のサービスを調べるときに使います。",
+			}},
+			examples: []example{
+				{"monban port 80", [2]string{"the same as monban 80", "monban 80 と同じ"}},
+				{"monban port 5432/tcp --json", [2]string{"for programs", "プログラム向けの出力"}},
+			},
+		},
+		{
+			command: "monban ports",
+			short: [2]string{
+				"Search the port book: the IANA registry and what is met in practice.",
+				"ポート台帳(IANA の登録と、実際の用途)を検索します。",
+			},
+			long: [][2]string{{
+				"The words may be part of a service name, a description or an application's name, in English or Japanese. All of them must match.",
+				"サービス名、説明、アプリケーション名の一部を英語か日本語で指定します。複数の言葉を指定すると、すべてに一致するものを表示します。",
+			}},
+			examples: []example{
+				{"monban ports redis", [2]string{"ports that have to do with Redis", "Redis に関係するポート"}},
+				{"monban ports remote desktop", [2]string{"both words", "両方の言葉に一致するもの"}},
+			},
+		},
+		{
+			command: "monban ports update",
+			short: [2]string{
+				"Replace the port registry with a newer one from IANA.",
+				"ポート台帳を IANA の新しいものに置き換えます。",
+			},
+			long: [][2]string{{
+				"Takes IANA's service-names-port-numbers.csv from a file or an https address; without an argument it is fetched from IANA. The file is checked first, and on any error the registry in use stays. Root replaces the registry of the machine, other users their own.",
+				"IANA の service-names-port-numbers.csv を、ファイルまたは https のアドレスから読み込みます。省略すると IANA から取得します。内容を検査してから置き換え、エラーがあれば元の台帳を残します。root はマシン全体、一般ユーザーは自分用の台帳を置き換えます。",
+			}},
+			examples: []example{
+				{"monban ports update", [2]string{"fetch it from IANA", "IANA から取得"}},
+				{"monban ports update service-names-port-numbers.csv", [2]string{"use a file", "ファイルを使う"}},
+			},
+		},
+		{
+			command: "monban explain",
+			short: [2]string{
+				"Explain an error message about a port: cause, who holds it here, what to do.",
+				"ポートに関するエラーメッセージの原因、ここでの持ち主、対処を説明します。",
+			},
+			long: [][2]string{{
+				"Paste the message of any server or tool (Go, Node.js, Java, Python, Ruby, PHP, nginx, Apache, MySQL, PostgreSQL, Docker, systemd, sshd, Windows …) in quotes, or pipe it in.",
+				"サーバーやツール(Go、Node.js、Java、Python、Ruby、PHP、nginx、Apache、MySQL、PostgreSQL、Docker、systemd、sshd、Windows など)のメッセージを引用符で囲んで指定するか、パイプで渡します。",
+			}},
+			examples: []example{
+				{"monban explain 'Error: listen EADDRINUSE: address already in use :::3000'", [2]string{"a pasted message", "貼り付けたメッセージ"}},
+				{"nginx -t 2>&1 | monban explain", [2]string{"the output of a program", "プログラムの出力"}},
+			},
+		},
+		{
+			command: "monban version",
+			short: [2]string{
+				"Show the version of monban and of its port registry.",
+				"monban とポート台帳の版を表示します。",
+			},
+			examples: []example{{"monban version --json", [2]string{"for programs", "プログラム向けの出力"}}},
+		},
+		{
+			command: "monban help",
+			short:   [2]string{"Help about a command.", "コマンドのヘルプを表示します。"},
+		},
+		{
+			command: "monban completion",
+			short:   [2]string{"Print a completion script for your shell.", "シェルの補完スクリプトを出力します。"},
+			long: [][2]string{{
+				"Shells: bash, zsh, fish, powershell. Load it in the running shell, or put it where your shell looks for completions.",
+				"対応シェル: bash、zsh、fish、powershell。実行中のシェルで読み込むか、シェルの補完用フォルダーに置いてください。",
+			}},
+			examples: []example{
+				{"source <(monban completion bash)", [2]string{"for this shell", "このシェルで使う"}},
+			},
+		},
+		{command: "monban completion bash", short: [2]string{"The completion script for bash.", "bash 用の補完スクリプト"}},
+		{command: "monban completion zsh", short: [2]string{"The completion script for zsh.", "zsh 用の補完スクリプト"}},
+		{command: "monban completion fish", short: [2]string{"The completion script for fish.", "fish 用の補完スクリプト"}},
+		{command: "monban completion powershell", short: [2]string{"The completion script for PowerShell.", "PowerShell 用の補完スクリプト"}},
+	}
+}
+
+func flagText(name string) [2]string {
+	switch name {
+	case "json":
+		return [2]string{"print JSON (the same as --format json)", "JSON で出力する(--format json と同じ)"}
+	case "format":
+		return [2]string{"output format: text or json", "出力形式: text または json"}
+	case "lang":
+		return [2]string{"language of the text: ja or en (default from MONBAN_LANG, LC_ALL, LC_MESSAGES, LANG)", "表示言語: ja または en(既定は MONBAN_LANG、LC_ALL、LC_MESSAGES、LANG の順)"}
+	case "no-color":
+		return [2]string{"no colours, also on a terminal (so does NO_COLOR)", "端末でも色を付けない(NO_COLOR でも同じ)"}
+	case "show-secrets":
+		return [2]string{"do not mask passwords and tokens in command lines", "コマンドライン中のパスワードやトークンを伏せ字にしない"}
+	case "verbose":
+		return [2]string{"show the evidence too", "根拠も表示する"}
+	case "help":
+		return [2]string{"show this help", "このヘルプを表示する"}
+	case "save":
+		return [2]string{"keep the whole inside view in a file", "このマシンの状態をファイルに保存する"}
+	case "load":
+		return [2]string{"show a saved view instead of this machine", "このマシンの代わりに、保存した状態を表示する"}
+	case "diff":
+		return [2]string{"compare with a saved view: opened, closed, changed hands", "保存した状態と比べる(開いた、閉じた、持ち主が変わった)"}
+	case "fail-on":
+		return [2]string{"exit with 1 if a finding is at least this severe: critical, high, medium, low, info", "指定した重大度以上の指摘があれば終了コード 1 にする: critical, high, medium, low, info"}
+	case "proto":
+		return [2]string{"only this transport: tcp, udp, sctp, dccp", "このプロトコルだけ: tcp, udp, sctp, dccp"}
+	case "port":
+		return [2]string{"only these ports: numbers, ranges or services, separated by commas", "このポートだけ: 番号、範囲、サービス名(コンマ区切り)"}
+	case "user":
+		return [2]string{"only the doors of this user (name or number)", "このユーザー(名前または番号)のドアだけ"}
+	case "sort":
+		return [2]string{"order of the list: port, address, program, pid, user, since", "並べ方: port, address, program, pid, user, since"}
+	case "wide":
+		return [2]string{"every column, nothing cut", "すべての列を省略せずに表示する"}
+	case "all-namespaces":
+		return [2]string{"the doors of every network namespace too (containers, VPNs; needs root)", "ほかのネットワーク名前空間(コンテナや VPN)のドアも表示する(root が必要)"}
+	case "all":
+		return [2]string{"every hit, not only the best", "上位だけでなく、すべての結果を表示する"}
+	case "no-descriptions":
+		return [2]string{"completions without descriptions", "補完候補に説明を付けない"}
+	}
+	return [2]string{}
+}

@@ -1,0 +1,188 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/monban-dev/monban"
+)
+
+// Problem is why a command could not be carried out, in both languages, with a
+// hint the user can act on.
+type Problem struct {
+	en, ja string
+	usage  bool
+	err    error
+}
+
+// Usage reports whether the command line, or a file it named, is to blame.
+func (p *Problem) Usage() bool { return p.usage }
+
+// Error implements error, in English.
+func (p *Problem) Error() string { return p.en }
+
+// Unwrap returns what caused it.
+func (p *Problem) Unwrap() error { return p.err }
+
+// WriteProblem writes err on one line, in the reader's language where it is a
+// [Problem].
+func WriteProblem(w io.Writer, err error, lang Lang) {
+	text := err.Error()
+	var p *Problem
+	if errors.As(err, &p) {
+		text = lang.pick(p.en, p.ja)
+	}
+	fmt.Fprintf(w, "monban: %s\n", safe(maskText(text)))
+}
+
+func usageProblem(en, ja string, args ...any) *Problem {
+	return &Problem{en: fmt.Sprintf(en, args...), ja: fmt.Sprintf(ja, args...), usage: true}
+}
+
+// BadChoice says that a flag's value is not one of those it can have.
+func BadChoice(flag, value string, choices ...string) error {
+	return usageProblem("%[1]s %[2]q: want %[3]s", "%[1]s に %[2]q は指定できません。指定できるのは %[3]s です", flag, value, strings.Join(choices, ", "))
+}
+
+// FlagNeedsList says that a flag belongs to the list of doors and not to the
+// view of one port.
+func FlagNeedsList(flag string) error {
+	return usageProblem("%s is for the list of doors; leave out the port, or the flag", "%s はドア一覧用のオプションです。ポート番号かオプションのどちらかを外してください", flag)
+}
+
+// MissingArgument says that something must be named, with an example.
+func MissingArgument(example string) error {
+	return usageProblem("name at least one port, for example: %s", "ポートを 1 つ以上指定してください。例: %s", example)
+}
+
+// NothingToExplain says that explain got no text.
+func NothingToExplain() error {
+	return usageProblem("no text to explain: put the error message in quotes, or pipe it in", "説明するエラーメッセージがありません。引用符で囲んで指定するか、パイプで渡してください")
+}
+
+// TooMuchText says that explain got more than it reads.
+func TooMuchText(limit int) error {
+	return usageProblem("the text is longer than %d MiB; pass the lines with the error", "テキストが %d MiB を超えています。エラーの行だけを渡してください", limit>>20)
+}
+
+// NoRegistryHome says that there is no place to keep an updated registry.
+func NoRegistryHome() error {
+	return &Problem{en: "there is no place to keep the registry: set HOME or XDG_DATA_HOME",
+		ja: "台帳を保存する場所がありません。HOME または XDG_DATA_HOME を設定してください"}
+}
+
+// RegistryRefused says that a new registry was not taken, and that the old one
+// stays.
+func RegistryRefused(from string, err error) error {
+	return &Problem{
+		en:    fmt.Sprintf("%s: %v; the registry in use was kept", from, err),
+		ja:    fmt.Sprintf("%s: %v。いまの台帳はそのまま残しました", from, err),
+		usage: true, err: err,
+	}
+}
+
+// RegistryUnreachable says that a new registry could not be fetched.
+func RegistryUnreachable(from string, err error) error {
+	return &Problem{
+		en:  fmt.Sprintf("cannot fetch %s: %v; the registry in use was kept. Download the file elsewhere and name it: monban ports update FILE", from, err),
+		ja:  fmt.Sprintf("%s を取得できません: %v。いまの台帳はそのままです。別の方法でダウンロードして monban ports update FILE と指定することもできます", from, err),
+		err: err,
+	}
+}
+
+// CannotRead says that a file the user named is no good.
+func CannotRead(path string, err error) error {
+	return &Problem{en: fmt.Sprintf("%s: %v", path, pathless(err)), ja: fmt.Sprintf("%s を読めません: %v", path, pathless(err)), usage: true, err: err}
+}
+
+// CannotWrite says that a result could not be written.
+func CannotWrite(path string, err error) error {
+	return &Problem{en: fmt.Sprintf("cannot write %s: %v", path, pathless(err)), ja: fmt.Sprintf("%s に書き込めません: %v", path, pathless(err)), err: err}
+}
+
+// UnknownService says that a word is neither a verb nor a service, and names
+// the nearest ones.
+func UnknownService(name string, nearest []string) error {
+	p := usageProblem("%q is no port, service or command", "%q という名前のポート、サービス、コマンドはありません", name)
+	if len(nearest) > 0 {
+		list := strings.Join(nearest, ", ")
+		p.en += fmt.Sprintf("; did you mean %s?", list)
+		p.ja += fmt.Sprintf("。もしかして: %s", list)
+	} else {
+		p.en += "; monban ports WORD searches the port book"
+		p.ja += "。monban ports WORD で台帳を検索できます"
+	}
+	return p
+}
+
+// PortProblem says why arg is not a port.
+func PortProblem(arg string, err error) error {
+	var bad *monban.PortError
+	if !errors.As(err, &bad) {
+		return &Problem{en: fmt.Sprintf("%s: %v", arg, err), ja: fmt.Sprintf("%s: %v", arg, err), usage: true, err: err}
+	}
+	switch bad.Problem {
+	case monban.OutOfRange:
+		return usageProblem("%s: port numbers go from 0 to 65535", "%s: ポート番号は 0 から 65535 までです", arg)
+	case monban.BackwardRange:
+		return usageProblem("%s: the range runs backwards; write the smaller number first", "%s: 範囲の順序が逆です。小さい番号を先に書いてください", arg)
+	case monban.UnknownProto:
+		return usageProblem("%s: %q is no transport; want tcp, udp, sctp or dccp", "%s: %q は使えません。指定できるのは tcp、udp、sctp、dccp です", arg, bad.Text)
+	case monban.NotOnePort:
+		return usageProblem("%s: one port is wanted here, not a range", "%s: ここでは範囲ではなく 1 つのポートを指定してください", arg)
+	default:
+		return usageProblem("%s: %q is not a port number", "%s: %q はポート番号ではありません", arg, bad.Text)
+	}
+}
+
+// FlagProblem says what is wrong with a flag.
+func FlagProblem(command string, err error) error {
+	hint := command + " --help"
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown):
+		name := "--" + unknown.GetSpecifiedName()
+		if unknown.GetSpecifiedShortnames() != "" {
+			name = "-" + unknown.GetSpecifiedName()
+		}
+		return usageProblem("unknown flag %s; see %s", "%s というオプションはありません。%s を見てください", name, hint)
+	case errors.As(err, &missing):
+		return usageProblem("--%s needs a value; see %s", "--%s には値が必要です。%s を見てください", missing.GetSpecifiedName(), hint)
+	case errors.As(err, &invalid):
+		return usageProblem("--%[1]s cannot be %[2]q; see %[3]s", "--%[1]s に %[2]q は指定できません。%[3]s を見てください", invalid.GetFlag().Name, invalid.GetValue(), hint)
+	default:
+		return usageProblem("%v; see %s", "%v。%s を見てください", err, hint)
+	}
+}
+
+// UnknownTopic says that help has nothing about a word.
+func UnknownTopic(topic string) error {
+	return usageProblem("no help about %q; monban --help lists the commands", "%q のヘルプはありません。monban --help でコマンド一覧を表示します", topic)
+}
+
+// ExtraArguments says that a verb takes no arguments.
+func ExtraArguments(command string, args []string) error {
+	return usageProblem("%s takes no argument, but got %q", "%s に引数は指定できません: %q", command, args[0])
+}
+
+// pathless drops the file name from an error that will be shown beside it.
+func pathless(err error) error {
+	var pathErr interface{ Unwrap() error }
+	if errors.As(err, &pathErr) {
+		if inner := pathErr.Unwrap(); inner != nil && !strings.Contains(err.Error(), "snapshot") {
+			return inner
+		}
+	}
+	return err
+}
+
+// InsecureAddress says that the registry is not fetched over plain http.
+func InsecureAddress(from string) error {
+	return usageProblem("%s: only https addresses are fetched (or a file)", "%s: 取得できるのは https のアドレスかファイルだけです", from)
+}

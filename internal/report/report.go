@@ -1,0 +1,183 @@
+// Package report turns what monban found into text for people, in English and
+// Japanese, and into the versioned JSON of the command contract.
+//
+// A verb makes a [Result]: the snapshot it looked at, its own [Data], and the
+// findings. [Write] shows it. Every sentence that a person reads is in this
+// package, both languages side by side; everything that came from outside is
+// masked here ([Style.ShowSecrets]) and escaped here, once.
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/portbook"
+)
+
+// Format is an output format.
+type Format string
+
+// The formats.
+const (
+	Text Format = "text"
+	JSON Format = "json"
+)
+
+// Style says how a result is to be written.
+type Style struct {
+	Format Format
+	Lang   Lang
+	Color  bool
+	// Width is the terminal's width in cells; 0 is a pipe or a file.
+	Width       int
+	Wide        bool // show every column, uncut
+	ShowSecrets bool
+	Verbose     bool
+}
+
+// Result is what one verb found out.
+type Result struct {
+	Verb     string
+	Snapshot *monban.Snapshot
+	Data     Data
+	Findings []monban.Finding
+	Book     *portbook.Book
+}
+
+// Data is the part of a result that differs from verb to verb. It is one of
+// [Status], [Ports], [Search], [Update], [Explanation], [Difference] and [Version].
+type Data interface {
+	// wire returns the value of the envelope's "data".
+	wire(v *view) any
+	// text writes the view for people.
+	text(p *printer, v *view)
+	// hideSecrets returns the data with its secrets masked.
+	hideSecrets(m masker) Data
+}
+
+// view is a result ready to be shown: secrets masked, language chosen.
+type view struct {
+	Result
+	style Style
+}
+
+// Write shows r on w.
+func Write(w io.Writer, r Result, s Style) error {
+	if !s.ShowSecrets {
+		m := newMasker()
+		r.Snapshot = hideSecrets(r.Snapshot, m)
+		r.Findings = m.findings(r.Findings)
+		r.Data = r.Data.hideSecrets(m)
+	}
+	v := &view{Result: r, style: s}
+	if s.Format == JSON {
+		return v.writeJSON(w)
+	}
+	p := newPrinter(w, s)
+	r.Data.text(p, v)
+	return p.w.Flush()
+}
+
+// envelope is the frame of every JSON output, version 1 of the contract.
+type envelope struct {
+	Monban   int           `json:"monban"`
+	Verb     string        `json:"verb"`
+	At       time.Time     `json:"at"`
+	Host     hostWire      `json:"host"`
+	Data     any           `json:"data"`
+	Findings []findingWire `json:"findings"`
+	Gaps     []gapWire     `json:"gaps"`
+}
+
+func (v *view) writeJSON(w io.Writer) error {
+	h := v.Snapshot.Host
+	e := envelope{
+		Monban: 1, Verb: v.Verb, At: v.Snapshot.At.UTC(),
+		Host:     hostWire{h.Name, h.OS, h.Kernel, h.Arch, h.UID, h.NetNS, h.Container},
+		Data:     v.Data.wire(v),
+		Findings: []findingWire{},
+		Gaps:     []gapWire{},
+	}
+	for _, f := range v.Findings {
+		e.Findings = append(e.Findings, v.finding(f))
+	}
+	for _, g := range v.Snapshot.Gaps {
+		e.Gaps = append(e.Gaps, gapWire{g.Source, g.Err, v.gapSentence(g)})
+	}
+	bw := bufio.NewWriterSize(w, 64<<10)
+	enc := json.NewEncoder(&jsonWriter{w: bw})
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(e); err != nil {
+		return err
+	}
+	return bw.Flush()
+}
+
+type hostWire struct {
+	Name      string `json:"name"`
+	OS        string `json:"os"`
+	Kernel    string `json:"kernel"`
+	Arch      string `json:"arch"`
+	UID       int    `json:"uid"`
+	NetNS     string `json:"netns"`
+	Container string `json:"container"`
+}
+
+type gapWire struct {
+	Source string `json:"source"`
+	Error  string `json:"error"`
+	Hides  string `json:"hides"`
+}
+
+type findingWire struct {
+	Kind     monban.Kind     `json:"kind"`
+	Severity monban.Severity `json:"severity"`
+	Proto    monban.Proto    `json:"proto"`
+	Address  string          `json:"address"`
+	Port     uint16          `json:"port"`
+	Why      string          `json:"why"`
+	Evidence []evidenceWire  `json:"evidence"`
+	Fix      []fixWire       `json:"fix"`
+}
+
+type evidenceWire struct {
+	Source string `json:"source"`
+	Text   string `json:"text"`
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+}
+
+type fixWire struct {
+	Text    string   `json:"text"`
+	Command []string `json:"command"`
+}
+
+func (v *view) finding(f monban.Finding) findingWire {
+	out := findingWire{
+		Kind: f.Kind, Severity: f.Severity,
+		Proto: f.Bind.Port.Proto, Address: addrText(f.Bind), Port: f.Bind.Port.Num,
+		Why: v.findingSentence(f), Evidence: []evidenceWire{}, Fix: v.fixes(f.Fix),
+	}
+	for _, e := range f.Evidence {
+		out.Evidence = append(out.Evidence, evidenceWire(e))
+	}
+	return out
+}
+
+func (v *view) fixes(fixes []monban.Fix) []fixWire {
+	out := []fixWire{}
+	for _, f := range fixes {
+		out = append(out, fixWire{v.fixSentence(f), nonNil(f.Command)})
+	}
+	return out
+}
+
+func nonNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,466 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/monban-dev/monban"
+)
+
+// Status is every open door of the machine.
+type Status struct {
+	Doors []monban.Door
+	Sort  SortKey
+	// Hidden is how many doors the user's own filter left out.
+	Hidden int
+}
+
+// SortKey is a column to sort the doors by.
+type SortKey string
+
+// The sort keys.
+const (
+	SortPort    SortKey = "port"
+	SortAddress SortKey = "address"
+	SortProgram SortKey = "program"
+	SortPID     SortKey = "pid"
+	SortUser    SortKey = "user"
+	SortSince   SortKey = "since"
+)
+
+// SortKeys lists the sort keys.
+func SortKeys() []SortKey {
+	return []SortKey{SortPort, SortAddress, SortProgram, SortPID, SortUser, SortSince}
+}
+
+type statusWire struct {
+	Doors []doorWire `json:"doors"`
+}
+
+func (s Status) wire(v *view) any { return statusWire{v.doors(sortedDoors(s.Doors))} }
+
+func (s Status) hideSecrets(m masker) Data {
+	s.Doors = m.doors(s.Doors)
+	return s
+}
+
+func sortedDoors(doors []monban.Door) []monban.Door {
+	out := slices.Clone(doors)
+	slices.SortStableFunc(out, compareDoors)
+	return out
+}
+
+func compareDoors(a, b monban.Door) int {
+	return cmp.Or(
+		cmp.Compare(a.Bind.NetNS, b.Bind.NetNS),
+		cmp.Compare(a.Bind.Port.Num, b.Bind.Port.Num),
+		cmp.Compare(a.Bind.Port.Proto, b.Bind.Port.Proto),
+		a.Bind.Addr.Compare(b.Bind.Addr),
+		cmp.Compare(a.Bind.Device, b.Bind.Device),
+		cmp.Compare(a.Inode, b.Inode),
+	)
+}
+
+// entry is one line of the table: the doors of one service on one port.
+type entry struct {
+	doors []monban.Door
+}
+
+func (e entry) first() *monban.Door { return &e.doors[0] }
+
+func (e entry) owner() *monban.Owner {
+	if len(e.first().Owners) == 0 {
+		return nil
+	}
+	return &e.first().Owners[0]
+}
+
+// entries groups doors so that one service on 0.0.0.0 and [::] is one entry:
+// same port, state, device and namespace, and the same holder. Doors whose
+// holder cannot be seen are put together only with those of the same user.
+func entries(doors []monban.Door) []entry {
+	var out []entry
+	at := make(map[string]int, len(doors))
+	var key []byte
+	for _, d := range sortedDoors(doors) {
+		key = fmt.Appendf(key[:0], "%d/%d/%d/%s/%s/%s/", d.Bind.Port.Num, d.Bind.Port.Proto, d.State, d.Bind.Device, d.Bind.NetNS, d.To.Container)
+		switch {
+		case d.To.Container != "":
+		case len(d.Owners) > 0:
+			key = fmt.Appendf(key, "%d", d.Owners[0].PID)
+		default:
+			key = fmt.Appendf(key, "uid%d/%d/%s", d.UID, d.Unnamed, d.Kernel)
+		}
+		if i, ok := at[string(key)]; ok {
+			out[i].doors = append(out[i].doors, d)
+			continue
+		}
+		at[string(key)] = len(out)
+		out = append(out, entry{[]monban.Door{d}})
+	}
+	return out
+}
+
+// probableClient reports whether d looks like the near end of a query rather
+// than a service: a UDP socket on a port the kernel chose.
+func probableClient(d *monban.Door, h *monban.Host) bool {
+	return d.Bind.Port.Proto == monban.UDP && d.State == monban.Bound && h.Ephemeral.Last > 0 && h.Ephemeral.Contains(d.Bind.Port)
+}
+
+func (s Status) text(p *printer, v *view) {
+	host := &v.Snapshot.Host
+	var floors [4][]entry
+	all := entries(s.Doors)
+	s.sort(all)
+	for _, e := range all {
+		floor := 3
+		if !probableClient(e.first(), host) {
+			floor = int(e.first().Bind.Port.Class()) - int(monban.WellKnown)
+		}
+		floors[floor] = append(floors[floor], e)
+	}
+	titles := [...]string{
+		p.f("Well-known ports, 0–1023", "ウェルノウンポート 0–1023"),
+		p.f("Registered ports, 1024–49151", "登録済みポート 1024–49151"),
+		p.f("Dynamic ports, 49152–65535", "動的ポート 49152–65535"),
+		p.f("Probably clients: UDP on ephemeral ports", "おそらくクライアント: 一時ポート上の UDP"),
+	}
+	cols, render := v.statusColumns(p)
+	var groups []group
+	flat := s.Sort != "" && s.Sort != SortPort
+	for i, floor := range floors {
+		g := group{title: titles[i]}
+		for _, e := range floor {
+			g.rows = append(g.rows, render(e))
+		}
+		groups = append(groups, g)
+	}
+	if flat {
+		one := group{}
+		for _, e := range slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return probableClient(e.first(), host) }) {
+			one.rows = append(one.rows, render(e))
+		}
+		groups = []group{one, groups[3]}
+	}
+	if len(all) > 0 {
+		if left := p.table(cols, groups); left > 0 {
+			p.line(span{dim, p.f("(%d columns do not fit here; --wide shows everything)", "(幅が足りないため %d 列を省略しています。--wide ですべて表示します)", left)})
+		}
+		p.blank()
+	}
+	s.closing(p, all)
+	v.findingsText(p)
+	v.gapsText(p)
+}
+
+func (s Status) sort(all []entry) {
+	by := func(e entry) string { return "" }
+	switch s.Sort {
+	case SortAddress:
+		by = func(e entry) string { return fmt.Sprint(e.first().Bind.Scope()) + e.first().Bind.Addr.String() }
+	case SortProgram:
+		by = func(e entry) string {
+			if o := e.owner(); o != nil {
+				return strings.ToLower(o.Name)
+			}
+			return "\xff"
+		}
+	case SortPID:
+		by = func(e entry) string {
+			if o := e.owner(); o != nil {
+				return fmt.Sprintf("%10d", o.PID)
+			}
+			return "\xff"
+		}
+	case SortUser:
+		by = func(e entry) string {
+			if o := e.owner(); o != nil {
+				return userName(o)
+			}
+			return fmt.Sprintf("%d", e.first().UID)
+		}
+	case SortSince:
+		by = func(e entry) string {
+			if o := e.owner(); o != nil && !o.Started.IsZero() {
+				return o.Started.UTC().Format(time.RFC3339Nano)
+			}
+			return "\xff"
+		}
+	default:
+		return
+	}
+	slices.SortStableFunc(all, func(a, b entry) int { return strings.Compare(by(a), by(b)) })
+}
+
+// statusColumns returns the columns of the door table and the function that
+// fills them. On a terminal the headings carry the class; in a pipe it is a
+// column, so that every line has the same shape.
+func (v *view) statusColumns(p *printer) ([]column, func(entry) []cell) {
+	terminal := p.width > 0
+	cols := []column{{title: p.f("PORT", "ポート"), right: false}}
+	if !terminal || v.style.Wide {
+		cols = append(cols, column{title: p.f("CLASS", "区分"), rank: 9})
+	}
+	cols = append(cols,
+		column{title: p.f("ADDRESS", "アドレス"), min: 9},
+		column{title: p.f("FOR", "用途"), min: 8, rank: 4},
+		column{title: p.f("PROGRAM", "プログラム"), min: 10},
+		column{title: p.f("PID", "PID"), right: true, rank: 1},
+		column{title: p.f("USER", "ユーザー"), min: 6, rank: 2},
+		column{title: p.f("STARTED BY", "起動元"), min: 10, rank: 3},
+		column{title: p.f("SINCE", "経過"), rank: 5},
+		column{title: p.f("WHERE", "場所"), min: 8, rank: 6},
+	)
+	if v.style.Wide {
+		cols = append(cols,
+			column{title: p.f("COMMAND", "コマンド"), rank: 8},
+			column{title: p.f("PARENTS", "親プロセス"), rank: 7})
+	}
+	render := func(e entry) []cell {
+		d, o := e.first(), e.owner()
+		row := []cell{{bold, d.Bind.Port.String()}}
+		if !terminal || v.style.Wide {
+			row = append(row, cell{plain, d.Bind.Port.Class().String()})
+		}
+		row = append(row, cell{scopeStyle(e), v.addressCell(e)}, cell{plain, v.purpose(d)}, v.programCell(e))
+		if o == nil {
+			row = append(row, cell{dim, "-"}, cell{dim, v.uidName(d)}, cell{dim, "-"}, cell{dim, "-"}, cell{dim, v.targetText(d)})
+			if v.style.Wide {
+				row = append(row, cell{dim, "-"}, cell{dim, "-"})
+			}
+			return row
+		}
+		row = append(row, cell{plain, fmt.Sprint(o.PID)}, cell{plain, userName(o)}, cell{plain, v.startedBy(o)},
+			cell{plain, v.age(o.Started)}, cell{dim, v.where(d, o)})
+		if v.style.Wide {
+			row = append(row, cell{plain, orDash(strings.Join(o.Command, " "))}, cell{dim, orDash(parentChain(o))})
+		}
+		return row
+	}
+	return cols, render
+}
+
+func scopeStyle(e entry) style {
+	for _, d := range e.doors {
+		if d.Bind.Scope() == monban.ScopeEvery {
+			return yellow
+		}
+	}
+	return plain
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// addressCell shows the addresses of one entry: "*" is every address of both
+// families, as ss writes it.
+func (v *view) addressCell(e entry) string {
+	var names []string
+	var any4, any6 bool
+	for _, d := range e.doors {
+		switch {
+		case d.Bind.Wildcard() && d.Bind.Addr.Is4():
+			any4 = true
+		case d.Bind.Wildcard():
+			any6 = true
+			any4 = any4 || d.Bind.V6Only == monban.Off
+		default:
+			names = append(names, hostText(d.Bind.Addr))
+		}
+	}
+	if any4 && any6 {
+		names = append([]string{"*"}, names...)
+	} else if any4 {
+		names = append([]string{"0.0.0.0"}, names...)
+	} else if any6 {
+		names = append([]string{"[::]"}, names...)
+	}
+	names = slices.Compact(names)
+	if len(names) > 2 && !v.style.Wide {
+		names = append(names[:1], fmt.Sprintf("+%d", len(names)-1))
+	}
+	text := strings.Join(names, " ")
+	if dev := e.first().Bind.Device; dev != "" {
+		text += "%" + dev
+	}
+	if ns := e.first().Bind.NetNS; ns != "" && ns != v.Snapshot.Host.NetNS {
+		text += " " + ns
+	}
+	return text
+}
+
+func hostText(a netip.Addr) string {
+	if a.Is6() {
+		return "[" + a.String() + "]"
+	}
+	return a.String()
+}
+
+// purpose says in a word what the number is for: the registry's name, and what
+// is met there in practice when that is something else.
+func (v *view) purpose(d *monban.Door) string {
+	name := v.Book.Name(d.Bind.Port)
+	uses := v.Book.Practice(d.Bind.Port)
+	if len(uses) == 0 || name != "" && strings.EqualFold(name, uses[0].Name) {
+		return orDash(name)
+	}
+	for _, u := range uses {
+		if strings.EqualFold(strings.ReplaceAll(u.Name, " ", "-"), name) {
+			return name
+		}
+	}
+	if name == "" {
+		return v.usually(uses[0].Name)
+	}
+	return name + " / " + v.usually(uses[0].Name)
+}
+
+func (v *view) usually(name string) string { return v.style.Lang.pick("usually ", "通常 ") + name }
+
+func (v *view) programCell(e entry) cell {
+	d, o := e.first(), e.owner()
+	if c := v.Snapshot.Container(d.To.Container); c != nil {
+		text := containerName(c)
+		if c.Image != "" {
+			text += " (" + c.Image + ")"
+		}
+		return cell{plain, fmt.Sprintf("%s :%d", text, d.To.Port)}
+	}
+	if o == nil {
+		return cell{dim, v.unnamed(d)}
+	}
+	text := o.Name
+	if c := v.Snapshot.Container(o.Container); c != nil && c.Name != "" {
+		text += " (" + c.Name + ")"
+	}
+	if n := len(d.Owners) - 1; n > 0 {
+		text += fmt.Sprintf(" +%d", n)
+	}
+	if o.Deleted {
+		text += v.style.Lang.pick(" (deleted)", "(削除済み)")
+	}
+	if d.State == monban.Bound && d.Bind.Port.Proto == monban.TCP {
+		text += v.style.Lang.pick(" (not listening)", "(待ち受けなし)")
+	}
+	return cell{plain, text}
+}
+
+// unnamed says, in the place of a program's name, why there is none.
+func (v *view) unnamed(d *monban.Door) string {
+	l := v.style.Lang
+	if d.State == monban.Forwarded {
+		return l.pick("(forwarded)", "(転送)")
+	}
+	switch d.Unnamed {
+	case monban.HiddenPrivilege:
+		return l.pick("(another user's; sudo)", "(他ユーザー; 要 sudo)")
+	case monban.HiddenNamespace:
+		return l.pick("(outside this namespace)", "(名前空間の外)")
+	case monban.HiddenKernel:
+		if d.Kernel != "" {
+			return l.pick("(kernel: ", "(カーネル: ") + d.Kernel + ")"
+		}
+		return l.pick("(kernel)", "(カーネル)")
+	case monban.HiddenGone:
+		return l.pick("(just ended)", "(終了直後)")
+	default:
+		return l.pick("(not visible)", "(確認できず)")
+	}
+}
+
+func (v *view) uidName(d *monban.Door) string {
+	if d.State == monban.Forwarded {
+		return "-"
+	}
+	if d.UID == 0 && v.Snapshot.Host.OS != "windows" {
+		return "root"
+	}
+	return fmt.Sprintf("uid %d", d.UID)
+}
+
+func userName(o *monban.Owner) string {
+	if o.User != "" {
+		return o.User
+	}
+	return fmt.Sprint(o.UID)
+}
+
+func (v *view) targetText(d *monban.Door) string {
+	if d.To.Port == 0 {
+		return "-"
+	}
+	if !d.To.Addr.IsValid() {
+		return fmt.Sprintf("→ :%d", d.To.Port)
+	}
+	return "→ " + netip.AddrPortFrom(d.To.Addr, d.To.Port).String()
+}
+
+func (v *view) where(d *monban.Door, o *monban.Owner) string {
+	if d.To.Port != 0 {
+		return v.targetText(d)
+	}
+	if o.Project != "" {
+		return o.Project
+	}
+	return orDash(o.Dir)
+}
+
+// age says how long ago t was, in one unit.
+func (v *view) age(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	d := v.Snapshot.At.Sub(t)
+	l := v.style.Lang
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf(l.pick("%ds", "%d秒"), max(0, int(d/time.Second)))
+	case d < time.Hour:
+		return fmt.Sprintf(l.pick("%dmin", "%d分"), int(d/time.Minute))
+	case d < 48*time.Hour:
+		return fmt.Sprintf(l.pick("%dh", "%d時間"), int(d/time.Hour))
+	default:
+		return fmt.Sprintf(l.pick("%dd", "%d日"), int(d/(24*time.Hour)))
+	}
+}
+
+// closing counts doors by how widely they are bound.
+func (s Status) closing(p *printer, all []entry) {
+	var every, one, loopback, forwarded int
+	for _, e := range all {
+		switch {
+		case e.first().State == monban.Forwarded:
+			forwarded++
+			every++
+		case slices.ContainsFunc(e.doors, func(d monban.Door) bool { return d.Bind.Scope() == monban.ScopeEvery }):
+			every++
+		case slices.ContainsFunc(e.doors, func(d monban.Door) bool { return d.Bind.Scope() == monban.ScopeOne }):
+			one++
+		default:
+			loopback++
+		}
+	}
+	if len(all) == 0 {
+		if s.Hidden > 0 {
+			p.paragraph(span{}, p.f("No door matches the filter (%d are open in all).", "条件に合うドアはありません(開いているドアは全部で %d)。", s.Hidden))
+			return
+		}
+		p.paragraph(span{}, p.f("No door is open.", "開いているドアはありません。"))
+		return
+	}
+	p.paragraph(span{}, p.f(
+		"%d doors: %d on every address, %d on one address of this machine, %d on loopback only (this machine itself). No firewall was considered: it may close some of them.",
+		"ドアは %d 個: 全アドレスで待つもの %d、特定の 1 アドレスで待つもの %d、ループバックのみ(このマシンの中だけ)%d。ファイアウォールは考慮していません。実際には閉じられている場合があります。",
+		len(all), every, one, loopback))
+	if s.Hidden > 0 {
+		p.paragraph(span{}, p.f("%d more do not match the filter.", "ほかに条件に合わないドアが %d 個あります。", s.Hidden))
+	}
+}

@@ -1,0 +1,137 @@
+package report
+
+import "slices"
+
+// column is one column of a table.
+type column struct {
+	title string
+	// min is the fewest cells it is still useful with; 0 means it is never cut.
+	min int
+	// rank orders columns by importance: when the terminal is too narrow the
+	// highest rank goes first. Rank 0 always stays.
+	rank int
+	// right aligns numbers.
+	right bool
+}
+
+// cell is one entry of a table.
+type cell struct {
+	style style
+	text  string
+}
+
+const gutter = 2
+
+// table writes rows under their titles, fitted to the terminal. It returns how
+// many columns had to be left out. In a pipe everything is written whole.
+func (p *printer) table(cols []column, groups []group) (left int) {
+	widths := make([]int, len(cols))
+	for i, c := range cols {
+		widths[i] = cells(c.title)
+	}
+	for _, g := range groups {
+		for _, row := range g.rows {
+			for i, c := range row {
+				widths[i] = max(widths[i], cells(safe(c.text)))
+			}
+		}
+	}
+	shown := p.fitColumns(cols, widths)
+	p.row(cols, widths, shown, headings(cols))
+	for _, g := range groups {
+		if g.title != "" && len(g.rows) > 0 && p.width > 0 {
+			p.line(span{cyan, g.title})
+		}
+		for _, row := range g.rows {
+			p.row(cols, widths, shown, row)
+		}
+	}
+	return len(cols) - len(shown)
+}
+
+// group is a run of rows under a heading. Headings are for terminals: in a pipe
+// they would be lines of another shape.
+type group struct {
+	title string
+	rows  [][]cell
+}
+
+func headings(cols []column) []cell {
+	row := make([]cell, len(cols))
+	for i, c := range cols {
+		row[i] = cell{dim, c.title}
+	}
+	return row
+}
+
+func (p *printer) row(cols []column, widths, shown []int, row []cell) {
+	for n, i := range shown {
+		text := safe(row[i].text)
+		if n == len(shown)-1 && !cols[i].right {
+			p.emit(row[i].style, fit(text, widths[i]))
+			break
+		}
+		text = fit(text, widths[i])
+		if cols[i].right {
+			text = pad("", widths[i]-cells(text)) + text
+		} else {
+			text = pad(text, widths[i])
+		}
+		p.emit(row[i].style, text)
+		if n < len(shown)-1 {
+			p.w.WriteString("  ")
+		}
+	}
+	p.w.WriteByte('\n')
+}
+
+// fitColumns chooses the columns that fit and narrows widths accordingly.
+func (p *printer) fitColumns(cols []column, widths []int) []int {
+	shown := make([]int, len(cols))
+	for i := range cols {
+		shown[i] = i
+	}
+	if p.width <= 0 || p.wide {
+		return shown
+	}
+	least := func(i int) int {
+		if cols[i].min == 0 {
+			return widths[i]
+		}
+		return min(widths[i], max(cols[i].min, cells(cols[i].title)))
+	}
+	total := func(of func(int) int) int {
+		n := gutter * (len(shown) - 1)
+		for _, i := range shown {
+			n += of(i)
+		}
+		return n
+	}
+	for total(least) > p.width {
+		worst := -1
+		for at, i := range shown {
+			if cols[i].rank > 0 && (worst < 0 || cols[i].rank > cols[shown[worst]].rank) {
+				worst = at
+			}
+		}
+		if worst < 0 {
+			break
+		}
+		shown = slices.Delete(shown, worst, worst+1)
+	}
+	// Take what is too much from the widest column that can give, one cell at
+	// a time: the tables are small.
+	for total(func(i int) int { return widths[i] }) > p.width {
+		widest := -1
+		for _, i := range shown {
+			if widths[i] > least(i) && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+	}
+	return shown
+}
