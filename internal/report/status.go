@@ -457,7 +457,7 @@ func (s Status) closing(p *printer, all []entry) {
 		return
 	}
 	p.paragraph(span{}, p.f(
-		"%d doors: %d on every address, %d on one address of this machine, %d on loopback only (this machine itself). No firewall was considered: it may close some of them.",
+		plural(len(all), "%d door", "%d doors")+": %d on every address, %d on one address of this machine, %d on loopback only (this machine itself). No firewall was considered: it may close some of them.",
 		"ドアは %d 個: 全アドレスで待つもの %d、特定の 1 アドレスで待つもの %d、ループバックのみ(このマシンの中だけ)%d。ファイアウォールは考慮していません。実際には閉じられている場合があります。",
 		len(all), every, one, loopback))
 	if s.Hidden > 0 {
