@@ -1,3 +1,202 @@
 package host
 
-func (f files) network(v *view) {}
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/monban-dev/monban"
+)
+
+// network reads interfaces, addresses, routes and forwarding.
+func (f files) network(v *view) {
+	links, err := readLinks()
+	if err != nil {
+		v.miss("rtnetlink links", err)
+		return
+	}
+	byIndex := make(map[int]int, len(links))
+	for i, l := range links {
+		byIndex[l.Index] = i
+	}
+	err = dump(unix.RTM_GETADDR, make([]byte, unix.SizeofIfAddrmsg), func(b []byte) error {
+		a, err := parseAddress(b)
+		if err != nil {
+			return err
+		}
+		// An interface that came between the two dumps is left out with its
+		// addresses, as if it had come after both.
+		if i, ok := byIndex[a.index]; ok && a.usable {
+			links[i].Addrs = append(links[i].Addrs, a.prefix)
+		}
+		return nil
+	}, func() {
+		for i := range links {
+			links[i].Addrs = nil
+		}
+	})
+	if err != nil {
+		v.miss("rtnetlink addresses", err)
+	}
+	f.switches(v, links)
+	for _, l := range links {
+		v.Interfaces = append(v.Interfaces, l.Interface)
+	}
+	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
+		routes, err := readRoutes(family, func(index int) string {
+			if i, ok := byIndex[index]; ok {
+				return links[i].Name
+			}
+			return ""
+		})
+		if err != nil {
+			v.miss("rtnetlink routes", err)
+		}
+		v.Routes = append(v.Routes, routes...)
+	}
+}
+
+// switches fills in what the interfaces and the sysctls say about forwarding and
+// IPv6.
+func (f files) switches(v *view, links []link) {
+	var forwards4, forwards6, has6 bool
+	for _, l := range links {
+		// The kernel asks the interface a packet came in by, and not
+		// net.ipv4.ip_forward, which only sets all of them (IN_DEV_FORWARD).
+		forwards4 = forwards4 || l.forwards4
+		forwards6 = forwards6 || l.forwards6
+		has6 = has6 || l.has6
+	}
+	v.Forward4 = monban.FlagOf(forwards4)
+	v.IPv6 = monban.FlagOf(has6)
+	switch {
+	case forwards6:
+		v.Forward6 = monban.On
+	case !f.exists("proc/sys/net/ipv6"):
+		v.Forward6 = monban.Off
+	default:
+		v.Forward6 = f.flag(v, "proc/sys/net/ipv6/conf/all/forwarding")
+	}
+}
+
+func readLinks() ([]link, error) {
+	const skipStatistics = 1 << 3 // RTEXT_FILTER_SKIP_STATS
+	request := make([]byte, unix.SizeofIfInfomsg+8)
+	native.PutUint16(request[unix.SizeofIfInfomsg:], 8)
+	native.PutUint16(request[unix.SizeofIfInfomsg+2:], unix.IFLA_EXT_MASK)
+	native.PutUint32(request[unix.SizeofIfInfomsg+4:], skipStatistics)
+	var links []link
+	err := dump(unix.RTM_GETLINK, request, func(b []byte) error {
+		l, err := parseLink(b)
+		links = append(links, l)
+		return err
+	}, func() { links = nil })
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(links, func(a, b link) int { return cmp.Compare(a.Index, b.Index) })
+	return links, nil
+}
+
+// maxRoutes bounds the memory for the routes of one family. A router with the
+// whole table of the Internet has a million.
+const maxRoutes = 10_000
+
+var errRoutes = fmt.Errorf("more than %d routes: the rest was not read", maxRoutes)
+
+func readRoutes(family byte, name func(int) string) ([]monban.Route, error) {
+	request := make([]byte, unix.SizeofRtMsg)
+	request[0], request[4] = family, tableMain
+	var routes []monban.Route
+	err := dump(unix.RTM_GETROUTE, request, func(b []byte) error {
+		if len(b) > 0 && b[0] != family {
+			return nil // a kernel without the family answers for all it has
+		}
+		hops, err := parseRoute(b)
+		for _, h := range hops {
+			if len(routes) == maxRoutes {
+				return errRoutes
+			}
+			routes = append(routes, monban.Route{Dst: h.dst, Gateway: h.gateway, Device: name(h.index)})
+		}
+		return err
+	}, func() { routes = nil })
+	// The kernel makes a routing table with its first route.
+	if errors.Is(err, unix.ENOENT) {
+		err = nil
+	}
+	return routes, err
+}
+
+// dump asks for a whole table and calls each with the payload of every message
+// of the answer. When the table changed meanwhile it calls restart and begins
+// again.
+func dump(kind uint16, request []byte, each func([]byte) error, restart func()) error {
+	const attempts = 5
+	var err error
+	for range attempts {
+		if err = dumpOnce(kind, request, each); !errors.Is(err, errChanged) {
+			return err
+		}
+		restart()
+	}
+	return err
+}
+
+func dumpOnce(kind uint16, request []byte, each func([]byte) error) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	// Kernels before 4.20 do not know the option; they send all tables and the
+	// decoder picks.
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
+	// The kernel answers at once. The limit is for a sandbox that never does.
+	limit := unix.NsecToTimeval(int64(2 * time.Second))
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	message := make([]byte, unix.SizeofNlMsghdr, unix.SizeofNlMsghdr+len(request))
+	message = append(message, request...)
+	native.PutUint32(message, uint32(len(message)))
+	native.PutUint16(message[4:], kind)
+	native.PutUint16(message[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+	if err := unix.Sendto(fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return os.NewSyscallError("sendto", err)
+	}
+	return receive(fd, each)
+}
+
+func receive(fd int, each func([]byte) error) error {
+	// One datagram has at most 32 KiB, unless a single interface needs more
+	// (netlink_dump in net/netlink/af_netlink.c).
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := unix.Recvfrom(fd, buf, unix.MSG_TRUNC)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return os.NewSyscallError("recvfrom", err)
+		case n > len(buf):
+			return fmt.Errorf("rtnetlink: a message of %d bytes", n)
+		}
+		if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
+			continue // not from the kernel
+		}
+		done, err := messages(buf[:n], each)
+		var kernel kernelError
+		if errors.As(err, &kernel) {
+			return fmt.Errorf("rtnetlink: %w", unix.Errno(kernel))
+		}
+		if done || err != nil {
+			return err
+		}
+	}
+}
