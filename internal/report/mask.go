@@ -67,7 +67,7 @@ func maskText(s string) string {
 	if !strings.ContainsAny(s, "=:@ ") {
 		return s
 	}
-	return maskBearer(maskURLs(maskPairs(s)))
+	return maskPairs(maskBearer(maskURLs(s)))
 }
 
 // maskPairs hides the value of every secret-looking key that is followed by '='
@@ -80,7 +80,7 @@ func maskPairs(s string) string {
 		if i < 0 {
 			break
 		}
-		key := rest[:i]
+		key := strings.TrimRight(rest[:i], " \t")
 		key = key[lastNonName(key)+1:]
 		b.WriteString(rest[:i+1])
 		rest = rest[i+1:]
@@ -91,6 +91,12 @@ func maskPairs(s string) string {
 		value := strings.TrimLeft(rest, " \t")
 		b.WriteString(rest[:len(rest)-len(value)])
 		end := valueEnd(value)
+		if strings.EqualFold(key, "authorization") {
+			end = len(value) // "Basic dXNlcjpw": a scheme and then the secret
+			if e := strings.IndexAny(value, "\"'\n"); e >= 0 {
+				end = e
+			}
+		}
 		if end > 0 {
 			b.WriteString(masked)
 		}
