@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/monban-dev/monban"
 )
@@ -56,12 +57,39 @@ func stageOf(state uint8) stage {
 	}
 }
 
-// doorList gathers the doors among rows.
+// doorList gathers the doors among rows. It fills one chunk after another, each
+// twice as large: to let a slice grow to 10,000 doors would copy 10 MB.
 type doorList struct {
 	ports portSet
 	netns string
-	doors []monban.Door
+	full  [][]monban.Door
+	last  []monban.Door
 	seen  map[uint64]struct{}
+}
+
+const (
+	firstChunk = 32
+	lastChunk  = 4096
+)
+
+// doors returns what was gathered.
+func (l *doorList) doors() []monban.Door {
+	if len(l.full) == 0 {
+		return l.last
+	}
+	return slices.Concat(append(l.full, l.last)...)
+}
+
+func (l *doorList) append(d *monban.Door) {
+	if len(l.last) == cap(l.last) {
+		size := firstChunk
+		if l.last != nil {
+			l.full = append(l.full, l.last)
+			size = min(2*len(l.last), lastChunk)
+		}
+		l.last = make([]monban.Door, 0, size)
+	}
+	l.last = append(l.last, *d)
 }
 
 // add takes the row if it is a door that is looked for and not there yet: a
@@ -105,5 +133,5 @@ func (l *doorList) add(r *row) {
 	if r.pid != 0 {
 		d.Owners, d.Unnamed = []monban.Owner{{PID: r.pid, Unit: r.unit}}, monban.NotHidden
 	}
-	l.doors = append(l.doors, d)
+	l.append(&d)
 }

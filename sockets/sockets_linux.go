@@ -23,7 +23,7 @@ func doors(o Options) ([]monban.Door, []monban.Gap) {
 		list = doorList{ports: o.Ports, netns: netns}
 		return list.add
 	})
-	return list.doors, gaps
+	return list.doors(), gaps
 }
 
 func traffic(o Options) ([]monban.Traffic, []monban.Gap) {
@@ -177,7 +177,7 @@ func (d *dump) run() error {
 	}
 	defer c.Close()
 	d.conn = c
-	for _, family := range [...]uint8{diag.INET, diag.INET6} {
+	for _, family := range diag.Families(protocolNumber(d.proto)) {
 		err := c.Dump(diag.Request{
 			Family:   family,
 			Protocol: protocolNumber(d.proto),

@@ -346,5 +346,5 @@ func checkProc(t *testing.T, s *scene) {
 		}
 		want = append(want, d)
 	}
-	same(t, "/proc/net", texts(list.doors), texts(want))
+	same(t, "/proc/net", texts(list.doors()), texts(want))
 }

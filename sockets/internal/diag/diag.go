@@ -17,6 +17,7 @@ import (
 
 // Address families and transport protocols, by Linux's numbers.
 const (
+	Both  = 0 // of TCP only
 	INET  = 2
 	INET6 = 10
 
@@ -56,9 +57,20 @@ func StatesOf(list ...State) (s States) {
 // all but Close, Listen and BoundInactive.
 const Connected States = 1<<13 - 2 - 1<<Close - 1<<Listen
 
+// Families returns the families to ask for in turn to get every socket of a
+// transport. The kernel walks the hash tables of TCP, which have the sockets of
+// both, once for each: half a walk is saved by asking for both, which only the
+// older form of the request can do, and it only for TCP.
+func Families(protocol uint8) []uint8 {
+	if protocol == TCP {
+		return []uint8{Both}
+	}
+	return []uint8{INET, INET6}
+}
+
 // Request asks for the sockets of one family and transport.
 type Request struct {
-	Family   uint8 // INET or INET6
+	Family   uint8 // INET or INET6, or Both for TCP
 	Protocol uint8
 	States   States
 	// Filter is what [PortFilter] returned; empty is every socket.
@@ -68,7 +80,9 @@ type Request struct {
 // Sizes of the messages (include/uapi/linux/{netlink,inet_diag}.h).
 const (
 	sizeHeader  = 16 // struct nlmsghdr
+	sizeID      = 48 // struct inet_diag_sockid
 	sizeRequest = 56 // struct inet_diag_req_v2
+	sizeOldReq  = 60 // struct inet_diag_req
 	sizeSocket  = 72 // struct inet_diag_msg
 	sizeAttr    = 4  // struct nlattr
 )
@@ -77,6 +91,7 @@ const (
 	typeNoop         = 1
 	typeError        = 2
 	typeDone         = 3
+	typeTCPGetSock   = 18 // TCPDIAG_GETSOCK, the older form
 	typeSockByFamily = 20
 
 	flagRequest     = 0x1
@@ -92,19 +107,30 @@ const (
 
 // appendTo appends the request as a netlink message.
 func (r *Request) appendTo(b []byte, seq uint32) []byte {
-	size := sizeHeader + sizeRequest
+	typ, size := uint16(typeSockByFamily), sizeHeader+sizeRequest
+	if r.Family == Both {
+		typ, size = typeTCPGetSock, sizeHeader+sizeOldReq
+	}
 	if len(r.Filter) > 0 {
 		size += sizeAttr + len(r.Filter)
 	}
 	ne := binary.NativeEndian
 	b = ne.AppendUint32(b, uint32(size))
-	b = ne.AppendUint16(b, typeSockByFamily)
+	b = ne.AppendUint16(b, typ)
 	b = ne.AppendUint16(b, flagRequest|flagDump)
 	b = ne.AppendUint32(b, seq)
 	b = ne.AppendUint32(b, 0) // port id of the sender: the kernel knows it
-	b = append(b, r.Family, r.Protocol, 0, 0)
-	b = ne.AppendUint32(b, uint32(r.States))
-	b = append(b, make([]byte, sizeRequest-8)...) // struct inet_diag_sockid: any
+	var any [sizeID]byte
+	if r.Family == Both {
+		b = append(b, Both, 0, 0, 0) // family, two lengths of prefixes, no extensions
+		b = append(b, any[:]...)
+		b = ne.AppendUint32(b, uint32(r.States))
+		b = ne.AppendUint32(b, 0) // idiag_dbs, unused
+	} else {
+		b = append(b, r.Family, r.Protocol, 0, 0)
+		b = ne.AppendUint32(b, uint32(r.States))
+		b = append(b, any[:]...)
+	}
 	if len(r.Filter) > 0 {
 		b = ne.AppendUint16(b, uint16(sizeAttr+len(r.Filter)))
 		b = ne.AppendUint16(b, reqAttrBytecode)
@@ -179,7 +205,7 @@ func parse(b []byte, seq uint32, s *Socket, f func(*Socket)) (done bool, err err
 		case typeNoop:
 		case typeError, typeDone:
 			return true, status(typ, body)
-		case typeSockByFamily:
+		case typeSockByFamily, typeTCPGetSock:
 			if err := s.parse(body); err != nil {
 				return false, err
 			}
