@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,24 +134,35 @@ func startDocker(r *room, options ...string) *docker {
 	}
 }
 
-// tidyCgroup removes at the end the cgroups of that name which the daemon makes
+// tidyCgroup removes at the end the cgroups of that name which a daemon makes
 // beside the machine's own, if they were not there before. The kernel refuses if
 // they are in use.
 func tidyCgroup(t testing.TB, name string) {
-	before := map[string]bool{}
-	pattern := filepath.Join("/sys/fs/cgroup/*", name)
-	dirs, _ := filepath.Glob(pattern)
-	for _, dir := range dirs {
-		before[dir] = true
-	}
+	before := cgroups(name)
 	t.Cleanup(func() {
-		dirs, _ := filepath.Glob(pattern)
-		for _, dir := range append(dirs, filepath.Join("/sys/fs/cgroup", name)) {
-			if !before[dir] {
+		for _, dir := range cgroups(name) {
+			if !slices.Contains(before, dir) {
 				os.Remove(dir)
 			}
 		}
 	})
+}
+
+// cgroups returns all cgroups below those called name, the innermost first.
+func cgroups(name string) (dirs []string) {
+	for _, top := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
+		found, _ := filepath.Glob(filepath.Join(top, name))
+		for _, dir := range found {
+			filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+				if err == nil && d.IsDir() {
+					dirs = append(dirs, path)
+				}
+				return nil
+			})
+		}
+	}
+	slices.Reverse(dirs)
+	return dirs
 }
 
 // call sends a request to the daemon and decodes the answer into v.
