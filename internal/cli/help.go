@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,18 +10,23 @@ import (
 	"github.com/monban-dev/monban/internal/report"
 )
 
-// help writes a command's help page on stdout.
-func (a *app) help(cmd *cobra.Command, _ []string) {
+// page is everything a help or manual page says about a command.
+type page struct {
+	topic                    report.Topic
+	usage                    string
+	commands, flags, globals []report.Flag
+}
+
+func (a *app) page(cmd *cobra.Command) page {
 	topic, _ := report.Help(cmd.CommandPath(), a.lang)
-	usage := cmd.UseLine()
+	p := page{topic: topic, usage: cmd.UseLine()}
 	if cmd.HasParent() {
-		usage = strings.TrimSuffix(usage, " [flags]")
+		p.usage = strings.TrimSuffix(p.usage, " [flags]")
 	}
-	var commands []report.Flag
 	for _, sub := range cmd.Commands() {
 		if sub.IsAvailableCommand() {
 			t, _ := report.Help(sub.CommandPath(), a.lang)
-			commands = append(commands, report.Flag{Name: sub.Use, Text: t.Short})
+			p.commands = append(p.commands, report.Flag{Name: sub.Use, Text: t.Short})
 		}
 	}
 	globals := cmd.Root().PersistentFlags()
@@ -30,10 +36,47 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 			own.AddFlag(f)
 		}
 	})
+	p.flags, p.globals = a.flagList(own), a.flagList(globals)
+	return p
+}
+
+// help writes a command's help page on stdout.
+func (a *app) help(cmd *cobra.Command, _ []string) {
 	s := a.style()
 	s.Format, s.Lang = report.Text, a.lang
+	p := a.page(cmd)
 	// The page goes to whoever asked; nothing is left to do if it cannot.
-	_ = report.WriteHelp(a.sys.Stdout, topic, usage, commands, a.flagList(own), a.flagList(globals), s)
+	_ = report.WriteHelp(a.sys.Stdout, p.topic, p.usage, p.commands, p.flags, p.globals, s)
+}
+
+// Manuals returns the manual pages of every command by file name,
+// "monban-ports.1", in one language.
+func Manuals(lang report.Lang) (map[string][]byte, error) {
+	a := newApp(System{Getenv: func(string) string { return "" }}, nil)
+	a.lang = lang
+	root := a.root()
+	out := make(map[string][]byte)
+	for _, cmd := range append([]*cobra.Command{root}, commandsBelow(root)...) {
+		cmd.InitDefaultHelpFlag()
+		p := a.page(cmd)
+		var b bytes.Buffer
+		if err := report.WriteMan(&b, p.topic, p.usage, p.commands, p.flags, p.globals, lang); err != nil {
+			return nil, err
+		}
+		out[strings.ReplaceAll(cmd.CommandPath(), " ", "-")+".1"] = b.Bytes()
+	}
+	return out, nil
+}
+
+// commandsBelow returns the commands that have a manual page of their own.
+func commandsBelow(cmd *cobra.Command) []*cobra.Command {
+	var out []*cobra.Command
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() && sub.Name() != "help" && sub.Name() != "completion" {
+			out = append(append(out, sub), commandsBelow(sub)...)
+		}
+	}
+	return out
 }
 
 func (a *app) flagList(set *pflag.FlagSet) []report.Flag {
