@@ -77,6 +77,9 @@ func ReadComplaint(text string) []Complaint {
 			}
 		}
 	}
+	if found == nil {
+		return nil
+	}
 	for i := range found {
 		found[i].borrow(lines)
 	}
@@ -100,7 +103,8 @@ type line struct {
 	pos        int
 }
 
-// splitLines cuts text into lines without line ends and colours.
+// splitLines cuts text into lines without line ends and colours. A line that is
+// too long is cut into several.
 func splitLines(text string) []line {
 	if len(text) > maxText {
 		text = text[:maxText]
@@ -109,10 +113,10 @@ func splitLines(text string) []line {
 	pos := 0
 	for len(text) > 0 {
 		raw, rest, _ := strings.Cut(text, "\n")
-		next := pos + len(text) - len(rest)
 		if len(raw) > maxLine {
-			raw = raw[:maxLine]
+			raw, rest = text[:maxLine], text[maxLine:]
 		}
+		next := pos + len(text) - len(rest)
 		plain := strings.TrimRight(stripEscapes(raw), "\r \t")
 		lines = append(lines, line{plain: plain, low: lowerASCII(plain), pos: pos})
 		text, pos = rest, next
@@ -309,7 +313,7 @@ func (d *draft) complaint(lines []line, os string) Complaint {
 	if d.where.hasPort && d.where.num <= 65535 {
 		c.Port, c.HasPort = uint16(d.where.num), true
 	}
-	if c.OS == "" {
+	if c.OS == "" || c.OS == anyUnix {
 		c.OS = os
 	}
 	if c.OS == "windows" {

@@ -28,11 +28,11 @@ func causesOf(c *Complaint, d *draft) []Cause {
 	default:
 		return []Cause{d.sign.cause}
 	}
-	list := errnoCauses(c)
+	list := errnoCauses(c, d)
 	switch {
 	case d.sign.cause == D7, c.Program == "podman" && strings.HasSuffix(c.Errno, "EACCES"):
 		list = append([]Cause{D7}, list...)
-	case d.sign.cause == W13:
+	case strings.Contains(lowerASCII(c.Text), "ports are not available"): // Docker Desktop
 		list = append(list, W13, D15)
 	case c.Program == "docker" && strings.HasSuffix(c.Errno, "EADDRINUSE"):
 		list = append([]Cause{D2}, list...)
@@ -56,12 +56,12 @@ func remoteCauses(c *Complaint, d *draft) []Cause {
 	return nil
 }
 
-func errnoCauses(c *Complaint) []Cause {
+func errnoCauses(c *Complaint, d *draft) []Cause {
 	switch strings.TrimPrefix(c.Errno, "WSA") {
 	case "EADDRINUSE", "":
 		return inUseCauses(c)
 	case "EACCES":
-		return accessCauses(c)
+		return accessCauses(c, d)
 	case "EPERM":
 		return []Cause{L12, L10}
 	case "EADDRNOTAVAIL":
@@ -121,7 +121,7 @@ func inUseCauses(c *Complaint) []Cause {
 	return append(list, L9, L17)
 }
 
-// httpSysPorts reports whether Windows' own services commonly have a port
+// httpSysPort reports whether Windows' own services commonly have a port
 // through http.sys: IIS, WSD, WinRM, and the usual defaults of .NET tools.
 func httpSysPort(port uint16) bool {
 	switch port {
@@ -142,8 +142,12 @@ func windowsInUse(c *Complaint) []Cause {
 	return list
 }
 
-func accessCauses(c *Complaint) []Cause {
+func accessCauses(c *Complaint, d *draft) []Cause {
 	low := c.HasPort && c.Port < 1024
+	// Of the programs that run everywhere, those on libuv write EACCES on
+	// Windows, too; the others say it in Winsock's words.
+	perhapsWindows := c.OS == "" && d.sign.os != anyUnix && strings.Contains(lowerASCII(c.Text), "eacces")
+	specific := c.Addr.IsValid() && !c.Addr.IsUnspecified()
 	switch {
 	case c.OS == "windows" && c.HasPort && httpSysPort(c.Port):
 		return []Cause{W4, W2, W3, W10}
@@ -151,14 +155,14 @@ func accessCauses(c *Complaint) []Cause {
 		return []Cause{W2, W4, W3, W10}
 	case c.OS == "darwin":
 		return []Cause{M4}
-	case low && c.OS == "":
-		return []Cause{L10, L11, L12, M4, W4}
-	case low:
-		return []Cause{L10, L11, L12}
-	case c.OS == "" && c.HasPort:
-		// No Unix has privileged ports up here: most of these come from Windows,
-		// where Node and others print EACCES.
-		return []Cause{W2, L11, L12, W4}
+	case low && perhapsWindows:
+		return []Cause{L10, W4, L11, L12}
+	case low && c.OS == "" && specific:
+		return []Cause{L10, L11, L12, M4}
+	case c.HasPort && !low && perhapsWindows:
+		return []Cause{W2, L11, L12, W4} // no Unix has privileged ports up here
+	case c.HasPort && !low:
+		return []Cause{L11, L12}
 	}
 	return []Cause{L10, L11, L12}
 }

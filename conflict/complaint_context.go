@@ -72,7 +72,7 @@ func (d *draft) readDump(lines []line, want int) bool {
 				d.proto = monban.UDP
 			}
 		case "errno":
-			if errno, os := errnoNumber(lines[i].low); d.sign.errno == "" || sameErrno(errno, d.sign.errno) {
+			if errno, os := errnoNumber(lines[i].low, d.sign.errno); d.sign.errno == "" || sameErrno(errno, d.sign.errno) {
 				d.sign.os = firstOf(d.sign.os, os)
 			}
 		}
@@ -264,21 +264,21 @@ func provenOS(lines []line) string {
 // programs are the words by which a program is known in its own messages, the
 // special before the general.
 var programs = [...]struct{ word, name string }{
-	{"nginx", "nginx"}, {"make_sock", "apache"}, {"ah00072", "apache"}, {"[apache]", "apache"}, {"multiple listeners on the same", "apache"},
+	{"nginx", "nginx"}, {"[emerg]", "nginx"}, {"make_sock", "apache"}, {"ah00072", "apache"}, {"[apache]", "apache"}, {"multiple listeners on the same", "apache"},
 	{"ah00526", "apache"},
 	{"gunicorn", "gunicorn"}, {"uvicorn", "uvicorn"}, {"django", "django"}, {"that port is already in use", "django"},
-	{"flask", "flask"}, {"werkzeug", "flask"}, {"connection in use: (", "gunicorn"}, {"jupyter", "jupyter"},
-	{"vite", "vite"}, {"next dev", "next"}, {"next.js", "next"}, {"something is already running on port", "react-scripts"},
+	{"flask", "flask"}, {"is in use by another program. either", "flask"}, {"serverapp", "jupyter"}, {"werkzeug", "flask"}, {"connection in use: (", "gunicorn"}, {"jupyter", "jupyter"},
+	{"vite", "vite"}, {"next dev", "next"}, {"next.js", "next"}, {"using available port", "next"}, {"is reserved for", "next"}, {"something is already running on port", "react-scripts"},
 	{"webpack", "webpack"}, {"storybook", "storybook"}, {"metro", "metro"},
 	{"puma", "puma"}, {"rails", "rails"}, {"webrick", "webrick"}, {"errno::eaddrinuse", "ruby"}, {"bind(2) for", "ruby"},
-	{"artisan", "php"}, {"laravel", "php"}, {"php", "php"}, {"xampp", "xampp"}, {"will not start without the configured ports free", "xampp"},
+	{"artisan", "php"}, {"(reason: ", "php"}, {"laravel", "php"}, {"php", "php"}, {"xampp", "xampp"}, {"will not start without the configured ports free", "xampp"},
 	{"kubelet", "kubernetes"}, {"kubectl", "kubectl"}, {"listeners failed to create", "kubectl"}, {"requested pod ports", "kubernetes"}, {"nodeport", "kubernetes"},
-	{"rootlessport", "podman"}, {"podman", "podman"}, {"pasta failed", "podman"}, {"port(s) already bound", "podman"}, {"docker", "docker"}, {"userland proxy", "docker"}, {"port is already allocated", "docker"},
+	{"rootlessport", "podman"}, {"podman", "podman"}, {"pasta failed", "podman"}, {"port(s) already bound", "podman"}, {"cannot listen on the tcp port", "podman"}, {"docker", "docker"}, {"ports are not available", "docker"}, {"userland proxy", "docker"}, {"port is already allocated", "docker"},
 	{"programming external connectivity", "docker"},
 	{"channel_setup_fwd_listener", "ssh"}, {"could not request local forwarding", "ssh"}, {"remote port forwarding failed", "ssh"},
-	{"sshd", "sshd"}, {"bind to port", "sshd"}, {"ssh:", "ssh"},
+	{"sshd", "sshd"}, {"cannot bind any address", "sshd"}, {"ssh:", "ssh"},
 	{"postmaster", "postgres"}, {"postgres", "postgres"}, {"psql", "psql"}, {"could not bind ipv", "postgres"},
-	{"mariadb", "mariadb"}, {"mysqld", "mysql"}, {"mysql", "mysql"}, {"bind on tcp/ip port", "mysql"},
+	{"mariadb", "mariadb"}, {"mysqld", "mysql"}, {"mysql", "mysql"},
 	{"redis", "redis"}, {"could not create server tcp listening socket", "redis"}, {"mongo", "mongodb"}, {"initandlisten", "mongodb"},
 	{"haproxy", "haproxy"}, {"elasticsearch", "elasticsearch"}, {"opensearch", "opensearch"}, {"transport.bind", "elasticsearch"}, {"bindtransportexception", "elasticsearch"},
 	{"bindhttpexception", "elasticsearch"}, {"kafka", "kafka"}, {"zookeeper", "zookeeper"}, {"cassandra", "cassandra"}, {"rabbit", "rabbitmq"}, {"minecraft", "minecraft"},
@@ -286,9 +286,9 @@ var programs = [...]struct{ word, name string }{
 	{"netty", "netty"}, {"jetty", "jetty"}, {"kestrel", "kestrel"}, {"aspnetcore", "kestrel"}, {"httplistener", ".net"}, {"system.net.sockets", ".net"},
 	{"vsftpd", "vsftpd"}, {"500 oops", "vsftpd"}, {"proftpd", "proftpd"}, {"postfix", "postfix"}, {"dovecot", "dovecot"}, {"named[", "bind"},
 	{"starting bind", "bind"}, {"dnsmasq", "dnsmasq"}, {"unbound", "unbound"}, {"caddy", "caddy"}, {"traefik", "traefik"}, {"envoy", "envoy"},
-	{"mosquitto", "mosquitto"}, {"memcached", "memcached"}, {"lighttpd", "lighttpd"}, {"squid", "squid"}, {"rsyncd", "rsync"}, {"[warn] could not bind to", "tor"},
-	{"systemd", "systemd"}, {".socket: failed", "systemd"}, {"ollama", "ollama"}, {"grafana", "grafana"}, {"prometheus", "prometheus"}, {"deno", "deno"}, {"bun", "bun"},
-	{"err_unsafe_port", "browser"}, {"firefox", "browser"}, {"chrome", "browser"},
+	{"mosquitto", "mosquitto"}, {"memcached", "memcached"}, {"lighttpd", "lighttpd"}, {"(network.c.", "lighttpd"}, {"failed to listen on tcp port", "memcached"}, {"commbind", "squid"}, {"hadoop", "hadoop"}, {"squid", "squid"}, {"rsyncd", "rsync"}, {"[warn] could not bind to", "tor"},
+	{"systemd", "systemd"}, {".socket: failed", "systemd"}, {"ollama", "ollama"}, {"grafana", "grafana"}, {"prometheus", "prometheus"}, {"node_exporter", "prometheus"}, {"building entrypoint", "traefik"}, {"deno", "deno"}, {"bun", "bun"},
+	{"err_unsafe_port", "browser"}, {"ns_error_", "browser"}, {"err_connection_", "browser"}, {"firefox", "browser"}, {"chrome", "browser"},
 	{"curl:", "curl"}, {"socat", "socat"}, {"io::socket", "perl"},
 }
 

@@ -78,7 +78,7 @@ func endpointsOf(s string) []endpoint {
 	for _, t := range tokensOf(s) {
 		word := lowerASCII(t.text)
 		p, ok := endpoint{}, false
-		if !jsonValue(s, t) {
+		if !isValue(s, t) {
 			p, ok = parseEndpoint(word, prev)
 		}
 		if !ok {
@@ -91,12 +91,15 @@ func endpointsOf(s string) []endpoint {
 			list = append(list, p)
 		}
 		prev = word
-		if len(list) == 16 {
+		if len(list) == maxEndpoints {
 			break
 		}
 	}
 	return list
 }
+
+// maxEndpoints bounds what is read from one line.
+const maxEndpoints = 16
 
 // token is a run of bytes between spaces, quotes and brackets.
 type token struct {
@@ -104,10 +107,14 @@ type token struct {
 	at   int
 }
 
-// jsonValue reports whether t is the value of a key in quotes, {"id":20568}: not
-// an address that begins with a colon, ":8080".
-func jsonValue(s string, t token) bool {
-	return t.text[0] == ':' && t.at >= 2 && (s[t.at-1] == '"' || s[t.at-1] == '\'') && !isDelim(s[t.at-2])
+// isValue reports whether t is the value of a key, {"id":20568} or ポート:8080:
+// not an address that begins with a colon, ":8080".
+func isValue(s string, t token) bool {
+	if t.text[0] != ':' || t.at < 2 {
+		return false
+	}
+	quoted := s[t.at-1] == '"' || s[t.at-1] == '\''
+	return quoted && !isDelim(s[t.at-2]) || s[t.at-1] >= 0x80 && endsWithPort(s[:t.at])
 }
 
 // isDelim reports whether c ends a token. Square brackets, colons, slashes and
@@ -368,7 +375,7 @@ func parseTuple(s string, t token) (endpoint, bool) {
 	if width == 0 || width != len(t.text) {
 		return endpoint{}, false
 	}
-	left := strings.TrimRight(s[:t.at], " ")
+	left := strings.TrimRight(s[max(0, t.at-260):t.at], " ") // the longest host name has 253 bytes
 	left, ok := strings.CutSuffix(left, ",")
 	if !ok || left == "" {
 		return endpoint{}, false

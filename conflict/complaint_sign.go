@@ -256,11 +256,12 @@ func signOf(lines []line, at int) (sign, bool) {
 	if !worthReading(low) {
 		return sign{}, false
 	}
+	port := hasPortWord(low) || len(endpointsOf(low)) > 0
 	s, ok := sign{}, false
 	for i := range phrases {
 		p := &phrases[i]
 		from := strings.Index(low, p.text)
-		if from < 0 || !p.fits(low) && !(p.need == withBind && frameBinds(lines, at)) {
+		if from < 0 || !p.fits(low, port) && !(p.need == withBind && frameBinds(lines, at)) {
 			continue
 		}
 		s = sign{errno: p.errno, os: p.os, cause: p.cause, end: from + len(p.text)}
@@ -268,11 +269,14 @@ func signOf(lines []line, at int) (sign, bool) {
 		ok = true
 		break
 	}
-	errno, os := errnoNumber(low)
+	errno, os := errnoNumber(low, s.errno)
 	switch {
 	case !ok && errno != "" && (hasAny(low, binding[:]) || strings.Contains(low, "errno")):
 		s, ok = sign{errno: errno, os: os}, true
 	case ok && errno != "" && (s.errno == "" || sameErrno(s.errno, errno)):
+		if strings.HasPrefix(s.errno, "WSA") {
+			errno = s.errno
+		}
 		s.errno, s.os = errno, firstOf(s.os, os)
 	}
 	if !ok && hasAny(low, failures[:]) {
@@ -317,12 +321,12 @@ func worthReading(low string) bool {
 		"error", "0x8007", "registration", "running", "65536", "multiple"})
 }
 
-func (p *phrase) fits(low string) bool {
+func (p *phrase) fits(low string, port bool) bool {
 	switch p.need {
 	case withBind:
 		return hasAny(low, binding[:])
 	case withPort:
-		return hasPortWord(low) || len(endpointsOf(low)) > 0
+		return port
 	case withHTTP:
 		return hasAny(low, []string{"http", "iis", "www", "site", "サイト", "0x80070020", "prefix"})
 	}
@@ -336,7 +340,7 @@ func isRemote(low string, s sign) bool {
 	case "ECONNREFUSED", "WSAECONNREFUSED", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ECONNRESET":
 		return true
 	}
-	if s.cause == D13 || s.cause == B1 && !strings.Contains(low, "bad port: ") {
+	if s.cause == D13 {
 		return true
 	}
 	return hasAny(low, []string{"connect eaddr", "connect: cannot assign", "connect: can't assign", "connect() to",
@@ -351,9 +355,14 @@ func isUnixSocket(low string) bool {
 	return ok && strings.Contains(low, "/") && (after == "" || after[0] < 'a' || after[0] > 'z')
 }
 
+// anyUnix is what the number of EACCES proves: it is 13 on every Unix, and
+// Windows has others.
+const anyUnix = "unix"
+
 // errnoNumber reads an error number where it can be nothing else: after
-// "errno", "os error" or "winerror", or in brackets at a bind.
-func errnoNumber(low string) (errno, os string) {
+// "errno", "os error" or "winerror", or in brackets at a bind. known is the
+// errno that the words of the line have told; it makes rare numbers credible.
+func errnoNumber(low, known string) (errno, os string) {
 	for _, lead := range []string{"[errno ", "errno: ", "errno=", "errno ", "os error ", "winerror ", "(os ", "socketexception (",
 		"got error: ", "error: ", "error ", "code: ", "error code ", "errorcode=", "("} {
 		for from := 0; ; {
@@ -367,7 +376,8 @@ func errnoNumber(low string) (errno, os string) {
 			if width == 0 || !endsNumber(digits[width:]) {
 				continue
 			}
-			if errno, os = errnoOf(n, lead == "("); errno != "" {
+			errno, os = errnoOf(n)
+			if rare := os == "darwin" && lead == "("; errno != "" && (!rare || errno == known) {
 				return errno, os
 			}
 		}
@@ -375,7 +385,7 @@ func errnoNumber(low string) (errno, os string) {
 	// A bare Winsock number, "bind failed: 10048", can hardly be anything else.
 	if i := strings.LastIndex(low, ": "); i >= 0 && !endsWithPort(low[:i]) {
 		if n, width := leadingNumber(low[i+2:]); n > 10000 && i+2+width == len(low) {
-			return errnoOf(n, true)
+			return errnoOf(n)
 		}
 	}
 	return "", ""
@@ -388,9 +398,8 @@ func endsNumber(rest string) bool {
 
 // errnoOf names an error number. The Linux numbers are those of
 // asm-generic/errno.h, 48 and 49 are those of the BSDs and macOS, 10013 and up
-// are Winsock's, 4090 and up are libuv's own on Windows. In plain brackets only
-// the numbers that hardly mean anything else count.
-func errnoOf(n int, brackets bool) (errno, os string) {
+// are Winsock's, 4090 and up are libuv's own on Windows.
+func errnoOf(n int) (errno, os string) {
 	switch n {
 	case 98:
 		return "EADDRINUSE", "linux"
@@ -401,7 +410,7 @@ func errnoOf(n int, brackets bool) (errno, os string) {
 	case 111:
 		return "ECONNREFUSED", "linux"
 	case 13:
-		return "EACCES", ""
+		return "EACCES", anyUnix
 	case 10048:
 		return "WSAEADDRINUSE", "windows"
 	case 10013:
@@ -418,11 +427,6 @@ func errnoOf(n int, brackets bool) (errno, os string) {
 		return "EACCES", "windows"
 	case 4090:
 		return "EADDRNOTAVAIL", "windows"
-	}
-	if brackets {
-		return "", ""
-	}
-	switch n {
 	case 48:
 		return "EADDRINUSE", "darwin"
 	case 49:
