@@ -24,6 +24,7 @@ type row struct {
 	identity uint64
 	pid      int
 	unit     string
+	kernel   string
 }
 
 // stage is what a socket is doing, as far as doors and connections go.
@@ -129,6 +130,7 @@ func (l *doorList) add(r *row) {
 		UID:     r.uid,
 		Inode:   r.inode,
 		Unnamed: monban.HiddenNotAsked,
+		Kernel:  r.kernel,
 	}
 	if r.pid != 0 {
 		d.Owners, d.Unnamed = []monban.Owner{{PID: r.pid, Unit: r.unit}}, monban.NotHidden

@@ -32,11 +32,15 @@ type Options struct {
 // UDP socket and every TCP socket that is bound but does not listen, of one
 // network namespace, in no particular order.
 //
-// An MPTCP socket is one door, of TCP. On Linux and where a table tells no
-// process, Owners is empty and Unnamed is [monban.HiddenNotAsked]; on Windows
-// and macOS an Owner carries the PID alone, and on Windows its Unit is the
-// service inside a shared host process where the system tells it. Bind.NetNS is
-// set when a namespace was asked for.
+// An MPTCP socket is one door, of TCP. An SCTP endpoint with several addresses is
+// a door for each of them, with the same inode. Bind.NetNS is set when a
+// namespace was asked for.
+//
+// On Linux, Owners is empty and Unnamed is [monban.HiddenNotAsked]. On Windows
+// and macOS the table itself tells a process: Owners then has its PID alone, and
+// on Windows as Unit the service inside a shared host process, where the system
+// tells it. Zones are interface indexes there. Doors of the Windows System
+// process have the name of the driver as Kernel.
 func Doors(o Options) ([]monban.Door, []monban.Gap) { return doors(o) }
 
 // Traffic counts the connections of each local port that has any, connected

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows && !darwin
 
 package sockets
 
@@ -15,8 +15,6 @@ func doors(Options) ([]monban.Door, []monban.Gap) {
 func traffic(Options) ([]monban.Traffic, []monban.Gap) {
 	return nil, []monban.Gap{unsupported(monban.HidesTraffic)}
 }
-
-func namespaces() ([]Namespace, []monban.Gap) { return nil, nil }
 
 func unsupported(hides monban.Subject) monban.Gap {
 	return monban.Gap{Source: "sockets", Err: "no way to read the socket tables of " + runtime.GOOS, Hides: hides}
