@@ -3,7 +3,10 @@ package integration
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/monban-dev/monban/internal/integration/peers"
 )
 
 // A known is a daemon and what monban has to say of it.
@@ -120,17 +123,15 @@ func (r *room) checkPortViews(ports ...int) {
 		if len(p.Registry) == 0 || len(p.Practice) == 0 {
 			r.t.Errorf("monban %d: registry %v, practice %v", port, p.Registry, p.Practice)
 		}
-		var got []row
-		for _, d := range p.Doors {
-			got = append(got, d.row())
+		ss := slices.DeleteFunc(r.ss(), func(row peers.Row) bool { return row.Port != port })
+		if said := peers.Differences("ss", places(ss), fmt.Sprint("monban ", port), places(rows(p.Doors))); len(said) > 0 {
+			r.t.Error(said)
 		}
-		var want []row
-		for _, row := range r.ss() {
-			if row.port == port {
-				want = append(want, row)
+		for _, d := range p.Doors {
+			if len(d.Owners) == 0 {
+				r.t.Errorf("monban %d: no owner of %s", port, d)
 			}
 		}
-		diff(r.t, "ss", keys(want), keys(got))
 	}
 }
 
@@ -139,7 +140,9 @@ func (r *room) checkPortViews(ports ...int) {
 func (r *room) checkNobody(root envelope) {
 	r.t.Helper()
 	e := r.viewAs("nobody")
-	diff(r.t, "root", places(root), places(e))
+	for _, said := range peers.Differences("root", places(rows(root.Data.Doors)), "nobody", places(rows(e.Data.Doors))) {
+		r.t.Error(said)
+	}
 	for _, d := range e.Data.Doors {
 		if len(d.Owners) > 0 {
 			r.t.Errorf("nobody sees the owners of %s: %+v", d, d.Owners)
@@ -153,14 +156,21 @@ func (r *room) checkNobody(root envelope) {
 	r.monban("nobody") // exits with 0 in text too
 }
 
-// places lists the doors without their owners.
-func places(e envelope) []string {
-	var rows []row
-	for _, d := range e.Data.Doors {
-		d.Owners = nil
-		rows = append(rows, d.row())
+func rows(doors []door) []peers.Row {
+	var all []peers.Row
+	for _, d := range doors {
+		all = append(all, peers.Row{Proto: d.Proto, Address: d.Address, Port: d.Port, Device: d.Device, Inode: d.Inode})
 	}
-	return keys(rows)
+	return all
+}
+
+// places lists rows without their processes.
+func places(rows []peers.Row) []string {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].PIDs = nil
+	}
+	return peers.Keys(rows)
 }
 
 func startApache(r *room) {

@@ -220,7 +220,7 @@ func (r *room) waitFor(doors ...string) {
 func (r *room) missing(doors []string) (missing []string) {
 	open := map[string]bool{}
 	for _, row := range r.ss() {
-		open[fmt.Sprintf("%s %d", row.proto, row.port)] = true
+		open[fmt.Sprintf("%s %d", row.Proto, row.Port)] = true
 	}
 	for _, d := range doors {
 		if !open[d] {

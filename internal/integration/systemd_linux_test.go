@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/monban-dev/monban/internal/integration/peers"
 )
 
 // TestSystemd boots a real systemd in a container made of this machine's own
@@ -31,11 +33,7 @@ func TestSystemd(t *testing.T) {
 	}
 
 	e := parse(t, []byte(read("status.json")))
-	var got []row
-	for _, d := range e.Data.Doors {
-		got = append(got, d.row())
-	}
-	diff(t, "ss", keys(parseSS(t, read("ss"))), keys(got))
+	same(t, "ss", peers.Keys(ssRows(t, read("ss"))), monbanRows(t, []byte(read("status.json"))))
 
 	checkUnit(t, e, 8080, "web.service", "fixture", read("web.pid"))
 	checkUnit(t, e, 7070, "held.socket", "systemd", "1")

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/monban-dev/monban/internal/integration/peers"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -153,16 +154,6 @@ func validate(t testing.TB, verb string, text []byte) {
 	}
 }
 
-// row returns what a door has in common with a row of a peer.
-func (d door) row() row {
-	r := row{proto: d.Proto, address: d.Address, port: d.Port, device: d.Device, inode: d.Inode}
-	for _, o := range d.Owners {
-		r.pids = append(r.pids, o.PID)
-	}
-	slices.Sort(r.pids)
-	return r
-}
-
 func (d door) String() string { return fmt.Sprintf("%s %s:%d %s", d.Proto, d.Address, d.Port, d.State) }
 
 // find returns the doors on one port.
@@ -185,53 +176,58 @@ func (e envelope) gapHiding(subject string) (gap, bool) {
 }
 
 // sameAsPeers checks that monban shows the rows of ss with the same processes,
-// and the TCP listeners of lsof with the same processes. What is only bound, and
-// what is forwarded, no peer shows.
+// and the TCP listeners of lsof with the same processes.
 func (r *room) sameAsPeers() envelope {
 	r.t.Helper()
 	// Daemons start and end helpers as they like: compare a moment in which
 	// none did.
 	for range 10 {
-		before := keys(r.ss())
-		e, lsof := r.view(), r.lsof()
-		rows := r.ss()
-		if !slices.Equal(before, keys(rows)) {
+		before := r.ss()
+		text := r.monban("root", "--json")
+		lsof, ss := peers.Lsof(r.run("lsof", peers.LsofArgs()...)), r.ss()
+		if !slices.Equal(peers.Keys(before), peers.Keys(ss)) {
 			continue
 		}
-		var got []row
-		for _, d := range e.Data.Doors {
-			if d.State == "forwarded" || d.State == "bound" && d.Proto == "tcp" {
-				continue
-			}
-			got = append(got, d.row())
+		e := parse(r.t, text)
+		own := monbanRows(r.t, text)
+		same(r.t, "ss", peers.Keys(ss), own)
+		for _, said := range peers.Differences("lsof", lsof, "monban", peers.AsLsof(own)) {
+			r.t.Error(said)
 		}
-		diff(r.t, "ss", keys(rows), keys(got))
-		diff(r.t, "lsof", lsof, lsofKeys(got))
 		return e
 	}
 	r.t.Fatal("the daemons do not come to rest")
 	return envelope{}
 }
 
-func keys(rows []row) []string {
-	var all []string
-	for _, r := range rows {
-		all = append(all, r.key())
-	}
-	slices.Sort(all)
-	return all
+// ss asks ss for what listens, and for UDP.
+func (r *room) ss() []peers.Row {
+	r.t.Helper()
+	return ssRows(r.t, r.run("ss", peers.SSArgs()...))
 }
 
-func diff(t testing.TB, peer string, want, got []string) {
+func ssRows(t testing.TB, text string) []peers.Row {
 	t.Helper()
-	for _, k := range want {
-		if !slices.Contains(got, k) {
-			t.Errorf("%s shows, monban does not: %s", peer, k)
-		}
+	rows, err := peers.SS(text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, k := range got {
-		if !slices.Contains(want, k) {
-			t.Errorf("monban shows, %s does not: %s", peer, k)
-		}
+	return rows
+}
+
+func monbanRows(t testing.TB, text []byte) []peers.Row {
+	t.Helper()
+	rows, err := peers.Monban(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// same checks monban's rows against the keys of another's.
+func same(t testing.TB, peer string, want []string, own []peers.Row) {
+	t.Helper()
+	for _, said := range peers.Differences(peer, want, "monban", peers.Keys(own)) {
+		t.Error(said)
 	}
 }

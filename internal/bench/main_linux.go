@@ -1,0 +1,126 @@
+// Bench measures monban with its peers beside it, on machines of three sizes
+// that it makes itself, and compares the medians with the project's bars:
+//
+//	go run ./internal/bench
+//
+// It needs root, iproute2 and lsof. Every machine is a network and a process
+// namespace of its own, so what else runs here is in no program's way but the
+// processor's: measure on a quiet machine. docs/benchmarks.md has the method.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	only := flag.String("machine", "", "measure only the machine whose name begins so: start, small, listeners or connections")
+	rounds := flag.Int("rounds", 0, "rounds on each machine; 0 is each machine's own number")
+	inside := flag.String("inside", "", "measure what this file says: how bench starts itself inside a machine")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *only, *rounds, *inside)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only string, rounds int, inside string) error {
+	if inside != "" {
+		return measureAs(ctx, inside)
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("needs root: it makes namespaces, and the peers name only their own user's processes without")
+	}
+	dir, err := os.MkdirTemp("", "monban-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := build(ctx, dir); err != nil {
+		return err
+	}
+	fmt.Println(describe())
+	missed, err := checkSize(filepath.Join(dir, "monban"))
+	if err != nil {
+		return err
+	}
+	for _, m := range machines(dir) {
+		if !strings.HasPrefix(m.Name, only) {
+			continue
+		}
+		if rounds > 0 {
+			m.Plan.Rounds = rounds
+		}
+		found, err := m.run(ctx, dir)
+		if err != nil {
+			return fmt.Errorf("machine %s: %w", m.Name, err)
+		}
+		missed = append(missed, found...)
+	}
+	if len(missed) > 0 {
+		return fmt.Errorf("bars missed:\n  %s", strings.Join(missed, "\n  "))
+	}
+	fmt.Println("\nevery bar is kept")
+	return nil
+}
+
+// build makes the program as it is released, the fixture and the hello-world.
+func build(ctx context.Context, dir string) error {
+	for name, pkg := range map[string]string{
+		"monban":  "github.com/monban-dev/monban/cmd/monban",
+		"fixture": "github.com/monban-dev/monban/internal/integration/fixture",
+		"hello":   "github.com/monban-dev/monban/internal/bench/hello",
+	} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, name), pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("building %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// sizeBar is how many MB (of a million bytes) the released program may have.
+const sizeBar = 15
+
+func checkSize(path string) (missed []string, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	mb := float64(info.Size()) / 1e6
+	fmt.Printf("binary, stripped: %.1f MB (bar: %d MB)\n", mb, sizeBar)
+	if mb > sizeBar {
+		missed = append(missed, fmt.Sprintf("binary: %.1f MB, not at most %d", mb, sizeBar))
+	}
+	return missed, nil
+}
+
+// measureAs runs inside a machine.
+func measureAs(ctx context.Context, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var p plan
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	results, err := p.measure(ctx)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(results)
+}
