@@ -37,8 +37,8 @@ type handoverWire struct {
 }
 
 func (d Difference) wire(v *view) any {
-	w := differenceWire{Since: d.Since.UTC(), Opened: v.doors(sortedDoors(d.Change.Opened)),
-		Closed: v.doors(sortedDoors(d.Change.Closed)), Changed: []handoverWire{}}
+	w := differenceWire{Since: d.Since.UTC(), Opened: v.doors(d.Change.Opened),
+		Closed: v.doors(d.Change.Closed), Changed: []handoverWire{}}
 	for _, h := range d.Change.Changed {
 		w.Changed = append(w.Changed, handoverWire{v.door(&h.Before), v.door(&h.After)})
 	}

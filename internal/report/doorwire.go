@@ -9,19 +9,19 @@ import (
 // The JSON shapes of doors and owners, as the command contract names them.
 
 type doorWire struct {
-	Proto    monban.Proto     `json:"proto"`
-	Address  string           `json:"address"`
-	Port     uint16           `json:"port"`
-	Device   string           `json:"device"`
-	V6Only   bool             `json:"v6only"`
-	State    monban.DoorState `json:"state"`
-	To       *targetWire      `json:"to,omitempty"`
-	Class    monban.Class     `json:"class"`
-	Assigned string           `json:"assigned"`
-	UID      uint32           `json:"uid"`
-	Inode    uint64           `json:"inode"`
-	NetNS    string           `json:"netns"`
-	Owners   []ownerWire      `json:"owners"`
+	Proto    string      `json:"proto"`
+	Address  string      `json:"address"`
+	Port     uint16      `json:"port"`
+	Device   string      `json:"device"`
+	V6Only   bool        `json:"v6only"`
+	State    string      `json:"state"`
+	To       *targetWire `json:"to,omitempty"`
+	Class    string      `json:"class"`
+	Assigned string      `json:"assigned"`
+	UID      uint32      `json:"uid"`
+	Inode    uint64      `json:"inode"`
+	NetNS    string      `json:"netns"`
+	Owners   []ownerWire `json:"owners"`
 }
 
 type targetWire struct {
@@ -59,20 +59,21 @@ type parentWire struct {
 	Name string `json:"name"`
 }
 
+// doors returns the shapes of doors, in their usual order.
 func (v *view) doors(doors []monban.Door) []doorWire {
 	out := make([]doorWire, 0, len(doors))
-	for i := range doors {
-		out = append(out, v.door(&doors[i]))
+	for _, d := range sortedDoors(doors) {
+		out = append(out, v.door(d))
 	}
 	return out
 }
 
 func (v *view) door(d *monban.Door) doorWire {
 	w := doorWire{
-		Proto: d.Bind.Port.Proto, Address: addrText(d.Bind), Port: d.Bind.Port.Num, Device: d.Bind.Device,
-		V6Only: d.Bind.V6Only == monban.On, State: d.State, Class: d.Bind.Port.Class(),
+		Proto: d.Bind.Port.Proto.String(), Address: addrText(d.Bind), Port: d.Bind.Port.Num, Device: d.Bind.Device,
+		V6Only: d.Bind.V6Only == monban.On, State: d.State.String(), Class: d.Bind.Port.Class().String(),
 		Assigned: v.Book.Name(d.Bind.Port), UID: d.UID, Inode: d.Inode, NetNS: d.Bind.NetNS,
-		Owners: make([]ownerWire, 0, len(d.Owners)),
+		Owners: v.owners(d.Owners),
 	}
 	if w.NetNS == "" {
 		w.NetNS = v.Snapshot.Host.NetNS
@@ -86,10 +87,24 @@ func (v *view) door(d *monban.Door) doorWire {
 			w.To.Container = containerName(c)
 		}
 	}
-	for i := range d.Owners {
-		w.Owners = append(w.Owners, v.owner(&d.Owners[i]))
-	}
 	return w
+}
+
+// owners returns the shapes of owners. Doors with the same holders share one
+// slice of owners, and so one slice of shapes.
+func (v *view) owners(owners []monban.Owner) []ownerWire {
+	if len(owners) == 0 {
+		return []ownerWire{}
+	}
+	if out, ok := v.shapes[&owners[0]]; ok && len(out) == len(owners) {
+		return out
+	}
+	out := make([]ownerWire, 0, len(owners))
+	for i := range owners {
+		out = append(out, v.owner(&owners[i]))
+	}
+	v.shapes[&owners[0]] = out
+	return out
 }
 
 func (v *view) owner(o *monban.Owner) ownerWire {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/width"
 )
@@ -99,7 +100,10 @@ func (p *printer) styledParagraph(lead span, s style, text string) {
 // narrow, as terminals in UTF-8 locales draw them.
 func cells(s string) int {
 	n := 0
-	for _, r := range s {
+	for n < len(s) && s[n] < utf8.RuneSelf {
+		n++ // the usual case: every byte is one cell
+	}
+	for _, r := range s[n:] {
 		n += runeCells(r)
 	}
 	return n

@@ -62,6 +62,8 @@ type Data interface {
 type view struct {
 	Result
 	style Style
+	// shapes are the owners that have their JSON shape already.
+	shapes map[*monban.Owner][]ownerWire
 }
 
 // Write shows r on w.
@@ -72,7 +74,7 @@ func Write(w io.Writer, r Result, s Style) error {
 		r.Findings = m.findings(r.Findings)
 		r.Data = r.Data.hideSecrets(m)
 	}
-	v := &view{Result: r, style: s}
+	v := &view{Result: r, style: s, shapes: make(map[*monban.Owner][]ownerWire)}
 	if s.Format == JSON {
 		return v.writeJSON(w)
 	}

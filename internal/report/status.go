@@ -41,20 +41,23 @@ type statusWire struct {
 	Doors []doorWire `json:"doors"`
 }
 
-func (s Status) wire(v *view) any { return statusWire{v.doors(sortedDoors(s.Doors))} }
+func (s Status) wire(v *view) any { return statusWire{v.doors(s.Doors)} }
 
 func (s Status) hideSecrets(m masker) Data {
 	s.Doors = m.doors(s.Doors)
 	return s
 }
 
-func sortedDoors(doors []monban.Door) []monban.Door {
-	out := slices.Clone(doors)
+func sortedDoors(doors []monban.Door) []*monban.Door {
+	out := make([]*monban.Door, len(doors))
+	for i := range doors {
+		out[i] = &doors[i]
+	}
 	slices.SortStableFunc(out, compareDoors)
 	return out
 }
 
-func compareDoors(a, b monban.Door) int {
+func compareDoors(a, b *monban.Door) int {
 	return cmp.Or(
 		cmp.Compare(a.Bind.NetNS, b.Bind.NetNS),
 		cmp.Compare(a.Bind.Port.Num, b.Bind.Port.Num),
@@ -67,10 +70,10 @@ func compareDoors(a, b monban.Door) int {
 
 // entry is one line of the table: the doors of one service on one port.
 type entry struct {
-	doors []monban.Door
+	doors []*monban.Door
 }
 
-func (e entry) first() *monban.Door { return &e.doors[0] }
+func (e entry) first() *monban.Door { return e.doors[0] }
 
 func (e entry) owner() *monban.Owner {
 	if len(e.first().Owners) == 0 {
@@ -79,28 +82,44 @@ func (e entry) owner() *monban.Owner {
 	return &e.first().Owners[0]
 }
 
+// entryKey is what the doors of one entry have in common.
+type entryKey struct {
+	port                     monban.Port
+	state                    monban.DoorState
+	device, netns, container string
+	// The holder: the topmost process, or what is known where none can be seen.
+	pid     int
+	uid     uint32
+	unnamed monban.Hidden
+	kernel  string
+}
+
+func keyOf(d *monban.Door) entryKey {
+	k := entryKey{port: d.Bind.Port, state: d.State, device: d.Bind.Device, netns: d.Bind.NetNS, container: d.To.Container}
+	switch {
+	case k.container != "":
+	case len(d.Owners) > 0:
+		k.pid = d.Owners[0].PID
+	default:
+		k.uid, k.unnamed, k.kernel = d.UID, d.Unnamed, d.Kernel
+	}
+	return k
+}
+
 // entries groups doors so that one service on 0.0.0.0 and [::] is one entry:
 // same port, state, device and namespace, and the same holder. Doors whose
 // holder cannot be seen are put together only with those of the same user.
 func entries(doors []monban.Door) []entry {
-	var out []entry
-	at := make(map[string]int, len(doors))
-	var key []byte
+	out := make([]entry, 0, len(doors))
+	at := make(map[entryKey]int, len(doors))
 	for _, d := range sortedDoors(doors) {
-		key = fmt.Appendf(key[:0], "%d/%d/%d/%s/%s/%s/", d.Bind.Port.Num, d.Bind.Port.Proto, d.State, d.Bind.Device, d.Bind.NetNS, d.To.Container)
-		switch {
-		case d.To.Container != "":
-		case len(d.Owners) > 0:
-			key = fmt.Appendf(key, "%d", d.Owners[0].PID)
-		default:
-			key = fmt.Appendf(key, "uid%d/%d/%s", d.UID, d.Unnamed, d.Kernel)
-		}
-		if i, ok := at[string(key)]; ok {
+		key := keyOf(d)
+		if i, ok := at[key]; ok {
 			out[i].doors = append(out[i].doors, d)
 			continue
 		}
-		at[string(key)] = len(out)
-		out = append(out, entry{[]monban.Door{d}})
+		at[key] = len(out)
+		out = append(out, entry{[]*monban.Door{d}})
 	}
 	return out
 }
@@ -440,9 +459,9 @@ func (s Status) closing(p *printer, all []entry) {
 		case e.first().State == monban.Forwarded:
 			forwarded++
 			every++
-		case slices.ContainsFunc(e.doors, func(d monban.Door) bool { return d.Bind.Scope() == monban.ScopeEvery }):
+		case slices.ContainsFunc(e.doors, func(d *monban.Door) bool { return d.Bind.Scope() == monban.ScopeEvery }):
 			every++
-		case slices.ContainsFunc(e.doors, func(d monban.Door) bool { return d.Bind.Scope() == monban.ScopeOne }):
+		case slices.ContainsFunc(e.doors, func(d *monban.Door) bool { return d.Bind.Scope() == monban.ScopeOne }):
 			one++
 		default:
 			loopback++
