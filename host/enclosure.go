@@ -20,24 +20,27 @@ const (
 // /.dockerenv too. So a marker counts only where a namespace differs from the
 // kernel's initial one, or an engine's files are mounted over /etc.
 func (f files) container(virtual string) string {
-	kind := f.marker()
 	separate, hidden := f.separate()
-	switch {
-	case kind != "" && separate != monban.Off:
-		return kind
-	case kind != "":
+	if separate == monban.Off {
+		if f.engineFile() == "" {
+			return ""
+		}
 		return f.mounted()
-	case !hidden, virtual == wsl1, virtual == wsl2: // each WSL distribution has a process namespace
+	}
+	if kind := f.marker(); kind != "" {
+		return kind
+	}
+	if !hidden || virtual == wsl1 || virtual == wsl2 { // each WSL distribution has a process namespace
 		return ""
 	}
-	if kind = f.mounted(); kind == "" {
-		kind = "container"
+	if kind := f.mounted(); kind != "" {
+		return kind
 	}
-	return kind
+	return "container"
 }
 
-// marker returns the kind that the surroundings claim, the most specific first.
-func (f files) marker() string {
+// engineFile returns the kind of the engine that has left a file here.
+func (f files) engineFile() string {
 	switch {
 	case f.getenv("KUBERNETES_SERVICE_HOST") != "" && f.exists("var/run/secrets/kubernetes.io/serviceaccount"):
 		return "kubernetes"
@@ -45,6 +48,14 @@ func (f files) marker() string {
 		return "podman"
 	case f.exists(".dockerenv"):
 		return "docker"
+	}
+	return ""
+}
+
+// marker returns the kind that the surroundings claim, the most specific first.
+func (f files) marker() string {
+	if kind := f.engineFile(); kind != "" {
+		return kind
 	}
 	// systemd as pid 1 of a container notes there what it was told; other inits
 	// have it in their environment, which only root may read.
@@ -113,10 +124,7 @@ func cgroupKind(text string) string {
 // mounted returns the kind of engine that has mounted files of its own over
 // those of /etc, which every OCI engine does.
 func (f files) mounted() string {
-	text, err := fs.ReadFile(f.root, self+"mountinfo")
-	if err != nil {
-		return ""
-	}
+	text, _ := fs.ReadFile(f.root, self+"mountinfo") // no evidence where it cannot be read
 	return mountKind(string(text))
 }
 

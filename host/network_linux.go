@@ -84,14 +84,26 @@ func (f files) switches(v *view, links []link) {
 	}
 }
 
-func readLinks() ([]link, error) {
+// allLinks is the body of a request for every interface.
+func allLinks() []byte {
 	const skipStatistics = 1 << 3 // RTEXT_FILTER_SKIP_STATS
 	request := make([]byte, unix.SizeofIfInfomsg+8)
 	native.PutUint16(request[unix.SizeofIfInfomsg:], 8)
 	native.PutUint16(request[unix.SizeofIfInfomsg+2:], unix.IFLA_EXT_MASK)
 	native.PutUint32(request[unix.SizeofIfInfomsg+4:], skipStatistics)
+	return request
+}
+
+// allRoutes is the body of a request for the main table of one family.
+func allRoutes(family byte) []byte {
+	request := make([]byte, unix.SizeofRtMsg)
+	request[0], request[4] = family, tableMain
+	return request
+}
+
+func readLinks() ([]link, error) {
 	var links []link
-	err := dump(unix.RTM_GETLINK, request, func(b []byte) error {
+	err := dump(unix.RTM_GETLINK, allLinks(), func(b []byte) error {
 		l, err := parseLink(b)
 		links = append(links, l)
 		return err
@@ -110,10 +122,8 @@ const maxRoutes = 10_000
 var errRoutes = fmt.Errorf("more than %d routes: the rest was not read", maxRoutes)
 
 func readRoutes(family byte, name func(int) string) ([]monban.Route, error) {
-	request := make([]byte, unix.SizeofRtMsg)
-	request[0], request[4] = family, tableMain
 	var routes []monban.Route
-	err := dump(unix.RTM_GETROUTE, request, func(b []byte) error {
+	err := dump(unix.RTM_GETROUTE, allRoutes(family), func(b []byte) error {
 		if len(b) > 0 && b[0] != family {
 			return nil // a kernel without the family answers for all it has
 		}
@@ -154,6 +164,13 @@ func dumpOnce(kind uint16, request []byte, each func([]byte) error) error {
 		return os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(fd)
+	if err := ask(fd, kind, request); err != nil {
+		return err
+	}
+	return receive(fd, each)
+}
+
+func ask(fd int, kind uint16, request []byte) error {
 	// Kernels before 4.20 do not know the option; they send all tables and the
 	// decoder picks.
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
@@ -167,10 +184,7 @@ func dumpOnce(kind uint16, request []byte, each func([]byte) error) error {
 	native.PutUint32(message, uint32(len(message)))
 	native.PutUint16(message[4:], kind)
 	native.PutUint16(message[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	if err := unix.Sendto(fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return os.NewSyscallError("sendto", err)
-	}
-	return receive(fd, each)
+	return os.NewSyscallError("sendto", unix.Sendto(fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
 }
 
 func receive(fd int, each func([]byte) error) error {

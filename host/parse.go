@@ -15,7 +15,7 @@ func parseRange(text string) (monban.PortRange, error) {
 	if len(fields) != 2 {
 		return monban.PortRange{}, fmt.Errorf("%q is not a range of ports", text)
 	}
-	return monban.ParsePortRange(fields[0] + "-" + fields[1])
+	return plainRange(fields[0] + "-" + fields[1])
 }
 
 // parseFirst reads net.ipv4.ip_unprivileged_port_start, which may be 65536: then
@@ -37,16 +37,22 @@ func parseReserved(text string) ([]monban.PortRange, error) {
 	}
 	list := make([]monban.PortRange, 0, strings.Count(text, ",")+1)
 	for item := range strings.SplitSeq(text, ",") {
-		r, err := monban.ParsePortRange(item)
+		r, err := plainRange(item)
 		if err != nil {
 			return nil, err
-		}
-		if r.Proto != monban.AnyProto {
-			return nil, fmt.Errorf("%q is not a range of ports", item)
 		}
 		list = append(list, r)
 	}
 	return list, nil
+}
+
+// plainRange reads N or N-M, without a protocol.
+func plainRange(text string) (monban.PortRange, error) {
+	r, err := monban.ParsePortRange(text)
+	if err == nil && r.Proto != monban.AnyProto {
+		return monban.PortRange{}, fmt.Errorf("%q is not a range of ports", text)
+	}
+	return r, err
 }
 
 // parseCapEff finds the effective capabilities in /proc/PID/status.
