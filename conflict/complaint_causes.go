@@ -111,10 +111,11 @@ func inUseCauses(c *Complaint) []Cause {
 	} else {
 		list = append(list, L15)
 	}
-	list = append(list, L22, L21)
+	list = append(list, L22)
 	if c.Proto != monban.UDP {
 		list = append(list, L7)
 	}
+	list = append(list, L21)
 	if c.HasPort && c.Port >= 32768 {
 		list = append([]Cause{L1, L8}, list[1:]...)
 	}

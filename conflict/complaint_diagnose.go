@@ -1,0 +1,340 @@
+package conflict
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/monban-dev/monban"
+)
+
+// Diagnosis is a complaint put beside what is open now.
+type Diagnosis struct {
+	Complaint Complaint
+	// Elsewhere reports that the complaint comes from another system than the
+	// snapshot: what is open here says nothing about it.
+	Elsewhere bool
+	// Causes are the causes that are left, the likeliest first. With Certain,
+	// the first was seen and is not a guess.
+	Causes  []Cause
+	Certain bool
+	// Against are the doors that are in the way now, the one to blame first. For
+	// a Remote complaint they are the doors that answer at that port here.
+	Against []monban.Door
+	Fix     []monban.Fix
+	// Missing is what could not be seen and would decide.
+	Missing []monban.Gap
+}
+
+// Diagnose combines a complaint with what is open now. judge is [CanBind] with
+// the same snapshot; nil leaves its rules out. What was open when the complaint
+// was written may be gone: then Against is empty, and the causes that leave no
+// holder behind come first.
+func Diagnose(c Complaint, snap *monban.Snapshot, judge func(monban.Bind) monban.Judgement) Diagnosis {
+	d := Diagnosis{Complaint: c, Causes: slices.Clone(c.Causes)}
+	if c.OS != "" && snap.Host.OS != "" && c.OS != snap.Host.OS {
+		d.Elsewhere = true
+		d.missing("text", "the message comes from "+c.OS, monban.HidesOutside)
+		return d
+	}
+	if !c.HasPort || len(c.Causes) > 0 && !aboutHolders(c.Causes[0]) {
+		return d
+	}
+	if c.Remote {
+		d.remote(snap)
+		return d
+	}
+	if judge != nil && d.judged(judge) {
+		d.sameService()
+		return d
+	}
+	switch strings.TrimPrefix(c.Errno, "WSA") {
+	case "EADDRINUSE", "":
+		d.inUse(snap)
+	case "EACCES":
+		d.forbidden(snap)
+	case "EADDRNOTAVAIL", "EAFNOSUPPORT":
+		d.noAddress(snap)
+	}
+	return d
+}
+
+// aboutHolders reports whether a look at what is open can refine a cause. A
+// number that is no port, a browser's list or a cluster cannot be seen here.
+func aboutHolders(c Cause) bool {
+	switch c {
+	case L21, L23, L25, D10, D11, B1, W5:
+		return false
+	}
+	return true
+}
+
+// wants lists the binds the complaint may have been about.
+func (c *Complaint) wants() []monban.Bind {
+	addrs := []netip.Addr{c.Addr}
+	switch {
+	case c.Addr.IsValid():
+	case c.Host == "localhost":
+		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	default:
+		addrs = []netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()}
+	}
+	protos := []monban.Proto{c.Proto}
+	if c.Proto == monban.AnyProto {
+		protos = []monban.Proto{monban.TCP, monban.UDP}
+	}
+	var list []monban.Bind
+	for _, p := range protos {
+		for _, a := range addrs {
+			list = append(list, monban.Bind{Port: monban.Port{Num: c.Port, Proto: p}, Addr: a})
+		}
+	}
+	return list
+}
+
+// judged asks judge about every bind that may be meant, and reports whether one
+// of them fails as the complaint says.
+func (d *Diagnosis) judged(judge func(monban.Bind) monban.Judgement) bool {
+	for _, want := range d.Complaint.wants() {
+		j := judge(want)
+		switch j.Outcome {
+		case monban.Fails:
+			if !sameErrno(d.Complaint.Errno, j.Errno) {
+				continue
+			}
+			d.Against, d.Fix, d.Missing = j.Against, j.Fix, nil
+			d.Certain = j.Cause != ""
+			d.first(Cause(j.Cause))
+			return true
+		case monban.OutcomeUnknown:
+			d.Missing = append(d.Missing, j.Missing...)
+		}
+	}
+	return false
+}
+
+// sameService turns "another process has it" into "it is running already" where
+// the holder is the very program that complains.
+func (d *Diagnosis) sameService() {
+	if len(d.Against) == 0 || len(d.Causes) == 0 || d.Causes[0] != L1 && d.Causes[0] != W1 {
+		return
+	}
+	for _, o := range d.Against[0].Owners {
+		if serves(d.Complaint.Program, o.Name) {
+			d.first(L22)
+			return
+		}
+	}
+}
+
+// serves reports whether the executable name belongs to the service program.
+// Runtimes such as node and java serve everything, so they prove nothing.
+func serves(program, name string) bool {
+	name = strings.TrimSuffix(lowerASCII(name), ".exe")
+	switch program {
+	case "apache":
+		return name == "apache2" || name == "httpd"
+	case "mysql", "mariadb":
+		return name == "mysqld" || name == "mariadbd"
+	case "redis":
+		return name == "redis-server" || name == "valkey-server"
+	case "mongodb":
+		return name == "mongod"
+	case "bind":
+		return name == "named"
+	case "postfix":
+		return name == "master"
+	case "nginx", "postgres", "sshd", "vsftpd", "proftpd", "haproxy", "dovecot", "dnsmasq", "unbound", "caddy", "traefik",
+		"mosquitto", "memcached", "lighttpd", "squid", "tor", "ollama":
+		return name == program
+	}
+	return false
+}
+
+// inUse looks for the holder by itself, and without one ranks what is left.
+func (d *Diagnosis) inUse(snap *monban.Snapshot) {
+	for _, want := range d.Complaint.wants() {
+		for _, door := range snap.Doors {
+			if overlaps(want, door.Bind) && !slices.ContainsFunc(d.Against, func(o monban.Door) bool { return o.Bind == door.Bind && o.Inode == door.Inode }) {
+				d.Against = append(d.Against, door)
+			}
+		}
+		if len(d.Against) > 0 {
+			d.Certain = true
+			d.first(holderCause(want, d.Against[0]))
+			d.sameService()
+			return
+		}
+	}
+	d.unseen(snap)
+}
+
+// overlaps reports whether have is in the way of want, before options are
+// considered: same port, and one address covers the other.
+func overlaps(want, have monban.Bind) bool {
+	if want.Port != have.Port || want.NetNS != "" && want.NetNS != have.NetNS {
+		return false
+	}
+	a, b := want.Addr.Unmap(), have.Addr.Unmap()
+	switch {
+	case a.WithZone("") == b.WithZone(""):
+		return true
+	case a.Is4() == b.Is4():
+		return a.IsUnspecified() || b.IsUnspecified()
+	case a.Is6(): // [::] also takes IPv4, unless it is told not to
+		return a.IsUnspecified() && want.V6Only != monban.On
+	default:
+		return b.IsUnspecified() && have.V6Only != monban.On
+	}
+}
+
+// holderCause names the cause from what stands at the door.
+func holderCause(want monban.Bind, door monban.Door) Cause {
+	a, b := want.Addr.Unmap(), door.Bind.Addr.Unmap()
+	switch {
+	case door.State == monban.Forwarded, door.To.Container != "":
+		return D1
+	case door.State == monban.Bound && door.Bind.Port.Proto == monban.TCP:
+		return L9
+	case door.Unnamed == monban.HiddenKernel:
+		return L18
+	case len(door.Owners) > 0 && door.Owners[0].PID == 1 && strings.HasSuffix(door.Owners[0].Unit, ".socket"):
+		return L15
+	case len(door.Owners) > 0 && forwards(door.Owners[0]):
+		return D13
+	case a.Is4() != b.Is4():
+		return L3
+	case a != b:
+		return L2
+	case door.Unnamed == monban.HiddenPrivilege:
+		return L19
+	}
+	return L1
+}
+
+// forwards reports whether a process only leads elsewhere.
+func forwards(o monban.Owner) bool {
+	switch o.Name {
+	case "kubectl":
+		return slices.Contains(o.Command, "port-forward")
+	case "ssh":
+		return slices.ContainsFunc(o.Command, func(arg string) bool { return strings.HasPrefix(arg, "-L") || strings.HasPrefix(arg, "-D") })
+	}
+	return false
+}
+
+// unseen ranks the causes that leave no holder in the table.
+func (d *Diagnosis) unseen(snap *monban.Snapshot) {
+	c := &d.Complaint
+	port := monban.Port{Num: c.Port, Proto: c.Proto}
+	var likely []Cause
+	counted := false
+	for _, t := range snap.Traffic {
+		if t.Port.Num != c.Port || c.Proto != monban.AnyProto && t.Port.Proto != c.Proto {
+			continue
+		}
+		counted = true
+		switch {
+		case t.Established > 0 && snap.Host.Ephemeral != (monban.PortRange{}) && snap.Host.Ephemeral.Contains(port):
+			likely = append(likely, L8)
+		case t.TimeWait > 0:
+			likely = append(likely, L7)
+		}
+	}
+	if snap.Host.OS == "windows" && slices.ContainsFunc(snap.Host.Reserved, func(r monban.PortRange) bool { return r.Contains(port) }) {
+		likely = append(likely, W2)
+	}
+	if snap.Host.Virtual == "wsl2" {
+		likely = append(likely, W10)
+	}
+	if !counted && c.Proto != monban.UDP {
+		d.missing("traffic", "connections of this port were not counted", monban.HidesTraffic)
+	}
+	for _, g := range snap.Gaps {
+		switch g.Hides {
+		case monban.HidesDoors, monban.HidesNamespaces, monban.HidesOutside, monban.HidesContainers:
+			d.Missing = append(d.Missing, g)
+		}
+	}
+	// With a whole view, what needs a holder has ended since; what needs none
+	// may be still true.
+	for _, x := range d.Causes {
+		switch x {
+		case L7, L8, L21, W2, W6, W10, M10, D4, D5:
+			likely = append(likely, x)
+		}
+	}
+	for i := len(likely) - 1; i >= 0; i-- {
+		d.first(likely[i])
+	}
+}
+
+// forbidden ranks the causes of EACCES.
+func (d *Diagnosis) forbidden(snap *monban.Snapshot) {
+	port := monban.Port{Num: d.Complaint.Port, Proto: d.Complaint.Proto}
+	switch h := &snap.Host; {
+	case h.OS == "windows" && slices.ContainsFunc(h.Reserved, func(r monban.PortRange) bool { return r.Contains(port) }):
+		d.Certain = true
+		d.first(W2)
+	case h.OS == "linux" && h.Unprivileged > 0 && d.Complaint.Port < h.Unprivileged:
+		d.first(L10)
+		if h.Caps.BindService == monban.On {
+			d.missing("user", "this user may bind the port; the program may have run as another", monban.HidesHost)
+		}
+	case h.OS == "linux":
+		d.drop(L10, M4, W2, W4)
+	}
+}
+
+// noAddress ranks the causes of a missing address or family.
+func (d *Diagnosis) noAddress(snap *monban.Snapshot) {
+	addr := d.Complaint.Addr
+	switch {
+	case addr.Is6() && snap.Host.IPv6 == monban.Off:
+		d.Certain = true
+		d.first(L14)
+	case addr.IsValid() && len(snap.Host.Interfaces) > 0 && !snap.Host.HasAddr(addr):
+		d.Certain = true
+		d.first(L13)
+	}
+}
+
+// remote looks whether somebody answers at the port here, only not at the
+// address that was tried.
+func (d *Diagnosis) remote(snap *monban.Snapshot) {
+	c := &d.Complaint
+	if c.Errno != "ECONNREFUSED" && c.Errno != "WSAECONNREFUSED" || c.Proto == monban.UDP ||
+		c.Addr.IsValid() && !snap.Host.HasAddr(c.Addr) && !c.Addr.IsLoopback() || c.Host != "" && c.Host != "localhost" {
+		return
+	}
+	want := monban.Bind{Port: monban.Port{Num: c.Port, Proto: monban.TCP}, Addr: c.Addr}
+	answers := false
+	for _, door := range snap.Doors {
+		if door.Bind.Port != want.Port || door.State == monban.Bound {
+			continue
+		}
+		d.Against = append(d.Against, door)
+		if c.Addr.IsValid() && overlaps(want, door.Bind) {
+			answers = true
+		}
+	}
+	if !answers && c.Addr.IsLoopback() && len(d.Against) > 0 && d.Against[0].Bind.Addr.IsLoopback() {
+		d.Certain = true
+		d.first(B3)
+	}
+}
+
+// first moves cause to the front.
+func (d *Diagnosis) first(cause Cause) {
+	if cause != "" {
+		d.Causes = append([]Cause{cause}, without(d.Causes, cause)...)
+	}
+}
+
+func (d *Diagnosis) drop(causes ...Cause) {
+	d.Causes = slices.DeleteFunc(d.Causes, func(c Cause) bool { return slices.Contains(causes, c) })
+}
+
+func (d *Diagnosis) missing(source, why string, hides monban.Subject) {
+	d.Missing = append(d.Missing, monban.Gap{Source: source, Err: why, Hides: hides})
+}
