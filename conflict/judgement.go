@@ -3,7 +3,8 @@ package conflict
 import "github.com/monban-dev/monban"
 
 // The stages of a [monban.Judgement]. A stream socket can pass bind(2) and fail
-// at listen(2), where the kernel asks again.
+// at listen(2), where the kernel asks again; that needs somebody else to listen
+// in between, and so a judgement of one attempt never has it.
 const (
 	StageSocket = "socket"
 	StageBind   = "bind"
@@ -12,7 +13,8 @@ const (
 
 // The reasons of a [monban.Judgement] whose outcome is unknown.
 const (
-	// ReasonSystem: the rules of this operating system are not modelled.
+	// ReasonSystem: the rules of this operating system or transport are not
+	// modelled.
 	ReasonSystem = "system"
 	// ReasonDoors: whole sockets could not be seen.
 	ReasonDoors = "doors"
@@ -22,7 +24,7 @@ const (
 	// they were opened, decide; the kernel does not tell them.
 	ReasonOptions = "options"
 	// ReasonHost: a fact about the machine is missing: its addresses, its
-	// privileged range, its default for IPV6_V6ONLY, what this user may do.
+	// privileged range, what this user may do.
 	ReasonHost = "host"
 	// ReasonNamespace: the door is wanted in another network namespace than the
 	// one that was looked at.
@@ -32,12 +34,293 @@ const (
 // CanBind judges bind(2) and, for TCP, listen(2) of want by the user who made
 // the snapshot, against the doors and traffic in it. An option of want that is
 // FlagUnknown counts as Off, except V6Only, which falls back to the machine's
-// default (net.ipv6.bindv6only).
+// default (net.ipv6.bindv6only). AnyProto counts as TCP.
 //
 // With Starts the Cause may be set all the same: the door opens, and yet will
 // not do what people expect of it. D8 and L24: what arrives is led elsewhere
 // before it reaches the door. L4: the other loopback address of the same port
-// belongs to somebody else.
+// belongs to somebody else. With EACCES, Against has the doors that would be in
+// the way even of somebody who may.
 func CanBind(want monban.Bind, snap *monban.Snapshot) monban.Judgement {
-	return monban.Judgement{Bind: want}
+	if want.Port.Proto == monban.AnyProto {
+		want.Port.Proto = monban.TCP
+	}
+	j := monban.Judgement{Bind: want}
+	switch {
+	case snap.Host.OS != "linux", want.Port.Proto != monban.TCP && want.Port.Proto != monban.UDP, !want.Addr.IsValid():
+		j.Reason = ReasonSystem
+		return j
+	case !sameNetNS(want.NetNS, snap.Host.NetNS, snap.Host.NetNS):
+		j.Reason = ReasonNamespace
+		return j
+	case want.Port.Num == 0:
+		j.Outcome = monban.Starts
+		return j
+	}
+	a := newAttempt(want, snap)
+	stage, errno := a.alone()
+	a.meetDoors()
+	a.meetTraffic()
+	switch {
+	case errno != NoError:
+		a.refused(&j, stage, errno)
+	case len(a.must) > 0:
+		a.inUse(&j)
+	case a.traffic == fails:
+		a.busy(&j)
+	default:
+		a.free(&j)
+	}
+	return j
+}
+
+func sameNetNS(a, b, own string) bool {
+	if a == "" {
+		a = own
+	}
+	if b == "" {
+		b = own
+	}
+	return a == b
+}
+
+// chance is what may come of two sockets meeting when not all is known of them.
+type chance uint8
+
+const (
+	passes  chance = iota // whatever the hidden options are
+	depends               // the hidden options decide
+	fails                 // whatever the hidden options are
+)
+
+// attempt is one bind put to the model.
+type attempt struct {
+	want monban.Bind
+	snap *monban.Snapshot
+	net  Net
+	sock *Socket
+
+	must, may []monban.Door // doors that are, or may be, in the way
+	forwarded []monban.Door
+	traffic   chance
+	conns     monban.Traffic
+	counted   bool
+}
+
+func newAttempt(want monban.Bind, snap *monban.Snapshot) *attempt {
+	h := &snap.Host
+	a := &attempt{want: want, snap: snap, net: Net{
+		Interfaces:   h.Interfaces,
+		Unprivileged: h.Unprivileged,
+		V6Only:       h.BindV6Only == monban.On,
+		// The sysctl exists exactly where the kernel has IPv6 at all.
+		NoIPv6:    h.IPv6 == monban.Off && h.BindV6Only == monban.FlagUnknown,
+		Nonlocal4: h.NonlocalBind4 == monban.On,
+		Nonlocal6: h.NonlocalBind6 == monban.On,
+	}}
+	return a
+}
+
+// alone puts the attempt to an empty machine: privilege, address, family.
+func (a *attempt) alone() (stage string, errno Errno) {
+	l := NewLinux(a.net)
+	p := &Process{UID: uint32(a.snap.Host.UID), NetRaw: a.snap.Host.Caps.NetRaw == monban.On,
+		BindService: a.snap.Host.Caps.BindService == monban.On}
+	family := IPv6
+	if a.want.Addr.Is4() {
+		family = IPv4
+	}
+	s, errno := l.Socket(p, a.want.Port.Proto, family)
+	if errno != NoError {
+		a.sock = &Socket{proto: a.want.Port.Proto, at: rcvAddr{v6: true, addr: a.want.Addr}}
+		return StageSocket, errno
+	}
+	a.sock = s
+	s.SetReuseAddr(a.want.ReuseAddr == monban.On)
+	s.SetReusePort(a.want.ReusePort == monban.On)
+	if family == IPv6 && a.want.V6Only != monban.FlagUnknown {
+		s.SetV6Only(a.want.V6Only == monban.On)
+	}
+	if a.want.Device != "" {
+		if errno = l.SetDevice(p, s, a.want.Device); errno != NoError {
+			return StageSocket, errno
+		}
+	}
+	if errno = l.Bind(p, s, a.want.Addr, a.want.Port.Num); errno != NoError {
+		// What it would have been, for whoever may.
+		s.at.addr = to16(a.want.Addr.WithZone(""))
+		s.at.v6only = s.at.v6only || s.at.v6 && !s.at.any() && !s.at.mapped()
+	}
+	s.port = 0
+	return StageBind, errno
+}
+
+// meetDoors compares the attempt with every door of its port.
+func (a *attempt) meetDoors() {
+	var chain []chanced
+	for i := range a.snap.Doors {
+		d := &a.snap.Doors[i]
+		if d.Bind.Port != a.want.Port || !sameNetNS(d.Bind.NetNS, a.want.NetNS, a.snap.Host.NetNS) {
+			continue
+		}
+		if d.State == monban.Forwarded {
+			if a.sock.at.overlaps(a.socket(d.Bind, 0).at, true, true) {
+				a.forwarded = append(a.forwarded, *d)
+			}
+			continue
+		}
+		b := d.Bind
+		if b.Addr.Is6() && !b.Addr.Is4In6() && !b.Wildcard() {
+			b.V6Only = monban.On // __inet6_bind
+		}
+		if c := a.try(b, d.UID, stateOf(d.State)); c.meets {
+			c.door = d
+			chain = append(chain, c)
+		}
+	}
+	for _, c := range chain {
+		switch {
+		case c.sum(a, len(chain)) == fails:
+			a.must = append(a.must, *c.door)
+		case c.sum(a, len(chain)) == depends:
+			a.may = append(a.may, *c.door)
+		}
+	}
+}
+
+func stateOf(s monban.DoorState) state {
+	if s == monban.Listen {
+		return listening
+	}
+	return closed
+}
+
+// chanced is what trying every hidden option of one socket has shown: whether
+// the two meet at all, and whether it can block the attempt, share with it, or
+// be passed over.
+type chanced struct {
+	door                *monban.Door
+	meets               bool
+	blocks, shares, not bool
+	remembered          bool
+}
+
+// sum sums up. For TCP each socket is asked by itself. For UDP the first in
+// the kernel's order decides alone, so one that may share makes the others
+// uncertain; a program that does not set SO_REUSEPORT is not concerned.
+func (c chanced) sum(a *attempt, all int) chance {
+	switch {
+	case !c.blocks:
+		return passes
+	case c.shares || c.not || c.remembered:
+		return depends
+	case a.want.Port.Proto == monban.UDP && a.sock.reusePort && all > 1:
+		return depends
+	}
+	return fails
+}
+
+// try puts a socket whose options may be hidden before the attempt, once for
+// every combination they can have.
+func (a *attempt) try(b monban.Bind, uid uint32, st state) chanced {
+	var c chanced
+	for _, v6only := range values(b.V6Only, !b.Addr.Is4()) {
+		for _, reuseAddr := range values(b.ReuseAddr, a.sock.reuseAddr) {
+			for _, reusePort := range values(b.ReusePort, a.sock.reusePort) {
+				o := a.socket(b, uid)
+				o.at.v6only, o.reuseAddr, o.reusePort, o.state = v6only, reuseAddr, reusePort, st
+				a.note(&c, o)
+			}
+		}
+	}
+	return c
+}
+
+// values are what a flag can be. Where the value cannot matter, one will do.
+func values(f monban.Flag, matters bool) []bool {
+	switch {
+	case f == monban.On:
+		return []bool{true}
+	case f == monban.Off || !matters:
+		return []bool{false}
+	}
+	return []bool{false, true}
+}
+
+func (a *attempt) note(c *chanced, o *Socket) {
+	s := a.sock
+	switch {
+	case s.proto == monban.UDP && !s.udpMeets(o):
+		c.not = true
+		return
+	case s.proto == monban.UDP && s.udpShares(o):
+		c.meets, c.shares = true, true
+		return
+	case s.proto == monban.TCP && !(s.sharesDevice(o) && s.tcpMeets(o)):
+		c.not = true
+		return
+	}
+	c.meets = true
+	if s.proto == monban.TCP && s.tcpTolerates(o) {
+		c.shares = true
+		return
+	}
+	c.blocks = true
+	c.remembered = c.remembered || s.proto == monban.TCP && mayRemember(s, o)
+}
+
+// mayRemember reports whether a bucket can have been left in a state that lets s
+// in although o is in its way (bucket.remembers): a third socket of s's user with
+// SO_REUSEPORT must have been let in beside o, at an address that covers that of
+// s, and o must not have asked for the port again since. If o listens on every
+// device, that is possible only because [::] counts as one place whether or not
+// it takes IPv4.
+func mayRemember(s, o *Socket) bool {
+	return s.reusePort && (o.device != 0 || o.state != listening || s.at.any() && o.at.mapped())
+}
+
+// socket is a live socket as the model has it.
+func (a *attempt) socket(b monban.Bind, uid uint32) *Socket {
+	o := &Socket{proto: b.Port.Proto, uid: uid, port: b.Port.Num,
+		at: rcvAddr{v6: !b.Addr.Is4(), addr: to16(b.Addr.WithZone("")), v6only: b.V6Only == monban.On}}
+	if b.Device != "" {
+		if o.device = a.net.index(b.Device); o.device == 0 {
+			o.device = goneDevice
+		}
+	}
+	return o
+}
+
+// meetTraffic compares the attempt with the connections that use its port.
+func (a *attempt) meetTraffic() {
+	for _, r := range a.snap.TrafficOf {
+		a.counted = a.counted || r.Contains(a.want.Port)
+	}
+	for _, t := range a.snap.Traffic {
+		if t.Port != a.want.Port {
+			continue
+		}
+		a.counted, a.conns = true, t
+		if len(t.Locals) == 0 && t.Established+t.TimeWait+t.Other > 0 {
+			a.traffic = depends
+		}
+		st := connected
+		if t.Established+t.Other == 0 {
+			st = timeWait
+		}
+		for _, local := range t.Locals {
+			// The uid of a connection is not counted with it, and it matters
+			// only beside SO_REUSEPORT: take that of the attempt and then
+			// another one.
+			for _, uid := range []uint32{a.sock.uid, a.sock.uid + 1} {
+				// An accepted connection at an IPv6 address counts as
+				// IPv4 too unless its listener was IPV6_V6ONLY, and so is
+				// in the way of 0.0.0.0 (see rcv4).
+				b := monban.Bind{Port: t.Port, Addr: local}
+				if c := a.try(b, uid, st); c.meets {
+					a.traffic = max(a.traffic, c.sum(a, 2))
+				}
+			}
+		}
+	}
 }

@@ -1,0 +1,255 @@
+package conflict
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/portbook"
+)
+
+// The codes of [monban.Fix]. Behind each stands what its Args are; a Command is
+// there where one command does it. internal/report has the sentences.
+const (
+	FixOtherPort         = "other-port"          // wanted port, a free one ("" if none is known)
+	FixOtherAddress      = "other-address"       // wanted port: listen on one address instead of all
+	FixStopUnit          = "stop-unit"           // unit; command
+	FixStopSocket        = "stop-socket"         // socket unit ("" if unknown); command: stopping the service is not enough
+	FixStopContainer     = "stop-container"      // name, image; command
+	FixStopCompose       = "stop-compose"        // Compose project, service; command
+	FixStopProgram       = "stop-program"        // name, pid; command (SIGTERM)
+	FixCloseForward      = "close-forward"       // name, pid: end the forwarding in the program that made it
+	FixStopKernel        = "stop-kernel-feature" // feature ("" if unknown): nothing to kill
+	FixStubListener      = "stub-listener-off"   // none: DNSStubListener=no in resolved.conf
+	FixRestartEngine     = "restart-engine"      // engine; command: a forwarder is left over from a crash
+	FixLookAsRoot        = "look-as-root"        // port; command: then the holder can be named
+	FixV6Only            = "v6only"              // port: set IPV6_V6ONLY on the IPv6 side, IPv4 apart
+	FixReuseAddr         = "reuse-addr"          // none: set SO_REUSEADDR in the program
+	FixWait              = "wait"                // seconds
+	FixReservePort       = "reserve-port"        // port, value of ip_local_reserved_ports; command
+	FixSetcap            = "setcap"              // none: cap_net_bind_service=+ep on the executable
+	FixAmbient           = "ambient-capability"  // none: AmbientCapabilities= in the unit
+	FixUnprivilegedStart = "unprivileged-start"  // port; command
+	FixWildcard          = "listen-everywhere"   // missing address: listen on the wildcard
+	FixWaitAddress       = "wait-address"        // missing address: start after network-online.target
+	FixNonlocalBind      = "nonlocal-bind"       // missing address; command
+	FixUseIPv4           = "use-ipv4"            // port: listen on 0.0.0.0
+	FixEnableIPv6        = "enable-ipv6"         // none; command
+	FixAddScope          = "add-scope"           // link-local address: say which interface
+	FixExplicitAddress   = "explicit-address"    // port, address: write the address instead of localhost
+	FixBindLoopback      = "bind-loopback"       // service, loopback address, port
+	FixPublishLoopback   = "publish-loopback"    // container, "127.0.0.1:8081:80"
+	FixLimitSources      = "limit-sources"       // port: let the firewall admit only who needs it
+	FixRestartUnit       = "restart-unit"        // unit; command
+	FixRestartProgram    = "restart-program"     // name, pid
+	FixReexec            = "reexec-init"         // none; command: pid 1 runs a deleted executable
+	FixOtherRange        = "other-range"         // port, first and last of the ephemeral range
+)
+
+// otherPort offers a port that is free as far as the snapshot tells: the
+// customary alternative if there is one, else the next in the registered range.
+func otherPort(want monban.Bind, snap *monban.Snapshot) monban.Fix {
+	num := strconv.Itoa(int(want.Port.Num))
+	fix := monban.Fix{Code: FixOtherPort, Args: []string{num, ""}}
+	if !seesOtherPorts(want.Port, snap) {
+		return fix
+	}
+	try := func(n uint16) bool {
+		b := want
+		b.Port.Num = n
+		if n < 1024 || portbook.BrowserBlocked(n) || lendable(snap.Host, b.Port) || doorOn(b.Port, snap) {
+			return false
+		}
+		fix.Args[1] = strconv.Itoa(int(n))
+		return true
+	}
+	for _, use := range portbook.Builtin().Practice(want.Port) {
+		if use.Alternative != 0 && try(use.Alternative) {
+			return fix
+		}
+	}
+	from := want.Port.Num
+	if from < 1024 {
+		from += 8000
+	}
+	for n := from + 1; n > from && n < from+1000; n++ {
+		if try(n) {
+			return fix
+		}
+	}
+	return fix
+}
+
+// seesOtherPorts reports whether the snapshot was taken of more than one port.
+// A view of one door says nothing about the others.
+func seesOtherPorts(p monban.Port, snap *monban.Snapshot) bool {
+	for i := range snap.Doors {
+		if snap.Doors[i].Bind.Port.Num != p.Num {
+			return true
+		}
+	}
+	return false
+}
+
+func doorOn(p monban.Port, snap *monban.Snapshot) bool {
+	for i := range snap.Doors {
+		if snap.Doors[i].Bind.Port == p {
+			return true
+		}
+	}
+	return false
+}
+
+// lendable reports whether the kernel may hand the port to an outgoing
+// connection.
+func lendable(h monban.Host, p monban.Port) bool {
+	if h.Ephemeral.Last == 0 || p.Num < h.Ephemeral.First || p.Num > h.Ephemeral.Last {
+		return false
+	}
+	for _, r := range h.Reserved {
+		if r.Contains(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// reserve keeps the kernel from lending a port, beside those it keeps already.
+func reserve(h monban.Host, p monban.Port) monban.Fix {
+	var list []string
+	for _, r := range h.Reserved {
+		list = append(list, monban.PortRange{First: r.First, Last: r.Last}.String())
+	}
+	num := strconv.Itoa(int(p.Num))
+	value := strings.Join(append(list, num), ",")
+	return monban.Fix{Code: FixReservePort, Args: []string{num, value},
+		Command: []string{"sysctl", "-w", "net.ipv4.ip_local_reserved_ports=" + value}}
+}
+
+// stop returns how to make a door's holder let go, through whatever supervises
+// it. It is empty where stopping would break more than it mends: then another
+// port is the answer.
+func stop(d *monban.Door, snap *monban.Snapshot) []monban.Fix {
+	if c := containerOf(d, snap); c != nil {
+		return stopContainer(c)
+	}
+	if d.Unnamed == monban.HiddenKernel {
+		return []monban.Fix{{Code: FixStopKernel, Args: []string{d.Kernel}}}
+	}
+	if len(d.Owners) == 0 {
+		num := strconv.Itoa(int(d.Bind.Port.Num))
+		return []monban.Fix{{Code: FixLookAsRoot, Args: []string{num}, Command: []string{"sudo", "monban", num}}}
+	}
+	o := &d.Owners[0]
+	switch {
+	case o.PID == 1:
+		return stopSocket(o)
+	case o.Name == "systemd-resolved" || o.Name == "systemd-resolve":
+		return []monban.Fix{{Code: FixStubListener}}
+	case forwarder(o):
+		if o.Container == "" {
+			return []monban.Fix{{Code: FixRestartEngine, Args: []string{"docker"},
+				Command: []string{"systemctl", "restart", "docker"}}}
+		}
+		return nil
+	case lifeline(o):
+		return nil
+	case tunnel(o):
+		return []monban.Fix{{Code: FixCloseForward, Args: []string{o.Name, strconv.Itoa(o.PID)}}}
+	case strings.HasSuffix(o.Unit, ".service") && !strings.HasPrefix(o.Unit, "user@"):
+		return []monban.Fix{{Code: FixStopUnit, Args: []string{o.Unit}, Command: systemctl(o, "stop", o.Unit)}}
+	}
+	pid := strconv.Itoa(o.PID)
+	return []monban.Fix{{Code: FixStopProgram, Args: []string{o.Name, pid}, Command: []string{"kill", pid}}}
+}
+
+func stopContainer(c *monban.Container) []monban.Fix {
+	var engine string
+	switch c.Engine {
+	case "docker", "podman":
+		engine = c.Engine
+	}
+	if c.Project != "" && c.Service != "" && engine == "docker" {
+		return []monban.Fix{{Code: FixStopCompose, Args: []string{c.Project, c.Service},
+			Command: []string{"docker", "compose", "-p", c.Project, "stop", c.Service}}}
+	}
+	name := c.Name
+	if name == "" {
+		name = c.ID[:min(len(c.ID), 12)]
+	}
+	f := monban.Fix{Code: FixStopContainer, Args: []string{name, c.Image}}
+	if engine != "" {
+		f.Command = []string{engine, "stop", name}
+	}
+	return []monban.Fix{f}
+}
+
+func stopSocket(o *monban.Owner) []monban.Fix {
+	if !strings.HasSuffix(o.Unit, ".socket") {
+		return []monban.Fix{{Code: FixStopSocket, Args: []string{""}, Command: []string{"systemctl", "list-sockets"}}}
+	}
+	if o.Unit == "ssh.socket" || o.Unit == "sshd.socket" {
+		return nil // the way in
+	}
+	return []monban.Fix{{Code: FixStopSocket, Args: []string{o.Unit}, Command: []string{"systemctl", "stop", o.Unit}}}
+}
+
+// systemctl talks to the user's manager if that is what started the process.
+func systemctl(o *monban.Owner, args ...string) []string {
+	for _, p := range o.Parents {
+		if p.Name == "systemd" && p.PID != 1 {
+			return append([]string{"systemctl", "--user"}, args...)
+		}
+	}
+	return append([]string{"systemctl"}, args...)
+}
+
+// containerOf returns the container behind a door, or nil.
+func containerOf(d *monban.Door, snap *monban.Snapshot) *monban.Container {
+	if c := snap.Container(d.To.Container); c != nil {
+		return c
+	}
+	for i := range d.Owners {
+		if c := snap.Container(d.Owners[i].Container); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// forwarder reports whether a process only hands connections on to a container.
+func forwarder(o *monban.Owner) bool {
+	switch o.Name {
+	case "docker-proxy", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "com.docker.backend", "OrbStack Helper":
+		return true
+	}
+	return false
+}
+
+// lifeline reports whether ending the process may cut off the user, or many
+// other programs.
+func lifeline(o *monban.Owner) bool {
+	switch o.Name {
+	case "sshd", "sshd-session", "dropbear", "dockerd", "containerd", "conmon", "systemd", "init", "launchd":
+		return true
+	}
+	return false
+}
+
+// tunnel reports whether the process forwards a local port elsewhere for a user.
+func tunnel(o *monban.Owner) bool {
+	switch o.Name {
+	case "kubectl", "ssh", "code", "code-insiders", "code-tunnel":
+		return true
+	}
+	return false
+}
+
+// loopbackLike is the loopback address of addr's family.
+func loopbackLike(addr netip.Addr) netip.Addr {
+	if addr.Unmap().Is4() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
+}

@@ -1,0 +1,260 @@
+package conflict
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/monban-dev/monban"
+)
+
+// refused explains an error that has nothing to do with other sockets.
+func (a *attempt) refused(j *monban.Judgement, stage string, errno Errno) {
+	addr := a.want.Addr
+	if a.unsureHost(errno) {
+		j.Reason = ReasonHost
+		j.Missing = gaps(a.snap, monban.HidesHost)
+		return
+	}
+	j.Outcome, j.Stage, j.Errno = monban.Fails, stage, string(errno)
+	num := strconv.Itoa(int(a.want.Port.Num))
+	switch errno {
+	case EACCES:
+		j.Cause = string(L10)
+		j.Against = a.blame()
+		j.Fix = []monban.Fix{otherPort(a.want, a.snap), {Code: FixAmbient}, {Code: FixSetcap},
+			{Code: FixUnprivilegedStart, Args: []string{num},
+				Command: []string{"sysctl", "-w", "net.ipv4.ip_unprivileged_port_start=" + num}}}
+	case EAFNOSUPPORT:
+		j.Cause = string(L14)
+		j.Fix = []monban.Fix{{Code: FixUseIPv4, Args: []string{num}}}
+	case EADDRNOTAVAIL:
+		j.Cause = string(L13)
+		if addr.Is6() && !addr.Is4In6() && a.snap.Host.IPv6 == monban.Off {
+			j.Cause = string(L14)
+			j.Fix = []monban.Fix{{Code: FixUseIPv4, Args: []string{num}}, {Code: FixEnableIPv6,
+				Command: []string{"sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=0"}}}
+			return
+		}
+		name := "net.ipv4.ip_nonlocal_bind=1"
+		if addr.Unmap().Is6() {
+			name = "net.ipv6.ip_nonlocal_bind=1"
+		}
+		text := []string{addr.Unmap().String()}
+		j.Fix = []monban.Fix{{Code: FixWildcard, Args: text}, {Code: FixWaitAddress, Args: text},
+			{Code: FixNonlocalBind, Args: text, Command: []string{"sysctl", "-w", name}}}
+	case ENODEV:
+		j.Cause = string(L13)
+	case EINVAL:
+		if linkLocal(addr) {
+			j.Cause = string(L13)
+			j.Fix = []monban.Fix{{Code: FixAddScope, Args: []string{addr.String()}}}
+		}
+	}
+}
+
+// unsureHost reports whether the error rests on something that was not seen.
+func (a *attempt) unsureHost(errno Errno) bool {
+	switch errno {
+	case EACCES:
+		return a.snap.Host.Caps.BindService == monban.FlagUnknown
+	case EADDRNOTAVAIL, ENODEV:
+		return len(a.snap.Host.Interfaces) == 0
+	}
+	return false
+}
+
+// inUse explains EADDRINUSE by the doors in the way.
+func (a *attempt) inUse(j *monban.Judgement) {
+	j.Outcome, j.Stage, j.Errno = monban.Fails, StageBind, string(EADDRINUSE)
+	j.Against = a.blame()
+	first := &j.Against[0]
+	cause := a.causeOf(first)
+	j.Cause = string(cause)
+	j.Fix = a.fixes(cause, first)
+}
+
+// blame returns the doors in the way, the one to blame first: one at the very
+// address before one that overlaps, one that can be named before one that
+// cannot.
+func (a *attempt) blame() []monban.Door {
+	doors := slices.Clone(a.must)
+	rank := func(d monban.Door) int {
+		r := 0
+		if to16(d.Bind.Addr) != a.sock.at.addr {
+			r = 2
+		}
+		if len(d.Owners) == 0 && containerOf(&d, a.snap) == nil {
+			r++
+		}
+		return r
+	}
+	slices.SortStableFunc(doors, func(x, y monban.Door) int { return rank(x) - rank(y) })
+	return doors
+}
+
+// causeOf names why a door is in the way: by who holds it if that is what
+// matters for the fix, else by how the two addresses meet.
+func (a *attempt) causeOf(d *monban.Door) Cause {
+	if d.To.Container != "" || len(d.Owners) > 0 && d.Owners[0].Container != "" {
+		return D1
+	}
+	if d.Unnamed == monban.HiddenKernel {
+		return L18
+	}
+	if len(d.Owners) > 0 {
+		o := &d.Owners[0]
+		switch {
+		case o.PID == 1:
+			return L15
+		case forwarder(o):
+			return D3
+		case tunnel(o):
+			return D13
+		case o.Orphan:
+			return L17
+		}
+	}
+	if d.Bind.Port.Proto == monban.TCP && d.State == monban.Bound {
+		return L9
+	}
+	if d.Bind.Port.Proto == monban.UDP && (a.sock.reuseAddr || a.sock.reusePort) {
+		return L6
+	}
+	at, own := a.socket(d.Bind, 0).at, a.sock.at
+	switch {
+	case at.v6 != own.v6 && (at.any() || own.any()):
+		return L3
+	case at.addr != own.addr:
+		return L2
+	case d.Unnamed == monban.HiddenPrivilege:
+		return L19
+	}
+	return L1
+}
+
+// fixes orders what can be done about a holder. Another port comes first, unless
+// nobody will miss the holder.
+func (a *attempt) fixes(cause Cause, d *monban.Door) []monban.Fix {
+	num := strconv.Itoa(int(a.want.Port.Num))
+	other := otherPort(a.want, a.snap)
+	end := stop(d, a.snap)
+	switch cause {
+	case L17, D3, D13:
+		return append(end, other)
+	case L3:
+		return append([]monban.Fix{{Code: FixV6Only, Args: []string{num}}, other}, end...)
+	case L2:
+		if a.want.Wildcard() {
+			return append([]monban.Fix{{Code: FixOtherAddress, Args: []string{num}}, other}, end...)
+		}
+	}
+	if len(d.Owners) > 0 && d.Owners[0].TTY && int(d.Owners[0].UID) == a.snap.Host.UID && d.Owners[0].Unit == "" {
+		return append(end, other) // the user's own, in a terminal
+	}
+	return append([]monban.Fix{other}, end...)
+}
+
+// busy explains EADDRINUSE by connections alone.
+func (a *attempt) busy(j *monban.Judgement) {
+	j.Outcome, j.Stage, j.Errno = monban.Fails, StageBind, string(EADDRINUSE)
+	other := otherPort(a.want, a.snap)
+	if a.conns.Established+a.conns.Other > 0 && lendable(a.snap.Host, a.want.Port) {
+		j.Cause = string(L8)
+		j.Fix = []monban.Fix{other, reserve(a.snap.Host, a.want.Port)}
+		return
+	}
+	j.Cause = string(L7)
+	j.Fix = []monban.Fix{{Code: FixReuseAddr}}
+	if a.conns.Established+a.conns.Other == 0 {
+		// TCP_TIMEWAIT_LEN, which no sysctl changes.
+		j.Fix = append(j.Fix, monban.Fix{Code: FixWait, Args: []string{"60"}})
+	}
+	j.Fix = append(j.Fix, other)
+}
+
+// free is the verdict when nothing that was seen is in the way for certain.
+func (a *attempt) free(j *monban.Judgement) {
+	missing := gaps(a.snap, monban.HidesDoors)
+	switch {
+	case len(a.may) > 0 || a.traffic == depends:
+		j.Reason = ReasonOptions
+		j.Against = a.may
+		return
+	case len(missing) > 0:
+		j.Reason, j.Missing = ReasonDoors, missing
+		return
+	case !a.counted:
+		j.Reason, j.Missing = ReasonTraffic, gaps(a.snap, monban.HidesTraffic)
+		return
+	}
+	if missing = gaps(a.snap, monban.HidesTraffic); len(missing) > 0 {
+		j.Reason, j.Missing = ReasonTraffic, missing
+		return
+	}
+	if g := a.hiddenPrivilege(); g != nil {
+		j.Reason, j.Missing = ReasonHost, g
+		return
+	}
+	j.Outcome = monban.Starts
+	num := strconv.Itoa(int(a.want.Port.Num))
+	if len(a.forwarded) > 0 {
+		j.Against = a.forwarded
+		j.Cause = string(L24)
+		if a.forwarded[0].To.Container != "" {
+			j.Cause = string(D8)
+		}
+		j.Fix = append([]monban.Fix{otherPort(a.want, a.snap)}, stop(&a.forwarded[0], a.snap)...)
+		if a.forwarded[0].To.Container == "" {
+			j.Fix = j.Fix[:1] // a rule has no program to stop
+		}
+		return
+	}
+	if d := a.otherLoopback(); d != nil {
+		j.Cause = string(L4)
+		j.Against = []monban.Door{*d}
+		j.Fix = []monban.Fix{{Code: FixExplicitAddress, Args: []string{num, a.want.Addr.String()}},
+			otherPort(a.want, a.snap)}
+	}
+}
+
+// hiddenPrivilege returns the gap that hides where the privileged ports end, if
+// that decides. The zero of Host.Unprivileged is a value of its own.
+func (a *attempt) hiddenPrivilege() []monban.Gap {
+	if a.want.Port.Num >= 1024 || a.snap.Host.Caps.BindService == monban.On || a.snap.Host.Unprivileged != 0 {
+		return nil
+	}
+	var out []monban.Gap
+	for _, g := range gaps(a.snap, monban.HidesHost) {
+		if strings.Contains(g.Source, "unprivileged") {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// otherLoopback returns the door at the loopback address of the other family.
+func (a *attempt) otherLoopback() *monban.Door {
+	if !a.want.Addr.Unmap().IsLoopback() || a.want.Port.Proto != monban.TCP {
+		return nil
+	}
+	for i := range a.snap.Doors {
+		d := &a.snap.Doors[i]
+		if d.Bind.Port == a.want.Port && d.Bind.Addr.Unmap().IsLoopback() &&
+			d.Bind.Addr.Unmap().Is4() != a.want.Addr.Unmap().Is4() &&
+			sameNetNS(d.Bind.NetNS, a.want.NetNS, a.snap.Host.NetNS) {
+			return d
+		}
+	}
+	return nil
+}
+
+func gaps(snap *monban.Snapshot, hides monban.Subject) []monban.Gap {
+	var out []monban.Gap
+	for _, g := range snap.Gaps {
+		if g.Hides == hides {
+			out = append(out, g)
+		}
+	}
+	return out
+}
