@@ -249,13 +249,6 @@ func same(t *testing.T, what string, got, want []string) {
 	}
 }
 
-func noGaps(t *testing.T, gaps []monban.Gap) {
-	t.Helper()
-	for _, g := range gaps {
-		t.Errorf("gap: %+v", g)
-	}
-}
-
 // onStage runs a test twice, each time in a namespace of its own with the
 // interface d0: on a thread as root, and as the process of an ordinary user.
 func onStage(t *testing.T, f func(t *testing.T)) {
