@@ -71,7 +71,10 @@ type Finding struct {
 	// Doors are the doors it is about, the one to blame first.
 	Doors []Door
 	// Service is the port book's name of the service it is about; "" is none.
-	Service  string
+	Service string
+	// Likely says that Service follows from the port number alone, because the
+	// program behind the door is hidden or is a runtime that runs many.
+	Likely   bool
 	Evidence []Evidence
 	Fix      []Fix
 }
