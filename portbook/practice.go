@@ -2,9 +2,11 @@ package portbook
 
 import (
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/portbook/internal/registry"
 )
 
 // Text is a sentence in the two languages of the book.
@@ -75,6 +77,46 @@ func (k Kind) String() string {
 // MarshalText encodes k as [Kind.String] does.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
+// Text names k for people.
+func (k Kind) Text() Text {
+	if int(k) >= len(kindTexts) {
+		k = KindUnknown
+	}
+	return kindTexts[k]
+}
+
+var kindTexts = [len(kindNames)]Text{
+	KindUnknown: {"unknown", "不明"},
+	Database:    {"database", "データベース"},
+	Cache:       {"cache", "キャッシュ"},
+	Queue:       {"message queue", "メッセージキュー"},
+	Admin:       {"administration", "管理"},
+	Monitoring:  {"monitoring", "監視"},
+	Debug:       {"debugging", "デバッグ"},
+	Storage:     {"storage", "ストレージ"},
+	File:        {"files", "ファイル"},
+	Remote:      {"remote access", "遠隔操作"},
+	Directory:   {"directory and login", "認証とディレクトリー"},
+	Web:         {"web", "ウェブ"},
+	Dev:         {"development", "開発"},
+	Proxy:       {"proxy", "プロキシー"},
+	Mail:        {"mail", "メール"},
+	DNS:         {"name resolution", "名前解決"},
+	VPN:         {"virtual private network", "仮想プライベートネットワーク"},
+	Network:     {"network", "ネットワーク"},
+	RPC:         {"remote procedure call", "遠隔手続き呼び出し"},
+	Print:       {"printing", "印刷"},
+	Media:       {"media and telephony", "映像・音声・電話"},
+	Chat:        {"chat", "チャット"},
+	Game:        {"game", "ゲーム"},
+	IoT:         {"home automation", "ホームオートメーション"},
+	Industry:    {"industrial control", "産業制御"},
+	PeerToPeer:  {"peer to peer", "ピアツーピア"},
+	AI:          {"machine learning", "機械学習"},
+	Build:       {"software building", "ソフトウェア構築"},
+	Desktop:     {"desktop", "デスクトップ"},
+}
+
 // Inner reports whether services of this kind are meant for their own machine
 // or network only: databases, caches, queues, administration, monitoring,
 // debuggers and cluster storage. Bound to every address, such a service is worth
@@ -87,17 +129,19 @@ func (k Kind) Inner() bool {
 	return false
 }
 
-// Use is an application that is really met at a port.
+// Use is an application that is really met at a port. Its lists are shared with
+// the book: they must not be changed.
 type Use struct {
-	Name string
+	Name    string
+	Aliases []string // other words for it, lower case: "rdp"
 	// Ports are where it is met; AnyProto is both TCP and UDP.
 	Ports monban.PortRange
 	Note  Text
 	Kind  Kind
 	// Programs are base names of executables, without ".exe", that prove it.
 	Programs []string
-	// Args are fragments of an argument that prove it where the executable is a
-	// runtime such as java: "org.apache.zookeeper".
+	// Args are fragments of an argument that prove it where the executable is an
+	// interpreter such as java: "org.apache.zookeeper".
 	Args []string
 	// Images are container images, without registry host and tag, that prove it.
 	Images []string
@@ -111,8 +155,11 @@ type Use struct {
 // "php-fpm8.2", does not matter.
 func (u Use) RunBy(program string, args []string) bool {
 	name := programName(program)
-	if slices.Contains(u.Programs, name) || slices.Contains(u.Programs, unversioned(name)) {
+	if containsFold(u.Programs, name) || containsFold(u.Programs, unversioned(name)) {
 		return true
+	}
+	if len(u.Args) == 0 || !isRuntime(name) {
+		return false
 	}
 	for _, mark := range u.Args {
 		for _, arg := range args {
@@ -134,22 +181,38 @@ type Risk struct {
 	Service  string
 	Ports    monban.PortRange
 	Severity monban.Severity
-	Text     Text // what attackers do
+	Uses     []string // names of the uses it is about; not to be changed
+	Text     Text     // what attackers do
 	Remedy   Text
 	Source   string
 }
 
-// programName returns an executable's base name in the form of Use.Programs.
+// programName returns an executable's base name without ".exe".
 func programName(s string) string {
 	s = s[strings.LastIndexAny(s, `/\`)+1:]
 	if n := len(s) - len(".exe"); n > 0 && strings.EqualFold(s[n:], ".exe") {
-		return strings.ToLower(s[:n])
+		return s[:n]
 	}
 	return s
 }
 
 // unversioned strips a version from the end of a program's name.
 func unversioned(s string) string { return strings.TrimRight(strings.TrimRight(s, "0123456789."), "-") }
+
+// isRuntime reports whether a program runs other programs, so that its arguments
+// tell what it is and not what it was asked to read or edit.
+func isRuntime(name string) bool {
+	switch strings.ToLower(unversioned(name)) {
+	case "java", "node", "nodejs", "bun", "deno", "python", "pypy", "ruby", "perl", "php", "beam.smp", "beam", "dotnet", "mono",
+		"mono-sgen":
+		return true
+	}
+	return false
+}
+
+func containsFold(list []string, s string) bool {
+	return slices.ContainsFunc(list, func(x string) bool { return strings.EqualFold(x, s) })
+}
 
 // imageName strips registry host, the "library" of Docker Hub, tag and digest.
 func imageName(s string) string {
@@ -163,17 +226,98 @@ func imageName(s string) string {
 	return strings.TrimPrefix(s, "library/")
 }
 
+// useWord is a word that stands for a use: one of its names or programs.
+type useWord struct {
+	word    string
+	use     uint16
+	program bool
+}
+
 // Practice returns the applications really met at p, the most likely first.
 func (b *Book) Practice(p monban.Port) []Use {
-	return nil
+	var out []Use
+	for i := firstAt(uses[:], p.Num, useFirst); i < len(uses) && uses[i].Ports.First == p.Num; i++ {
+		if uses[i].Ports.Contains(p) {
+			out = append(out, uses[i])
+		}
+	}
+	for _, i := range useSpans {
+		if u := &uses[i]; u.Ports.First != p.Num && u.Ports.Contains(p) {
+			out = append(out, *u)
+		}
+	}
+	return out
 }
 
 // Risks returns what exposing p has led to, the most severe first.
 func (b *Book) Risks(p monban.Port) []Risk {
-	return nil
+	var out []Risk
+	for i := firstAt(risks[:], p.Num, riskFirst); i < len(risks) && risks[i].Ports.First == p.Num; i++ {
+		if risks[i].Ports.Contains(p) {
+			out = append(out, risks[i])
+		}
+	}
+	for _, i := range riskSpans {
+		if r := &risks[i]; r.Ports.First != p.Num && r.Ports.Contains(p) {
+			out = append(out, *r)
+		}
+	}
+	sortRisks(out)
+	return out
 }
 
-// UsesOf returns the uses that the executable program proves, by its base name.
-func (b *Book) UsesOf(program string) []Use {
-	return nil
+// RisksOf returns what exposing u has led to, whatever its port, the most severe
+// first: MySQL moved to 3307 is as exposed as at 3306.
+func (b *Book) RisksOf(u Use) []Risk {
+	var out []Risk
+	for i := range risks {
+		if slices.Contains(risks[i].Uses, u.Name) && !slices.ContainsFunc(out, func(r Risk) bool { return r.Service == risks[i].Service }) {
+			out = append(out, risks[i])
+		}
+	}
+	sortRisks(out)
+	return out
+}
+
+func sortRisks(rs []Risk) {
+	slices.SortStableFunc(rs, func(a, b Risk) int { return int(b.Severity) - int(a.Severity) })
+}
+
+func useFirst(u *Use) uint16   { return u.Ports.First }
+func riskFirst(r *Risk) uint16 { return r.Ports.First }
+
+// firstAt returns the index of the first row that begins at num or later.
+func firstAt[T any](rows []T, num uint16, first func(*T) uint16) int {
+	return sort.Search(len(rows), func(i int) bool { return first(&rows[i]) >= num })
+}
+
+// UsesOf returns the uses that a process proves to be: by the base name of its
+// executable, and where that is an interpreter, by its arguments. "redis-server"
+// is Redis at 6379, 6380 and 26379, wherever this one listens.
+func (b *Book) UsesOf(program string, args ...string) []Use {
+	name := programName(program)
+	var out []Use
+	for _, word := range []string{name, unversioned(name)} {
+		for i := findWord(word); i < len(useWords) && registry.FoldCompare(useWords[i].word, word) == 0; i++ {
+			if useWords[i].program {
+				out = append(out, uses[useWords[i].use])
+			}
+		}
+		if out != nil {
+			return out
+		}
+	}
+	if !isRuntime(name) {
+		return nil
+	}
+	for i := range uses {
+		if uses[i].RunBy(program, args) {
+			out = append(out, uses[i])
+		}
+	}
+	return out
+}
+
+func findWord(word string) int {
+	return sort.Search(len(useWords), func(i int) bool { return registry.FoldCompare(useWords[i].word, word) >= 0 })
 }

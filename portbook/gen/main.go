@@ -58,7 +58,11 @@ func generate(dir string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{filepath.Join("data", "registry.bin"): blob}, nil
+	source, err := tables(filepath.Join(dir, "data", "practice.yaml"), filepath.Join(dir, "data", "risk.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{filepath.Join("data", "registry.bin"): blob, "tables.go": source}, nil
 }
 
 func registryBlob(path string) ([]byte, error) {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/monban-dev/monban"
 )
@@ -24,7 +25,8 @@ type old struct {
 // recent one keeps only the last name of a number that has several, so 80/tcp is
 // "www-http"; where the old one knows that name among others, its names and
 // their order come back. Where it does not, the number has been given to another
-// since.
+// since. The recent one also leaves out the rows of several numbers that have a
+// name, X11 and IRC, which come from the old one.
 func renew(path, now, then, date string) error {
 	var current map[string][2]string
 	if err := readJSON(now, &current); err != nil {
@@ -49,6 +51,11 @@ func renew(path, now, then, date string) error {
 			return err
 		}
 		ports[p] = v
+	}
+	for p, rs := range past {
+		if _, ok := ports[p]; !ok && strings.Contains(rs[0].PortNumber, "-") {
+			ports[p] = [2]string{rs[0].ServiceName, rs[0].Description}
+		}
 	}
 	keys := slices.SortedFunc(maps.Keys(ports), func(a, b monban.Port) int {
 		return cmp.Or(cmp.Compare(a.Num, b.Num), cmp.Compare(a.Proto, b.Proto))

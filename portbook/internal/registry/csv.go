@@ -142,7 +142,7 @@ func (m *merger) add(f [columns]string) error {
 		m.all = append(m.all, candidate{
 			port: monban.Port{Num: uint16(num), Proto: proto},
 			name: f[colName], description: strings.TrimSpace(description), unauthorized: f[colUnauthorized],
-			alias: strings.Contains(notes, "alias"),
+			alias: strings.Contains(notes, "alias to") || notes == "alias",
 		})
 	}
 	return nil

@@ -116,12 +116,15 @@ func (t Table) Port(row int) monban.Port {
 // Name returns the primary name of a row, "" if it has none.
 func (t Table) Name(row int) string { return t.str(t.nameRef(row)) }
 
+// HasAliases reports whether a row has more than one name.
+func (t Table) HasAliases(row int) bool { return t.blob[t.rowsAt+row*rowSize+3] != 0 }
+
 // Aliases returns the further names of a row.
 func (t Table) Aliases(row int) []string {
-	n := int(t.blob[t.rowsAt+row*rowSize+3])
-	if n == 0 {
+	if !t.HasAliases(row) {
 		return nil
 	}
+	n := int(t.blob[t.rowsAt+row*rowSize+3])
 	out := make([]string, n)
 	ref := t.nameRef(row)
 	for i := range out {
