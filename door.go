@@ -146,7 +146,8 @@ type Target struct {
 type Hidden uint8
 
 // The reasons. They are observations: HiddenKernel is only said when every
-// process could be looked at and none holds the socket.
+// process could be looked at and none holds the socket, or when a feature of the
+// kernel was seen to have that very port, as a VXLAN interface has.
 const (
 	NotHidden        Hidden = iota
 	HiddenPrivilege         // other users' processes may not be looked at

@@ -15,6 +15,7 @@ package owners
 
 import (
 	"context"
+	"slices"
 
 	"github.com/monban-dev/monban"
 )
@@ -60,5 +61,7 @@ func Containers(ctx context.Context) ([]monban.Container, []monban.Gap) {
 // knows. A container that only an Owner speaks of is added with its ID alone. A
 // published port that no helper holds becomes a door of state Forwarded.
 func Join(doors []monban.Door, containers []monban.Container) ([]monban.Door, []monban.Container) {
-	return doors, containers
+	j := join{doors: slices.Clone(doors), containers: slices.Clone(containers), listened: make(map[publishedAt]bool)}
+	j.run()
+	return j.doors, j.containers
 }

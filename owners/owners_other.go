@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin && !windows
 
 package owners
 
@@ -11,15 +11,13 @@ import (
 
 func name(_ context.Context, doors []monban.Door, _ Options) []monban.Gap {
 	for i := range doors {
-		doors[i].Unnamed = monban.HiddenUnreadable
+		doors[i].Owners, doors[i].Unnamed = nil, monban.HiddenUnreadable
 	}
-	return []monban.Gap{unsupported(monban.HidesOwners)}
+	return []monban.Gap{{Source: "owners", Err: "no way to look at the processes of " + runtime.GOOS,
+		Hides: monban.HidesOwners, Reason: monban.HiddenUnreadable, Count: len(doors)}}
 }
 
 func containers(context.Context) ([]monban.Container, []monban.Gap) {
-	return nil, []monban.Gap{unsupported(monban.HidesContainers)}
-}
-
-func unsupported(hides monban.Subject) monban.Gap {
-	return monban.Gap{Source: "owners", Err: "no way to look on " + runtime.GOOS, Hides: hides}
+	return nil, []monban.Gap{{Source: "owners", Err: "no way to ask container engines on " + runtime.GOOS,
+		Hides: monban.HidesContainers}}
 }

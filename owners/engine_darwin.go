@@ -1,0 +1,11 @@
+package owners
+
+import "context"
+
+// homeSockets are the sockets of Docker Desktop, Colima and OrbStack.
+func homeSockets() []string {
+	return []string{".docker/run/docker.sock", ".colima/default/docker.sock", ".orbstack/run/docker.sock"}
+}
+
+// awake returns nil: none of the engines of macOS has launchd listen for it.
+func awake(context.Context, engine) error { return nil }

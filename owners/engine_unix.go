@@ -1,0 +1,150 @@
+//go:build linux || darwin
+
+package owners
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/monban-dev/monban"
+)
+
+// engine is an API socket that may be there.
+type engine struct {
+	kind string // "docker", "podman"
+	path string
+	uid  int // who has to be its owner, besides root
+}
+
+// Why an engine is not asked.
+var (
+	errAsleep = errors.New("not running: to connect would start it")
+	errNobody = errors.New("no process can be seen to listen on it: to connect might start one")
+)
+
+func containers(ctx context.Context) ([]monban.Container, []monban.Gap) {
+	return askAll(ctx, engines(os.Geteuid(), os.Getenv, filepath.Glob), awake)
+}
+
+// engines lists where engines may be. Root does not follow DOCKER_HOST: what is
+// in the environment is not always meant for root, and a daemon's answer is
+// believed.
+func engines(uid int, env func(string) string, glob func(string) ([]string, error)) []engine {
+	list := []engine{{"docker", "/var/run/docker.sock", uid}, {"podman", "/run/podman/podman.sock", uid}}
+	if uid != 0 {
+		own := cmp.Or(env("XDG_RUNTIME_DIR"), "/run/user/"+strconv.Itoa(uid))
+		list = append(list, engine{"docker", own + "/docker.sock", uid}, engine{"podman", own + "/podman/podman.sock", uid})
+		if home := env("HOME"); home != "" {
+			for _, at := range homeSockets() {
+				list = append(list, engine{"docker", filepath.Join(home, at), uid})
+			}
+		}
+		if path, ok := strings.CutPrefix(env("DOCKER_HOST"), "unix://"); ok && filepath.IsAbs(path) {
+			list = append(list, engine{"docker", path, uid})
+		}
+		return list
+	}
+	for _, at := range [...]string{"docker.sock", "podman/podman.sock"} {
+		paths, _ := glob("/run/user/*/" + at) // the pattern is right
+		for _, path := range paths {
+			owner, err := strconv.Atoi(strings.Split(path, "/")[3])
+			if err == nil {
+				list = append(list, engine{strings.TrimSuffix(filepath.Base(at), ".sock"), path, owner})
+			}
+		}
+	}
+	return list
+}
+
+// askAll asks the engines at the same time. The answer has the order of list.
+func askAll(ctx context.Context, list []engine, awake func(context.Context, engine) error) ([]monban.Container, []monban.Gap) {
+	list = distinct(list)
+	answers := make([]struct {
+		containers []monban.Container
+		err        error
+	}, len(list))
+	var wg sync.WaitGroup
+	for i, e := range list {
+		wg.Go(func() {
+			a := &answers[i]
+			if a.err = reachable(e); a.err == nil {
+				a.err = awake(ctx, e)
+			}
+			if a.err == nil {
+				a.containers, a.err = askEngine(ctx, e.path)
+			}
+		})
+	}
+	wg.Wait()
+	var all []monban.Container
+	var gaps []monban.Gap
+	for i, a := range answers {
+		for _, c := range a.containers {
+			if !slices.ContainsFunc(all, func(o monban.Container) bool { return o.ID == c.ID }) {
+				all = append(all, c)
+			}
+		}
+		if a.err == nil || errors.Is(a.err, fs.ErrNotExist) {
+			continue
+		}
+		g := monban.Gap{Source: list[i].kind, Err: list[i].path + ": " + a.err.Error(), Hides: monban.HidesContainers}
+		if errors.Is(a.err, fs.ErrPermission) {
+			g.Reason = monban.HiddenPrivilege
+		}
+		gaps = append(gaps, g)
+	}
+	return all, gaps
+}
+
+// distinct leaves out engines that another path leads to already.
+func distinct(list []engine) []engine {
+	var files []fs.FileInfo
+	return slices.DeleteFunc(slices.Clone(list), func(e engine) bool {
+		fi, err := os.Stat(e.path)
+		if err != nil {
+			return false
+		}
+		same := slices.ContainsFunc(files, func(o fs.FileInfo) bool { return os.SameFile(o, fi) })
+		files = append(files, fi)
+		return same
+	})
+}
+
+// reachable reports whether e is a socket of somebody who may be believed, and
+// may be connected to. [fs.ErrNotExist] is no engine.
+func reachable(e engine) error {
+	fi, err := os.Lstat(e.path)
+	if err != nil {
+		if errors.Is(err, syscall.ENOTDIR) {
+			return fs.ErrNotExist
+		}
+		return reason(err)
+	}
+	if fi.Mode().Type() != fs.ModeSocket {
+		return errors.New("not a socket")
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid != 0 && int(st.Uid) != e.uid {
+		return errors.New("the socket belongs to another user")
+	}
+	const write = 2
+	return syscall.Access(e.path, write)
+}
+
+// reason takes the path off an error, which the gap names already.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
