@@ -152,6 +152,12 @@ func (v *view) findingSentence(f monban.Finding) string {
 	case monban.UnnamedOwner:
 		return v.unnamedSentence(f, &a)
 	case monban.WideService:
+		if f.Likely {
+			return say(
+				"Port %[2]s is usually %[1]s, and it is open on every address (%[3]s, behind it %[4]s). If it is %[1]s: a service of this kind is meant for this machine or a trusted network.",
+				"ポート %[2]s は通常 %[1]s が使うもので、すべてのアドレスに開いています(%[3]s、持ち主は %[4]s)。%[1]s だとすれば、この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
+				f.Service, f.Bind.Port, place(f.Bind), v.who(&a)) + v.riskText(f)
+		}
 		return say(
 			"%[1]s answers on every address (%[2]s, %[3]s). A service of this kind is meant for this machine or a trusted network.",
 			"%[1]s がすべてのアドレスで待ち受けています(%[2]s、%[3]s)。この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
@@ -263,20 +269,4 @@ func (v *view) riskText(f monban.Finding) string {
 		}
 	}
 	return ""
-}
-
-// fixSentence says what a fix does. The codes are those of the judgements.
-func (v *view) fixSentence(f monban.Fix) string {
-	arg := func(i int) string {
-		if i < len(f.Args) {
-			return f.Args[i]
-		}
-		return ""
-	}
-	l := v.style.Lang
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
-	switch f.Code {
-	default:
-		return say("%s %s", "%s %s", f.Code, arg(0))
-	}
 }

@@ -433,6 +433,10 @@ func (v *view) bindText(p *printer, pv PortView) {
 			}
 		default:
 			p.paragraph(lead, p.f("%s — cannot be told", "%s — 判断できません", target))
+			if why := v.unknownSentence(j.Reason); why != "" && !said[j.Reason] {
+				said[j.Reason] = true
+				p.styledParagraph(span{plain, pad("", 16)}, dim, why)
+			}
 			for _, g := range j.Missing {
 				p.styledParagraph(span{plain, pad("", 16)}, dim, v.gapSentence(g))
 			}

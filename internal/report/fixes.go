@@ -1,0 +1,148 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/monban-dev/monban"
+)
+
+// fixSentence says what a fix does. The codes and their arguments are those of
+// package conflict.
+func (v *view) fixSentence(f monban.Fix) string {
+	arg := func(i int) string {
+		if i < len(f.Args) {
+			return f.Args[i]
+		}
+		return ""
+	}
+	l := v.style.Lang
+	say := func(en, ja string, args ...any) string {
+		text := l.pick(en, ja)
+		if len(args) == 0 {
+			return text
+		}
+		return fmt.Sprintf(text, args...)
+	}
+	switch f.Code {
+	case "other-port":
+		if arg(1) == "" {
+			return say("Use another port.", "別のポートを使います。")
+		}
+		return say("Use another port; %s is free now.", "別のポートを使います。いまは %s が空いています。", arg(1))
+	case "other-address":
+		return say("Listen on the one address you need instead of all of them.", "すべてのアドレスではなく、必要なアドレスだけで待ち受けます。")
+	case "stop-unit":
+		return say("Stop the service %s.", "サービス %s を停止します。", arg(0))
+	case "stop-socket":
+		if arg(0) == "" {
+			return say("systemd itself holds the socket for a service: stop its .socket unit; stopping the service is not enough.",
+				"systemd がサービスの代わりにソケットを持っています。サービスではなく .socket ユニットを停止してください。")
+		}
+		return say("Stop %s: systemd holds the socket, so stopping the service is not enough.",
+			"%s を停止します。ソケットは systemd が持っているため、サービスを停止するだけでは足りません。", arg(0))
+	case "stop-container":
+		return say("Stop the container %[1]s (%[2]s), or publish it on another port.",
+			"コンテナ %[1]s(%[2]s)を停止するか、別のポートで公開します。", arg(0), arg(1))
+	case "stop-compose":
+		return say("Stop the service %[2]s of the Compose project %[1]s, or publish it on another port.",
+			"Compose プロジェクト %[1]s のサービス %[2]s を停止するか、別のポートで公開します。", arg(0), arg(1))
+	case "stop-program":
+		return say("End %[1]s (pid %[2]s), if you no longer need it.", "不要であれば %[1]s(pid %[2]s)を終了します。", arg(0), arg(1))
+	case "close-forward":
+		return say("Close the forwarding in %[1]s (pid %[2]s): it holds the port for another machine or container.",
+			"%[1]s(pid %[2]s)のポート転送を終了します。別のマシンやコンテナのためにポートを確保しています。", arg(0), arg(1))
+	case "stop-kernel-feature":
+		if arg(0) == "" {
+			return say("The kernel holds it for a feature such as NFS, WireGuard or VXLAN: turn that feature off. There is nothing to kill.",
+				"カーネルの機能(NFS、WireGuard、VXLAN など)が使っています。その機能を止めてください。終了できるプロセスはありません。")
+		}
+		return say("The kernel holds it for %s: turn that feature off. There is nothing to kill.",
+			"カーネルの %s が使っています。その機能を止めてください。終了できるプロセスはありません。", arg(0))
+	case "stub-listener-off":
+		return say("Set DNSStubListener=no in /etc/systemd/resolved.conf and restart systemd-resolved.",
+			"/etc/systemd/resolved.conf で DNSStubListener=no を設定し、systemd-resolved を再起動します。")
+	case "restart-engine":
+		return say("Restart %s: a forwarder is left over from a crash and no container uses it.",
+			"%s を再起動します。異常終了で残った転送プロセスで、使っているコンテナはありません。", arg(0))
+	case "look-as-root":
+		return say("Look again with sudo: then the holder can be named.", "sudo を付けて調べ直すと、持ち主が分かります。")
+	case "v6only":
+		return say("Set IPV6_V6ONLY on the IPv6 socket (ipv6only=on) and open IPv4 apart from it.",
+			"IPv6 側のソケットに IPV6_V6ONLY(ipv6only=on など)を設定し、IPv4 は別に開きます。")
+	case "reuse-addr":
+		return say("Let the program set SO_REUSEADDR before it binds; most servers do.",
+			"プログラムがバインド前に SO_REUSEADDR を設定するようにします(多くのサーバーは設定済みです)。")
+	case "wait":
+		return say("Wait up to %s seconds; there is nothing to end.", "最長 %s 秒待ちます。終了させるプロセスはありません。", arg(0))
+	case "reserve-port":
+		return say("Reserve %s, so that no outgoing connection is given it again.",
+			"%s を予約し、外向きの接続に割り当てられないようにします。", arg(0))
+	case "setcap":
+		return say("Give the executable the right to open low ports: setcap cap_net_bind_service=+ep FILE (as root).",
+			"実行ファイルに低い番号のポートを開く権限を与えます: setcap cap_net_bind_service=+ep FILE(root で実行)。")
+	case "ambient-capability":
+		return say("In a systemd unit, set AmbientCapabilities=CAP_NET_BIND_SERVICE.",
+			"systemd ユニットなら AmbientCapabilities=CAP_NET_BIND_SERVICE を設定します。")
+	case "unprivileged-start":
+		return say("Let ordinary users open ports from %s up, for every program on this machine.",
+			"このマシンの全プログラムについて、%s 以上のポートを一般ユーザーに開放します。", arg(0))
+	case "listen-everywhere":
+		return say("Listen on every address instead of %s, which this machine does not have.",
+			"このマシンにない %s ではなく、すべてのアドレスで待ち受けます。", arg(0))
+	case "wait-address":
+		return say("If %s comes later, start the program after network-online.target.",
+			"%s が後から付くアドレスなら、network-online.target の後で起動します。", arg(0))
+	case "nonlocal-bind":
+		return say("Allow binding to addresses that are not here (yet), such as %s.",
+			"まだこのマシンにないアドレス(%s など)へのバインドを許可します。", arg(0))
+	case "use-ipv4":
+		return say("Listen on IPv4 (0.0.0.0) only.", "IPv4(0.0.0.0)だけで待ち受けます。")
+	case "enable-ipv6":
+		return say("Turn IPv6 on.", "IPv6 を有効にします。")
+	case "add-scope":
+		return say("Name the interface of the link-local address %[1]s, as in %[1]s%%eth0.",
+			"リンクローカルアドレス %[1]s にはインターフェースを付けます(例: %[1]s%%eth0)。", arg(0))
+	case "explicit-address":
+		return say("Write %[2]s instead of localhost, so that one program is meant.",
+			"localhost ではなく %[2]s と書けば、相手のプログラムが 1 つに決まります。", arg(0), arg(1))
+	case "bind-loopback":
+		return say("If only this machine uses %[1]s, let it listen on %[2]s.",
+			"%[1]s を使うのがこのマシンだけなら、%[2]s で待ち受けるように設定します。", arg(0), arg(1))
+	case "publish-loopback":
+		return say("Publish the container %[1]s on this machine only: -p %[2]s.",
+			"コンテナ %[1]s の公開先をこのマシンだけにします: -p %[2]s。", arg(0), arg(1))
+	case "limit-sources":
+		return say("Let the firewall admit only the computers that need port %s.",
+			"ポート %s には、必要なコンピューターだけをファイアウォールで通します。", arg(0))
+	case "restart-unit":
+		return say("Restart %s, so that the new version serves.", "%s を再起動し、新しい版に切り替えます。", arg(0))
+	case "restart-program":
+		return say("Restart %[1]s (pid %[2]s), so that the new version serves.", "%[1]s(pid %[2]s)を再起動し、新しい版に切り替えます。", arg(0), arg(1))
+	case "reexec-init":
+		return say("Let systemd start itself anew in place; nothing is stopped.", "systemd を動かしたまま自身を再実行させます。サービスは止まりません。")
+	case "other-range":
+		return say("Choose a port outside %[2]s–%[3]s.", "%[2]s–%[3]s の範囲の外のポートを選びます。", arg(0), arg(1), arg(2))
+	default:
+		return f.Code
+	}
+}
+
+// unknownSentence says what a judgement lacks to be a yes or a no.
+func (v *view) unknownSentence(reason string) string {
+	l := v.style.Lang
+	switch reason {
+	case "system":
+		return l.pick("The rules of this operating system are not modelled yet.", "この OS の規則にはまだ対応していません。")
+	case "doors":
+		return l.pick("Some sockets could not be seen, and one of them may be in the way.", "確認できなかったソケットがあり、それが妨げている可能性があります。")
+	case "traffic":
+		return l.pick("The connections of this port could not be counted, and they may be in the way.", "このポートの接続を確認できず、それが妨げている可能性があります。")
+	case "options":
+		return l.pick("It depends on socket options of the program that has the port, which the kernel does not tell.", "ポートを持つプログラムのソケットオプションによって変わりますが、カーネルからは確認できません。")
+	case "host":
+		return l.pick("A fact about this machine that decides could not be read.", "判断に必要なこのマシンの情報を読めませんでした。")
+	case "namespace":
+		return l.pick("It concerns another network namespace than the one that was looked at.", "調べたものとは別のネットワーク名前空間の話です。")
+	}
+	return ""
+}
