@@ -95,6 +95,9 @@ func (v *view) unnamedLong(d *monban.Door) string {
 	}
 	switch d.Unnamed {
 	case monban.HiddenPrivilege:
+		if v.asRoot() {
+			return l.pick("a protected program", "保護されたプログラム")
+		}
 		return fmt.Sprintf(l.pick("a program of another user (uid %d)", "別のユーザー(uid %d)のプログラム"), d.UID)
 	case monban.HiddenNamespace:
 		return l.pick("a program outside this process namespace", "このプロセス名前空間の外のプログラム")
@@ -200,6 +203,11 @@ func (v *view) unnamedSentence(f monban.Finding, a *monban.Door) string {
 			"%s を持つプログラムはありません。カーネル自身のもの(NFS、WireGuard、VXLAN など)で、プログラムを終了しても閉じられません。",
 			ports)
 	case monban.HiddenPrivilege:
+		if v.asRoot() {
+			return say(
+				"Whose %s is cannot be seen even by this root: its process has rights that this one lacks.",
+				"%s の持ち主は、この root からも確認できません(より強い権限で保護されています)。", ports)
+		}
 		return say(
 			"Whose %s is cannot be seen without privilege: it belongs to another user.",
 			"%s の持ち主は権限がないため確認できません(別のユーザーのものです)。", ports)

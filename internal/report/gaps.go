@@ -61,6 +61,11 @@ func (v *view) ownersGap(g monban.Gap) string {
 	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
 	switch g.Reason {
 	case monban.HiddenPrivilege:
+		if v.asRoot() {
+			return say(
+				plural(g.Count, "The program behind %d door may not be looked at, even by this root.", "The programs behind %d doors may not be looked at, even by this root."),
+				"%d 個のドアのプログラムは、この root からも調べることが許されていません。", g.Count)
+		}
 		if v.Snapshot.Host.OS == "windows" {
 			return say(
 				plural(g.Count, "%d door belongs to another user; run as administrator and its program is named.", "%d doors belong to other users; run as administrator and their programs are named."),

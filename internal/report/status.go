@@ -372,6 +372,10 @@ func (v *view) programCell(e entry) cell {
 	return cell{plain, text}
 }
 
+// asRoot reports whether root looked: then more privilege is no advice. A
+// process that has more capabilities than this root stays closed to it.
+func (v *view) asRoot() bool { return v.Snapshot.Host.UID == 0 }
+
 // unnamed says, in the place of a program's name, why there is none.
 func (v *view) unnamed(d *monban.Door) string {
 	l := v.style.Lang
@@ -380,6 +384,9 @@ func (v *view) unnamed(d *monban.Door) string {
 	}
 	switch d.Unnamed {
 	case monban.HiddenPrivilege:
+		if v.asRoot() {
+			return l.pick("(protected)", "(保護された)")
+		}
 		return l.pick("(another user's; sudo)", "(他ユーザー; 要 sudo)")
 	case monban.HiddenNamespace:
 		return l.pick("(outside this namespace)", "(名前空間の外)")
