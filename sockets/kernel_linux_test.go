@@ -68,7 +68,8 @@ func ssRow(d monban.Door) string {
 	return fmt.Sprintf("%s %s:%d", b.Port.Proto, addr, b.Port.Num)
 }
 
-// TestMPTCP opens what net.Listen opens by default.
+// TestMPTCP opens what net.Listen opens by default, and connects to it by MPTCP.
+// Neither the listener nor the connection may be there twice.
 func TestMPTCP(t *testing.T) {
 	ns := netnstest.New(t)
 	ns.Do(func() {
@@ -83,7 +84,40 @@ func TestMPTCP(t *testing.T) {
 		if len(doors) != 1 || doors[0].Bind.Port != (monban.Port{Num: port, Proto: monban.TCP}) || doors[0].State != monban.Listen {
 			t.Errorf("got %+v", doors)
 		}
+
+		var d net.Dialer
+		d.SetMultipathTCP(true)
+		c, err := d.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if is, err := c.(*net.TCPConn).MultipathTCP(); !is || err != nil {
+			t.Errorf("the connection is not MPTCP: %v", err)
+		}
+		list, gaps := Traffic(Options{Ports: []monban.PortRange{{First: port, Last: port}}})
+		noGaps(t, gaps)
+		if len(list) != 1 || list[0].Established != 1 || list[0].Other != 0 {
+			t.Errorf("traffic %+v", list)
+		}
 	})
+}
+
+// TestPersist reads a table that changes too fast, twice and always.
+func TestPersist(t *testing.T) {
+	q := query{hides: monban.HidesDoors}
+	for _, tt := range []struct{ failures, reads, gaps int }{{0, 1, 0}, {2, 3, 0}, {99, tries, 1}} {
+		reads := 0
+		gaps := q.persist(func() ([]monban.Gap, error) {
+			if reads++; reads <= tt.failures {
+				return nil, diag.ErrInterrupted
+			}
+			return nil, nil
+		})
+		if reads != tt.reads || len(gaps) != tt.gaps {
+			t.Errorf("%d failures: %d reads, gaps %+v", tt.failures, reads, gaps)
+		}
+	}
 }
 
 // TestKernelSocket looks for a socket that belongs to the kernel itself.
@@ -136,7 +170,7 @@ func TestKernelFilters(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = c.Dump(diag.Request{Family: diag.INET, Protocol: diag.TCP, States: diag.StatesOf(diag.Listen),
+			_, err = c.Dump(diag.Request{Family: diag.INET, Protocol: diag.TCP, States: diag.StatesOf(diag.Listen),
 				Filter: diag.PortFilter(tt.spans)}, func(*diag.Socket) { got++ })
 			c.Close()
 			if err != nil || got != tt.want {

@@ -93,9 +93,9 @@ func (l *doorList) append(d *monban.Door) {
 	l.last = append(l.last, *d)
 }
 
-// add takes the row if it is a door that is looked for and not there yet: a
-// table that is read while it changes may show a socket twice.
-func (l *doorList) add(r *row) {
+// add takes the row if it is a door that is looked for and not there yet, and
+// reports that. A table that is read while it changes may show a socket twice.
+func (l *doorList) add(r *row) bool {
 	var state monban.DoorState
 	switch r.stage {
 	case listening:
@@ -103,15 +103,15 @@ func (l *doorList) add(r *row) {
 	case bound:
 		state = monban.Bound
 	default:
-		return
+		return false
 	}
 	num := r.local.Port()
 	if num == 0 || !l.ports.contains(r.proto, num) {
-		return
+		return false
 	}
 	if r.identity != 0 {
 		if _, dup := l.seen[r.identity]; dup {
-			return
+			return false
 		}
 		if l.seen == nil {
 			l.seen = make(map[uint64]struct{})
@@ -136,4 +136,5 @@ func (l *doorList) add(r *row) {
 		d.Owners, d.Unnamed = []monban.Owner{{PID: r.pid, Unit: r.unit}}, monban.NotHidden
 	}
 	l.append(&d)
+	return true
 }

@@ -31,7 +31,7 @@ func traffic(o Options) ([]monban.Traffic, []monban.Gap) {
 
 // readPCBs reads the tables of TCP and UDP. macOS has no other transports with
 // ports.
-func readPCBs(ports portSet, hides monban.Subject, add func(*row)) (gaps []monban.Gap) {
+func readPCBs(ports portSet, hides monban.Subject, add func(*row) bool) (gaps []monban.Gap) {
 	for _, t := range [...]struct {
 		name  string
 		proto monban.Proto
@@ -46,7 +46,7 @@ func readPCBs(ports portSet, hides monban.Subject, add func(*row)) (gaps []monba
 			err = readPCBList(t.proto, b, func(*row) {})
 		}
 		if err == nil {
-			err = readPCBList(t.proto, b, add)
+			err = readPCBList(t.proto, b, func(r *row) { add(r) })
 		}
 		if err != nil {
 			gaps = append(gaps, monban.Gap{Source: "sysctl " + t.name, Err: err.Error(), Hides: hides})

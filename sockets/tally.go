@@ -42,14 +42,15 @@ func newTally(ports portSet) *tally {
 	}
 }
 
-// add counts the row if it is a connection of a port that is looked for.
-func (t *tally) add(r *row) {
+// add counts the row if it is a connection of a port that is looked for, and
+// reports that.
+func (t *tally) add(r *row) bool {
 	if r.stage < established {
-		return
+		return false
 	}
 	port := monban.Port{Num: r.local.Port(), Proto: r.proto}
 	if port.Num == 0 || !t.ports.contains(port.Proto, port.Num) {
-		return
+		return false
 	}
 	tr := t.traffic[port]
 	if tr == nil {
@@ -66,6 +67,7 @@ func (t *tally) add(r *row) {
 	}
 	t.addLocal(tr, r.local.Addr().Unmap())
 	t.addPeer(peerKey{port, r.remote.Addr().Unmap()})
+	return true
 }
 
 func (t *tally) addLocal(tr *monban.Traffic, addr netip.Addr) {

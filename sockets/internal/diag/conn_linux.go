@@ -48,20 +48,35 @@ func (c *Conn) Close() error { return unix.Close(c.fd) }
 // the call. An error of the kernel is a syscall.Errno: ENOENT means that it has
 // no such transport. After [ErrInterrupted] or ENOBUFS, what f was told is worth
 // nothing and asking again helps.
-func (c *Conn) Dump(r Request, f func(*Socket)) error {
+//
+// The kernel makes the answer datagram by datagram and counts its way back to
+// the socket of a hash chain where it was. If one before that was closed in the
+// meantime, another is left out. Sockets of one port and address are in one
+// chain: split reports that an answer was cut between two of the same port.
+func (c *Conn) Dump(r Request, f func(*Socket)) (split bool, err error) {
 	c.seq++
 	msg := r.appendTo(make([]byte, 0, 128), c.seq)
 	if err := c.send(msg); err != nil {
-		return os.NewSyscallError("send", err)
+		return false, os.NewSyscallError("send", err)
 	}
-	var s Socket
+	var (
+		s     Socket
+		port  uint16 // of the socket before; 0 is none
+		first bool   // of its datagram
+	)
+	take := func(s *Socket) {
+		split = split || first && port != 0 && port == s.Local.Port()
+		first, port = false, s.Local.Port()
+		f(s)
+	}
 	for {
 		b, err := c.receive()
 		if err != nil {
-			return err
+			return split, err
 		}
-		if done, err := parse(b, c.seq, &s, f); err != nil || done {
-			return err
+		first = true
+		if done, err := parse(b, c.seq, &s, take); err != nil || done {
+			return split, err
 		}
 	}
 }
