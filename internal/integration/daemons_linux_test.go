@@ -2,19 +2,19 @@ package integration
 
 import (
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/monban-dev/monban/internal/integration/peers"
+	"github.com/monban-dev/monban/internal/netnstest"
 )
 
 // A known is a daemon and what monban has to say of it.
 type known struct {
-	port  int
-	class string
-	// assigned is the registry's name for the number.
-	assigned string
+	port            int
+	class, assigned string // assigned is the registry's name for the number
 	// name and user are of the process that holds the door, the topmost.
 	name, user string
 }
@@ -23,27 +23,38 @@ type known struct {
 // but for the directories, on their default ports.
 func TestDaemons(t *testing.T) {
 	t.Parallel()
+	daemons := []struct {
+		known
+		program string // what its package installs
+		start   func(*room)
+	}{
+		{known{80, "well-known", "http", "apache2", "root"}, "apache2", startApache},
+		{known{21, "well-known", "ftp", "vsftpd", "root"}, "vsftpd", startVsftpd},
+		{known{22, "well-known", "ssh", "sshd", "root"}, "sshd", startOpenSSH},
+		{known{25, "well-known", "smtp", "master", "root"}, "postfix", startPostfix},
+		{known{3306, "registered", "mysql", "mariadbd", "mysql"}, "mariadbd", startMariaDB},
+		{known{5432, "registered", "postgresql", "postgres", "postgres"}, "initdb", startPostgreSQL},
+		{known{6379, "registered", "redis", "redis-server", "redis"}, "redis-server", startRedis},
+	}
 	r := newRoom(t, false)
-	startApache(r)
-	startVsftpd(r)
-	startOpenSSH(r)
-	startPostfix(r)
-	startMariaDB(r)
-	startPostgreSQL(r)
-	startRedis(r)
-	r.waitFor("tcp 80", "tcp 21", "tcp 22", "tcp 25", "tcp 3306", "tcp 5432", "tcp 6379")
-
+	for _, d := range daemons {
+		if _, err := exec.LookPath(d.program); err == nil {
+			d.start(r)
+		}
+	}
+	for _, d := range daemons {
+		if _, err := exec.LookPath(d.program); err == nil {
+			r.waitFor(fmt.Sprintf("tcp %d", d.port))
+		}
+	}
 	e := r.sameAsPeers()
-	r.checkKnown(e, []known{
-		{80, "well-known", "http", "apache2", "root"},
-		{21, "well-known", "ftp", "vsftpd", "root"},
-		{22, "well-known", "ssh", "sshd", "root"},
-		{25, "well-known", "smtp", "master", "root"},
-		{3306, "registered", "mysql", "mariadbd", "mysql"},
-		{5432, "registered", "postgresql", "postgres", "postgres"},
-		{6379, "registered", "redis", "redis-server", "redis"},
-	})
-	r.checkPortViews(80, 21, 22, 25, 3306, 5432, 6379)
+	for _, d := range daemons {
+		t.Run(d.program, func(t *testing.T) {
+			netnstest.Need(t, d.program)
+			checkKnown(t, e, d.known)
+			r.checkPortView(t, d.port)
+		})
+	}
 	r.checkNobody(e)
 }
 
@@ -52,10 +63,11 @@ func TestDaemons(t *testing.T) {
 func TestNginx(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t, false)
+	netnstest.Need(t, "nginx")
 	startNginx(r)
 	r.waitFor("tcp 80")
 	e := r.sameAsPeers()
-	r.checkKnown(e, []known{{80, "well-known", "http", "nginx", "root"}})
+	checkKnown(t, e, known{80, "well-known", "http", "nginx", "root"})
 	if n := len(e.find("tcp", 80)); n != 2 {
 		t.Errorf("nginx listens on 0.0.0.0 and [::]: monban shows %d doors", n)
 	}
@@ -72,14 +84,15 @@ func TestNginx(t *testing.T) {
 func checkElsewhere(t *testing.T, e envelope, netns string, pid int) {
 	t.Helper()
 	for _, proto := range []string{"tcp", "udp"} {
-		found := e.find(proto, 8080)
+		// Other tests have doors in rooms of their own.
+		found := slices.DeleteFunc(e.find(proto, 8080), func(d door) bool { return d.NetNS != netns })
 		if len(found) != 1 {
-			t.Errorf("--all-namespaces: %d doors on 8080/%s, want 1", len(found), proto)
+			t.Errorf("--all-namespaces: %d doors on 8080/%s in %s, want 1", len(found), proto, netns)
 			continue
 		}
 		d := found[0]
-		if d.NetNS != netns || len(d.Owners) != 1 || d.Owners[0].PID != pid || d.Owners[0].User != "nobody" {
-			t.Errorf("--all-namespaces: %s in %s of %+v; want it in %s, of process %d, user nobody", d, d.NetNS, d.Owners, netns, pid)
+		if len(d.Owners) != 1 || d.Owners[0].PID != pid || d.Owners[0].User != "nobody" {
+			t.Errorf("--all-namespaces: %s of %+v; want it of process %d, user nobody", d, d.Owners, pid)
 		}
 	}
 	for _, d := range e.find("tcp", 80) {
@@ -89,48 +102,43 @@ func checkElsewhere(t *testing.T, e envelope, netns string, pid int) {
 	}
 }
 
-func (r *room) checkKnown(e envelope, want []known) {
-	r.t.Helper()
-	for _, k := range want {
-		doors := e.find("tcp", k.port)
-		if len(doors) == 0 {
-			r.t.Errorf("no door %d", k.port)
+func checkKnown(t *testing.T, e envelope, want known) {
+	t.Helper()
+	doors := e.find("tcp", want.port)
+	if len(doors) == 0 {
+		t.Errorf("no door %d", want.port)
+	}
+	for _, d := range doors {
+		if len(d.Owners) == 0 {
+			t.Errorf("%s: no owner", d)
+			continue
 		}
-		for _, d := range doors {
-			if len(d.Owners) == 0 {
-				r.t.Errorf("%s: no owner", d)
-				continue
-			}
-			got := known{d.Port, d.Class, d.Assigned, d.Owners[0].Name, d.Owners[0].User}
-			if d.State != "listen" || got != k {
-				r.t.Errorf("%s: %+v, want %+v", d, got, k)
-			}
+		got := known{d.Port, d.Class, d.Assigned, d.Owners[0].Name, d.Owners[0].User}
+		if d.State != "listen" || got != want {
+			t.Errorf("%s: %+v, want %+v", d, got, want)
 		}
 	}
 }
 
-// checkPortViews asks for each port by itself: the same owners, and the number's
-// meaning.
-func (r *room) checkPortViews(ports ...int) {
-	r.t.Helper()
-	for _, port := range ports {
-		e := r.view(fmt.Sprint(port))
-		if len(e.Data.Ports) != 1 || e.Data.Ports[0].Port != port {
-			r.t.Errorf("monban %d: %d ports in the answer", port, len(e.Data.Ports))
-			continue
-		}
-		p := e.Data.Ports[0]
-		if len(p.Registry) == 0 || len(p.Practice) == 0 {
-			r.t.Errorf("monban %d: registry %v, practice %v", port, p.Registry, p.Practice)
-		}
-		ss := slices.DeleteFunc(r.ss(), func(row peers.Row) bool { return row.Port != port })
-		if said := peers.Differences("ss", places(ss), fmt.Sprint("monban ", port), places(rows(p.Doors))); len(said) > 0 {
-			r.t.Error(said)
-		}
-		for _, d := range p.Doors {
-			if len(d.Owners) == 0 {
-				r.t.Errorf("monban %d: no owner of %s", port, d)
-			}
+// checkPortView asks for one port by itself: the same doors, their owners, and
+// the number's meaning.
+func (r *room) checkPortView(t *testing.T, port int) {
+	t.Helper()
+	e := r.view(fmt.Sprint(port))
+	if len(e.Data.Ports) != 1 || e.Data.Ports[0].Port != port {
+		t.Fatalf("monban %d: %d ports in the answer", port, len(e.Data.Ports))
+	}
+	p := e.Data.Ports[0]
+	if len(p.Registry) == 0 || len(p.Practice) == 0 {
+		t.Errorf("monban %d: registry %v, practice %v", port, p.Registry, p.Practice)
+	}
+	ss := slices.DeleteFunc(r.ss(), func(row peers.Row) bool { return row.Port != port })
+	for _, said := range peers.Differences("ss", places(ss), fmt.Sprint("monban ", port), places(rows(p.Doors))) {
+		t.Error(said)
+	}
+	for _, d := range p.Doors {
+		if len(d.Owners) == 0 {
+			t.Errorf("monban %d: no owner of %s", port, d)
 		}
 	}
 }
@@ -148,10 +156,8 @@ func (r *room) checkNobody(root envelope) {
 			r.t.Errorf("nobody sees the owners of %s: %+v", d, d.Owners)
 		}
 	}
-	if g, ok := e.gapHiding("owners"); !ok {
+	if !e.hasGap("", "with sudo their programs are named") {
 		r.t.Errorf("nobody is not told that owners are hidden: gaps %+v", e.Gaps)
-	} else if g.Source == "" || g.Error == "" {
-		r.t.Errorf("a gap without source or error: %+v", g)
 	}
 	r.monban("nobody") // exits with 0 in text too
 }
@@ -224,7 +230,11 @@ func startOpenSSH(r *room) {
 	r.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
 	r.run("mkdir", "-m", "755", "/run/sshd")
 	conf := r.file("sshd_config", "HostKey "+key+"\nPidFile none\nUsePAM no\n")
-	r.daemon("root", "/usr/sbin/sshd", "-D", "-f", conf)
+	sshd, err := exec.LookPath("sshd") // it insists on an absolute path
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.daemon("root", sshd, "-D", "-f", conf)
 }
 
 func startPostfix(r *room) {
@@ -259,13 +269,9 @@ func startMariaDB(r *room) {
 }
 
 func startPostgreSQL(r *room) {
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	if len(found) == 0 {
-		r.t.Fatal("PostgreSQL is not installed")
-	}
-	bin, data := found[len(found)-1], r.subdir("postgresql", "postgres")
-	r.runAs("postgres", bin+"/initdb", "--no-sync", "--auth=trust", "-D", data)
-	r.daemon("postgres", bin+"/postgres", "-D", data, "-k", data)
+	data := r.subdir("postgresql", "postgres")
+	r.runAs("postgres", "initdb", "--no-sync", "--auth=trust", "-D", data)
+	r.daemon("postgres", "postgres", "-D", data, "-k", data)
 }
 
 func startRedis(r *room) {

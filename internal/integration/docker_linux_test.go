@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/monban-dev/monban/internal/netnstest"
 )
 
 // TestDocker publishes a port of a real container, with docker-proxy and without.
@@ -30,6 +32,7 @@ func TestDocker(t *testing.T) {
 }
 
 func testDocker(t *testing.T, proxy bool) {
+	netnstest.Need(t, "dockerd")
 	tidyCgroup(t, "docker")
 	r := newRoom(t, true)
 	d := startDocker(r, fmt.Sprintf("--userland-proxy=%t", proxy))
@@ -59,8 +62,8 @@ func testDocker(t *testing.T, proxy bool) {
 		t.Fatal("no door 8081")
 	}
 	for _, door := range published {
-		if door.To == nil || door.To.Port != 80 || door.To.Container != web {
-			t.Errorf("%s leads to %+v, want port 80 of %s", door, door.To, web)
+		if door.To == nil || door.To.Port != 80 || door.To.Container != "shop-web-1" {
+			t.Errorf("%s leads to %+v, want port 80 of shop-web-1", door, door.To)
 		}
 		checkContainer(t, door, web, "shop-web-1", "shop", "web")
 	}
@@ -81,7 +84,7 @@ func testDocker(t *testing.T, proxy bool) {
 			}
 		}
 	}
-	if n := len(e.Gaps); n > 0 {
+	if len(e.Gaps) > 0 {
 		t.Logf("gaps: %+v", e.Gaps)
 	}
 }

@@ -53,7 +53,8 @@ func TestDoors(t *testing.T) {
 		if d.Port == 7008 != (d.Device == "lo") {
 			t.Errorf("%s: device %q", d, d.Device)
 		}
-		if d.V6Only != (d.Address == "::" && d.Port == 7001) {
+		// The kernel makes every socket with a single IPv6 address IPv6-only.
+		if six := strings.Contains(d.Address, ":"); d.V6Only != (six && d.Port != 7002) {
 			t.Errorf("%s: v6only %t", d, d.V6Only)
 		}
 	}
@@ -125,7 +126,7 @@ func TestHostileNames(t *testing.T) {
 		{}, {"--wide"}, {"7001"}, {"--lang", "ja"}, {"7001", "--lang", "ja"}, {"--json"}, {"7001", "--json"},
 	} {
 		out := r.monban("root", args...)
-		if args[len(args)-1] == "--json" {
+		if slices.Contains(args, "--json") {
 			parse(t, out)
 		}
 		checkHarmless(t, fmt.Sprintf("monban %s", strings.Join(args, " ")), out)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -30,6 +31,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	// Daemons are where only root's shell looks, or not even that.
+	path := os.Getenv("PATH") + ":/usr/sbin:/sbin:/usr/lib/wine"
+	postgres, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	os.Setenv("PATH", strings.Join(append([]string{path}, postgres...), ":"))
 	built = programs{dir: dir, built: map[string]error{}}
 	status := m.Run()
 	os.RemoveAll(dir)

@@ -108,8 +108,7 @@ func (r *room) command(as, name string, args ...string) *exec.Cmd {
 	enter = append(append(enter, "--", name), args...)
 	cmd := exec.CommandContext(r.t.Context(), "nsenter", enter...)
 	cmd.WaitDelay = time.Second // what it started may keep its output open
-	// Daemons are found on a beginner's PATH too.
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	return cmd
 }
 
@@ -150,7 +149,7 @@ func (r *room) daemon(as, name string, args ...string) {
 		log.Close()
 		if r.t.Failed() {
 			text, _ := os.ReadFile(log.Name())
-			r.t.Logf("%s said: %s", name, text)
+			r.t.Logf("%s said: …%s", name, text[max(0, len(text)-1500):])
 		}
 	})
 }

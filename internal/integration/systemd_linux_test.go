@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/monban-dev/monban/internal/integration/peers"
+	"github.com/monban-dev/monban/internal/netnstest"
 )
 
 // TestSystemd boots a real systemd in a container made of this machine's own
@@ -19,6 +20,7 @@ import (
 // off; what they saw is judged here.
 func TestSystemd(t *testing.T) {
 	t.Parallel()
+	netnstest.Need(t, "systemd-nspawn")
 	tidyCgroup(t, "payload")
 	tidyCgroup(t, "supervisor")
 	r := newRoom(t, true)
@@ -53,10 +55,11 @@ func TestSystemd(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(results, "docker-was-started")); err == nil {
 		t.Error("looking has started docker.service")
 	}
-	if g, ok := e.gapHiding("containers"); !ok {
+	if !e.hasGap("docker", "Containers and their published ports") {
 		t.Errorf("a stopped Docker is no gap: %+v", e.Gaps)
-	} else {
-		t.Logf("gap: %+v", g)
+	}
+	if e.Host.Container != "systemd-nspawn" || !e.hasGap("host", "inside a container") {
+		t.Errorf("container %q, gaps %+v; want systemd-nspawn, and a word about the outside", e.Host.Container, e.Gaps)
 	}
 }
 

@@ -76,13 +76,23 @@ func installed(ctx context.Context) (map[string]bool, error) {
 	return have, nil
 }
 
+// aptInstall never removes a package. Where one of the names conflicts with what
+// is installed, such as Postfix with another mail server, it installs the others.
 func aptInstall(ctx context.Context, names []string) error {
 	env := []string{"DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"}
 	if err := command(ctx, env, "apt-get", "-q", "update"); err != nil {
 		return err
 	}
-	return command(ctx, env, "apt-get", append([]string{"-q", "-y", "--no-install-recommends",
-		"-o", "Dpkg::Use-Pty=0", "-o", "Dpkg::Options::=--force-confold", "install"}, names...)...)
+	install := []string{"-q", "-y", "--no-install-recommends", "--no-remove",
+		"-o", "Dpkg::Use-Pty=0", "-o", "Dpkg::Options::=--force-confold", "install"}
+	if command(ctx, env, "apt-get", append(install, names...)...) == nil {
+		return nil
+	}
+	var failed []error
+	for _, name := range names {
+		failed = append(failed, command(ctx, env, "apt-get", append(install, name)...))
+	}
+	return errors.Join(failed...)
 }
 
 // withoutStarting runs install while Debian's policy hook forbids starting
