@@ -1,0 +1,238 @@
+package claims
+
+import (
+	"io/fs"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/monban-dev/monban"
+)
+
+// Read returns what the files at paths ask for; without paths, what the project
+// in p.Dir asks for. A directory is walked, without following links to other
+// directories and without .git, node_modules and vendor; a file is read whatever
+// its name is, if its content is known.
+//
+// The claims of one file stand in its order, those of a directory in the order
+// of the files' names. The error is about a path itself: an [*Error] or an
+// [*io/fs.PathError]; then there are no claims. Whatever could not be understood
+// inside is a gap.
+func Read(p Place, paths ...string) ([]monban.Claim, []monban.Gap, error) {
+	if len(paths) == 0 {
+		paths = []string{"."}
+	}
+	r := newReading(p)
+	for _, name := range paths {
+		if err := r.add(name); err != nil {
+			return nil, nil, err
+		}
+	}
+	r.run()
+	if err := r.declined(); err != nil {
+		return nil, nil, err
+	}
+	claims, gaps := r.result()
+	return claims, gaps, nil
+}
+
+// System returns what the daemons of a machine ask for, from the places where
+// they keep their configuration. p.FS is the root of the machine's files.
+func System(p Place) ([]monban.Claim, []monban.Gap) {
+	r := newReading(p)
+	for _, reader := range r.readers {
+		for _, pattern := range reader.system {
+			found, err := glob(p.FS, pattern)
+			if err != nil {
+				continue // the patterns are our own and well formed
+			}
+			for _, name := range found {
+				if info, err := fs.Stat(p.FS, name); err == nil && info.Mode().IsRegular() {
+					r.jobs = append(r.jobs, job{name: name, reader: reader})
+				}
+			}
+		}
+	}
+	r.run()
+	return r.result()
+}
+
+// reading is one call of Read or System.
+type reading struct {
+	files   *files
+	names   *names
+	readers []reader
+	jobs    []job
+	gaps    []monban.Gap
+}
+
+// job is one file to start a scan with.
+type job struct {
+	name   string
+	reader reader
+	named  bool // by the user: not to know it is an error
+	scan   *scan
+}
+
+func newReading(p Place) *reading {
+	return &reading{files: &files{place: p}, names: newNames(p), readers: readers()}
+}
+
+// add puts a path the user named on the list.
+func (r *reading) add(path string) error {
+	name, ok := r.files.place.inside(path)
+	if !ok {
+		return &Error{Pos: monban.Pos{File: path}, Problem: Outside, Text: path}
+	}
+	info, err := fs.Stat(r.files.place.FS, name)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return r.walk(name)
+	}
+	if reader, ok := r.recognise(name); ok {
+		r.jobs = append(r.jobs, job{name: name, reader: reader, named: true})
+		return nil
+	}
+	data, problem := r.files.load(name)
+	if problem != nil {
+		return problem
+	}
+	for _, reader := range r.readers {
+		if reader.looks != nil && reader.looks(data) {
+			r.jobs = append(r.jobs, job{name: name, reader: reader, named: true})
+			return nil
+		}
+	}
+	return &Error{Pos: monban.Pos{File: path}, Problem: Unrecognised}
+}
+
+// recognise finds the reader of a file by its name.
+func (r *reading) recognise(name string) (reader, bool) {
+	for _, reader := range r.readers {
+		if reader.is != nil && reader.is(name) {
+			return reader, true
+		}
+	}
+	return reader{}, false
+}
+
+// run reads all jobs, on every processor: first the files that programs start
+// with, then the pieces that none of those has included.
+func (r *reading) run() {
+	r.parallel(func(j *job) bool { return !j.reader.piece })
+	seen := map[string]bool{}
+	for i := range r.jobs {
+		if s := r.jobs[i].scan; s != nil {
+			for _, name := range s.seen {
+				seen[name] = true
+			}
+		}
+	}
+	r.parallel(func(j *job) bool { return j.reader.piece && (j.named || !seen[j.name]) })
+}
+
+func (r *reading) parallel(wanted func(*job) bool) {
+	var wg sync.WaitGroup
+	work := make(chan *job)
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for j := range work {
+				j.scan = &scan{files: r.files, names: r.names, main: j.name}
+				j.reader.read(j.scan)
+				j.scan.once()
+			}
+		})
+	}
+	for i := range r.jobs {
+		if wanted(&r.jobs[i]) {
+			work <- &r.jobs[i]
+		}
+	}
+	close(work)
+	wg.Wait()
+}
+
+// declined returns the error of a named file that its reader did not know.
+func (r *reading) declined() error {
+	for _, j := range r.jobs {
+		if j.named && j.scan != nil && j.scan.declined {
+			return &Error{Pos: monban.Pos{File: r.files.place.shown(j.name)}, Problem: Unrecognised}
+		}
+	}
+	return nil
+}
+
+func (r *reading) result() ([]monban.Claim, []monban.Gap) {
+	claims := []monban.Claim{}
+	gaps := r.gaps
+	for _, j := range r.jobs {
+		if j.scan == nil || j.scan.declined {
+			continue
+		}
+		claims = append(claims, j.scan.claims...)
+		gaps = append(gaps, j.scan.gaps...)
+	}
+	return claims, gaps
+}
+
+// walk looks for known files below dir.
+func (r *reading) walk(dir string) error {
+	base := strings.Count(dir, "/")
+	return fs.WalkDir(r.files.place.FS, dir, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			if name == dir {
+				return err
+			}
+			problem, text := openProblem(err)
+			r.gap(name, problem, text)
+			return nil
+		}
+		if entry.IsDir() {
+			if name != dir && skipDir(entry.Name()) {
+				return fs.SkipDir
+			}
+			if strings.Count(name, "/")-base > maxWalk {
+				r.gap(name, TooDeep, name)
+				return fs.SkipDir
+			}
+			return nil
+		}
+		reader, ok := r.recognise(name)
+		if !ok || !r.regular(name, entry) {
+			return nil
+		}
+		if len(r.jobs) >= maxFiles {
+			r.gap(name, TooMany, name)
+			return fs.SkipAll
+		}
+		r.jobs = append(r.jobs, job{name: name, reader: reader})
+		return nil
+	})
+}
+
+// regular reports whether an entry is a regular file or a link to one.
+func (r *reading) regular(name string, entry fs.DirEntry) bool {
+	if entry.Type().IsRegular() {
+		return true
+	}
+	if entry.Type()&fs.ModeSymlink == 0 {
+		return false
+	}
+	info, err := fs.Stat(r.files.place.FS, name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// skipDir reports whether a directory never holds configuration of its own:
+// version control, and other people's projects.
+func skipDir(base string) bool {
+	return slices.Contains([]string{".git", ".hg", ".svn", ".jj", "node_modules", "vendor", ".venv", "venv",
+		"__pycache__", ".cache", ".terraform"}, base)
+}
+
+func (r *reading) gap(name string, problem Problem, text string) {
+	err := Error{Pos: monban.Pos{File: r.files.place.shown(name)}, Problem: problem, Text: text}
+	r.gaps = append(r.gaps, err.gap())
+}

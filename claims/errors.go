@@ -1,0 +1,79 @@
+package claims
+
+import (
+	"fmt"
+
+	"github.com/monban-dev/monban"
+)
+
+// Problem is what is wrong with a file or a line.
+type Problem uint8
+
+// The problems.
+const (
+	TooLarge     Problem = iota + 1 // more than 4 MiB
+	TooMany                         // more files than one reading opens
+	TooDeep                         // includes nested too deeply
+	Cycle                           // a file includes itself
+	NotRegular                      // a pipe, a device, a directory
+	Unreadable                      // the system refused to open it
+	Missing                         // an included file is not there
+	Outside                         // outside the tree that may be read
+	BadSyntax                       // a line that the program would not understand either
+	BadPort                         // not a port number, a range or a service name
+	BadAddress                      // not an address
+	Unresolved                      // a name that stands for an address, not known here
+	Undefined                       // a variable without a value
+	NotFollowed                     // decided elsewhere: a script's output, a plugin
+	Unrecognised                    // no reader knows the file
+)
+
+// Error is a problem at a place.
+type Error struct {
+	Pos     monban.Pos
+	Problem Problem
+	Text    string // the offending text, or the system's own words
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Pos.String() + ": " + e.message() }
+
+func (e *Error) message() string {
+	switch e.Problem {
+	case TooLarge:
+		return fmt.Sprintf("larger than %d bytes", maxFile)
+	case TooMany:
+		return fmt.Sprintf("more than %d files", maxFiles)
+	case TooDeep:
+		return fmt.Sprintf("includes nested more than %d deep", maxDepth)
+	case Cycle:
+		return fmt.Sprintf("includes itself by way of %q", e.Text)
+	case NotRegular:
+		return "not a regular file"
+	case Missing:
+		return fmt.Sprintf("no such file: %q", e.Text)
+	case Outside:
+		return fmt.Sprintf("outside the tree being read: %q", e.Text)
+	case BadSyntax:
+		return fmt.Sprintf("not understood: %q", e.Text)
+	case BadPort:
+		return fmt.Sprintf("not a port: %q", e.Text)
+	case BadAddress:
+		return fmt.Sprintf("not an address: %q", e.Text)
+	case Unresolved:
+		return fmt.Sprintf("address of %q is not known here", e.Text)
+	case Undefined:
+		return fmt.Sprintf("no value for %q", e.Text)
+	case NotFollowed:
+		return fmt.Sprintf("not followed: %q", e.Text)
+	case Unrecognised:
+		return "not a configuration file that is known here"
+	default:
+		return e.Text
+	}
+}
+
+// gap turns a problem into what is missing from the answer.
+func (e *Error) gap() monban.Gap {
+	return monban.Gap{Source: e.Pos.String(), Err: e.message(), Hides: monban.HidesClaims}
+}

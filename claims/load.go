@@ -1,0 +1,104 @@
+package claims
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"sync/atomic"
+
+	"github.com/monban-dev/monban"
+)
+
+// The limits of one reading. They are far above what real configurations have:
+// the largest one known is HAProxy's of 3 MB, generated.
+const (
+	maxFile  = 4 << 20
+	maxFiles = 20_000
+	maxDepth = 16
+	maxWalk  = 12 // directories below the one asked for
+)
+
+// files opens the files of one reading and counts them. It is used by many
+// scans at once.
+type files struct {
+	place  Place
+	opened atomic.Int32
+}
+
+// load returns the text of a regular file.
+func (f *files) load(name string) ([]byte, *Error) {
+	fail := func(problem Problem, text string) ([]byte, *Error) {
+		return nil, &Error{Pos: monban.Pos{File: f.place.shown(name)}, Problem: problem, Text: text}
+	}
+	if f.opened.Add(1) > maxFiles {
+		return fail(TooMany, name)
+	}
+	// Asked before opening: to open a pipe would wait for its writer.
+	info, err := fs.Stat(f.place.FS, name)
+	if err != nil {
+		return fail(openProblem(err))
+	}
+	if !info.Mode().IsRegular() {
+		return fail(NotRegular, name)
+	}
+	if info.Size() > maxFile {
+		return fail(TooLarge, name)
+	}
+	file, err := f.place.FS.Open(name)
+	if err != nil {
+		return fail(openProblem(err))
+	}
+	defer file.Close()
+	data := make([]byte, 0, info.Size()+1)
+	data, err = appendAll(data, io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return fail(openProblem(err))
+	}
+	if len(data) > maxFile {
+		return fail(TooLarge, name)
+	}
+	return withoutBOM(data), nil
+}
+
+// appendAll is io.ReadAll into a buffer that has the file's size already: most
+// files then cost one read and one allocation.
+func appendAll(data []byte, r io.Reader) ([]byte, error) {
+	for {
+		if len(data) == cap(data) {
+			data = append(data, 0)[:len(data)]
+		}
+		n, err := r.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		if err == io.EOF {
+			return data, nil
+		}
+		if err != nil {
+			return data, err
+		}
+	}
+}
+
+// withoutBOM drops the byte order mark that Windows editors write.
+func withoutBOM(data []byte) []byte {
+	if len(data) >= 3 && data[0] == 0xef && data[1] == 0xbb && data[2] == 0xbf {
+		return data[3:]
+	}
+	return data
+}
+
+func openProblem(err error) (Problem, string) {
+	if errors.Is(err, fs.ErrNotExist) {
+		var pathErr *fs.PathError
+		if errors.As(err, &pathErr) {
+			return Missing, pathErr.Path
+		}
+		return Missing, err.Error()
+	}
+	return Unreadable, err.Error()
+}
+
+// exists reports whether a name is there, as anything.
+func (f *files) exists(name string) bool {
+	_, err := fs.Stat(f.place.FS, name)
+	return err == nil
+}
