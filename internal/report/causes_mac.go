@@ -1,0 +1,131 @@
+package report
+
+// macCauses happen on macOS only.
+var macCauses = [...]causeEntry{
+	{"M1",
+		causeWords{"AirPlay Receiver uses ports 5000 and 7000",
+			"Since macOS 12 the AirPlay Receiver, shown as ControlCenter, listens on 5000 and 7000. Flask, Docker registries and many tutorials want 5000 too. A browser that reaches AirPlay by mistake gets an empty answer with status 403.",
+			[]string{
+				"Use another port for your program.",
+				"Or switch it off: System Settings → General → AirDrop & Handoff → AirPlay Receiver.",
+			}},
+		causeWords{"AirPlay レシーバーが 5000 番と 7000 番を使っています",
+			"macOS 12 以降では、AirPlay レシーバー(表示名は ControlCenter)が 5000 番と 7000 番で待ち受けています。Flask や Docker レジストリなど、5000 番を使うものは多くあります。誤って AirPlay に接続したブラウザーには、状態コード 403 の空の応答が返ります。",
+			[]string{
+				"自分のプログラムのポート番号を変更してください。",
+				"または「システム設定」→「一般」→「AirDrop と Handoff」で AirPlay レシーバーをオフにしてください。",
+			}}},
+	{"M2",
+		causeWords{"A second program took the loopback address without an error",
+			"On macOS a program that sets SO_REUSEADDR may bind 127.0.0.1 although another one already has every address on the same port. Nothing fails; connections to 127.0.0.1 reach the newer program and all others the older one.",
+			[]string{
+				"Stop one of the two, or move it to another port: monban N lists both.",
+			}},
+		causeWords{"別のプログラムがエラーなしでループバック側を使っています",
+			"macOS では、別のプログラムが全アドレスで待ち受けていても、SO_REUSEADDR を設定すれば同じポートの 127.0.0.1 を開けます。エラーは出ず、127.0.0.1 への接続は新しいほうに、それ以外への接続は古いほうに届きます。",
+			[]string{
+				"monban N で両方を確認し、どちらかを停止するか、ポート番号を変更してください。",
+			}}},
+	{"M3",
+		causeWords{"The system handed out a port that loopback already uses",
+			"A program asked for any free port on [::], and macOS chose a number that another program already uses on 127.0.0.1. Both work, but a client that connects to 127.0.0.1 reaches the wrong one.",
+			[]string{
+				"Start the program again to get another number, or give it a fixed port.",
+				"In your own program, ask for the port on the address that clients will use.",
+			}},
+		causeWords{"自動で割り当てられた番号が、ループバック側で使用中でした",
+			"[::] で空いているポートを要求したところ、別のプログラムが 127.0.0.1 で使っている番号を macOS が割り当てました。どちらも動きますが、127.0.0.1 に接続すると意図しないほうに届きます。",
+			[]string{
+				"起動し直して別の番号を受け取るか、固定のポート番号を指定してください。",
+				"自作のプログラムなら、クライアントが実際に使うアドレスでポートを要求してください。",
+			}}},
+	{"M4",
+		causeWords{"Below 1024, macOS lets ordinary users have every address only",
+			"Since macOS 10.14 an ordinary user may open a port below 1024 on every address (0.0.0.0 or [::]), but not on a specific one such as 127.0.0.1. So 127.0.0.1:80 is refused although 0.0.0.0:80 would work.",
+			[]string{
+				"Use a port from 1024 up, such as 8080.",
+				"Or listen on every address and limit access with the firewall; or start the program as root.",
+			}},
+		causeWords{"1024 番未満で一般ユーザーが開けるのは全アドレスの場合だけです",
+			"macOS 10.14 以降、一般ユーザーでも 1024 番未満のポートを全アドレス(0.0.0.0 や [::])でなら開けます。一方、127.0.0.1 のような特定のアドレスでは開けません。0.0.0.0:80 は成功しても 127.0.0.1:80 は断られます。",
+			[]string{
+				"8080 など、1024 番以上のポートを使ってください。",
+				"または、全アドレスで待ち受けてファイアウォールで制限するか、root 権限で起動してください。",
+			}}},
+	{"M5",
+		causeWords{"macOS has 127.0.0.1 only, not 127.0.0.2 and up",
+			"On Linux the whole of 127.0.0.0/8 is loopback. macOS sets up only 127.0.0.1; the others must be added before a program can listen on them.",
+			[]string{
+				"Add the address: sudo ifconfig lo0 alias 127.0.0.2 up. It lasts until the next restart.",
+				"Or use 127.0.0.1 with another port.",
+			}},
+		causeWords{"macOS で使えるのは 127.0.0.1 だけです",
+			"Linux では 127.0.0.0/8 全体をループバックとして使えますが、macOS で用意されているのは 127.0.0.1 だけです。127.0.0.2 などは、追加しないと待ち受けに使えません。",
+			[]string{
+				"sudo ifconfig lo0 alias 127.0.0.2 up で追加してください。再起動すると消えます。",
+				"または、127.0.0.1 で別のポート番号を使ってください。",
+			}}},
+	{"M6",
+		causeWords{"launchd holds the port or restarts its program",
+			"Services of macOS (Remote Login, Screen Sharing) and of Homebrew are run by launchd. It may keep the socket open itself, and it starts a program again that was killed.",
+			[]string{
+				"For Homebrew: brew services list, then brew services stop NAME.",
+				"For a service of macOS, switch it off in System Settings → General → Sharing.",
+				"For others: sudo launchctl bootout system/LABEL.",
+			}},
+		causeWords{"launchd がポートを確保しているか、プログラムを再起動しています",
+			"macOS のサービス(リモートログイン、画面共有など)や Homebrew のサービスは launchd が管理しています。launchd 自身がソケットを開いていることも、終了させたプログラムを起動し直すこともあります。",
+			[]string{
+				"Homebrew の場合は brew services list で確認し、brew services stop NAME で停止してください。",
+				"macOS のサービスは「システム設定」→「一般」→「共有」でオフにしてください。",
+				"それ以外は sudo launchctl bootout system/LABEL を実行してください。",
+			}}},
+	{"M7",
+		causeWords{"A container's port is forwarded by its virtual machine",
+			"Docker Desktop, OrbStack and Colima run containers in a virtual machine. On macOS their forwarder (com.docker.backend, OrbStack Helper, ssh) holds the port in place of the container.",
+			[]string{
+				"Find the container: docker ps --filter publish=N, then docker stop NAME.",
+				"Do not kill the forwarder: that cuts off every container.",
+			}},
+		causeWords{"仮想マシンの転送プログラムがコンテナのポートを開いています",
+			"Docker Desktop、OrbStack、Colima は仮想マシンの中でコンテナを動かします。macOS 側では、転送用のプログラム(com.docker.backend、OrbStack Helper、ssh)がコンテナの代わりにポートを使っています。",
+			[]string{
+				"docker ps --filter publish=N でコンテナを探し、docker stop NAME で停止してください。",
+				"転送プログラムは終了しないでください。すべてのコンテナに接続できなくなります。",
+			}}},
+	{"M8",
+		causeWords{"Other users' sockets are not shown without sudo",
+			"lsof on macOS lists only your own processes unless it runs as root. A port can therefore look free although a system service or another user has it.",
+			[]string{
+				"Look again with sudo monban N.",
+			}},
+		causeWords{"sudo なしでは他のユーザーのソケットが表示されません",
+			"macOS の lsof は、root でない限り自分のプロセスしか表示しません。そのため、システムのサービスや他のユーザーが使っているポートも、空いているように見えます。",
+			[]string{
+				"sudo monban N でもう一度確認してください。",
+			}}},
+	{"M9",
+		causeWords{"mDNSResponder uses port 5353, and sometimes 53",
+			"The system's name service mDNSResponder always has UDP 5353. While Internet Sharing or the network of a virtual machine is on, it answers on port 53 as well. It cannot be stopped and is not meant to be.",
+			[]string{
+				"For port 53: turn off System Settings → General → Sharing → Internet Sharing, or the shared network of the virtual machine.",
+				"For 5353: use the system's own mDNS, or set SO_REUSEPORT to share the port.",
+			}},
+		causeWords{"mDNSResponder が 5353 番を、ときに 53 番も使っています",
+			"システムの名前解決サービス mDNSResponder は、UDP の 5353 番を常に使います。インターネット共有や仮想マシンのネットワークが有効な間は、53 番でも待ち受けます。停止できず、停止すべきものでもありません。",
+			[]string{
+				"53 番の場合は「システム設定」→「一般」→「共有」でインターネット共有をオフにするか、仮想マシンの共有ネットワークを停止してください。",
+				"5353 番の場合は、システムの mDNS を利用するか、SO_REUSEPORT を設定してポートを共有してください。",
+			}}},
+	{"M10",
+		causeWords{"The port lies in the range for outgoing connections",
+			"macOS takes the local ports of outgoing connections from 49152–65535. A server with a number in that range fails whenever a connection happens to have been given the same one.",
+			[]string{
+				"Choose a port below 49152 for the server.",
+			}},
+		causeWords{"外向きの接続に使われる範囲のポート番号です",
+			"macOS は、外向きの接続の送信元ポートを 49152–65535 の一時ポート(エフェメラルポート)から選びます。この範囲の番号をサーバーに使うと、たまたま同じ番号が割り当てられたときに起動できません。",
+			[]string{
+				"サーバーには 49152 より小さいポート番号を使ってください。",
+			}}},
+}
