@@ -224,7 +224,7 @@ func (c chanced) sum(a *attempt, all int) chance {
 // every combination they can have.
 func (a *attempt) try(b monban.Bind, uid uint32, st state) chanced {
 	var c chanced
-	for _, v6only := range values(b.V6Only, !b.Addr.Is4()) {
+	for _, v6only := range values(b.V6Only, !b.Addr.Unmap().Is4()) {
 		for _, reuseAddr := range values(b.ReuseAddr, a.sock.reuseAddr) {
 			for _, reusePort := range values(b.ReusePort, a.sock.reusePort) {
 				o := a.socket(b, uid)

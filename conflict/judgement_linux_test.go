@@ -1,7 +1,9 @@
 package conflict
 
 import (
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/monban-dev/monban"
@@ -11,12 +13,17 @@ import (
 // tell about them, asks CanBind for one more, and then tries it. A yes or a no
 // must be right; "unknown" must be the answer wherever it could be wrong.
 func TestCanBindAgainstKernel(t *testing.T) {
-	k := newKernel(t)
+	var k *kernel
 	rnd := rand.New(rand.NewPCG(*seedFlag, 2))
 	answers := map[monban.Outcome]int{}
 	plain := map[monban.Outcome]int{}
+	causes := map[string]int{}
+	const each = 10000 // connections in TIME_WAIT keep their ports
 	for n := range *setsFlag / 4 {
-		g := generator{Rand: rnd, port: 1024 + uint16(n%14000*ports)}
+		if n%each == 0 {
+			k = newKernel(t)
+		}
+		g := generator{Rand: rnd, port: 33000 + uint16(n%each*ports), traffic: n%2 == 0}
 		s := g.set()
 		who := g.IntN(len(s.actors))
 		m := s.newModelRun(k.net)
@@ -41,6 +48,7 @@ func TestCanBindAgainstKernel(t *testing.T) {
 			}
 		}
 		answers[j.Outcome]++
+		causes[j.Cause]++
 		if want.ReuseAddr == monban.Off && want.ReusePort == monban.Off {
 			plain[j.Outcome]++
 		}
@@ -51,7 +59,7 @@ func TestCanBindAgainstKernel(t *testing.T) {
 				snap.Doors, s.steps)
 		}
 	}
-	t.Logf("all %v, without options %v", answers, plain)
+	t.Logf("all %v, without options %v, causes %v", answers, plain, causes)
 	for _, o := range []monban.Outcome{monban.OutcomeUnknown, monban.Starts, monban.Fails} {
 		if answers[o] < *setsFlag/100 {
 			t.Errorf("only %d answers were %v", answers[o], o)
@@ -83,16 +91,25 @@ func (g generator) snapshot(m modelRun, who actor, n Net) *monban.Snapshot {
 	for _, i := range n.Interfaces {
 		names[i.Index] = i.Name
 	}
-	for _, s := range m.socks {
-		if s.port == 0 || s.refs == 0 {
+	for _, s := range m.everySocket() {
+		p := monban.Port{Num: s.port, Proto: s.proto}
+		at := s.at.addr
+		if !s.at.v6 {
+			at = at.Unmap()
+		}
+		if s.state == connected || s.state == timeWait {
+			count := trafficOf(snap, p)
+			if s.state == timeWait {
+				count.TimeWait++
+			} else {
+				count.Established++
+			}
+			count.Locals = append(count.Locals, at)
 			continue
 		}
-		d := monban.Door{UID: s.uid, State: monban.Bound, Bind: monban.Bind{
-			Port: monban.Port{Num: s.port, Proto: s.proto}, Addr: s.at.addr, Device: names[s.device],
+		d := monban.Door{UID: s.uid, State: monban.Bound, Bind: monban.Bind{Port: p, Addr: at, Device: names[s.device],
 			V6Only: monban.FlagOf(s.at.v6only), ReuseAddr: hide(s.reuseAddr, 3), ReusePort: hide(s.reusePort, 3)}}
-		if !s.at.v6 {
-			d.Bind.Addr = s.at.addr.Unmap()
-		} else if g.IntN(8) == 0 {
+		if s.at.v6 && g.IntN(8) == 0 {
 			d.Bind.V6Only = monban.FlagUnknown
 		}
 		if s.state == listening {
@@ -101,6 +118,28 @@ func (g generator) snapshot(m modelRun, who actor, n Net) *monban.Snapshot {
 		snap.Doors = append(snap.Doors, d)
 	}
 	return snap
+}
+
+func trafficOf(snap *monban.Snapshot, p monban.Port) *monban.Traffic {
+	for i := range snap.Traffic {
+		if snap.Traffic[i].Port == p {
+			return &snap.Traffic[i]
+		}
+	}
+	snap.Traffic = append(snap.Traffic, monban.Traffic{Port: p})
+	return &snap.Traffic[len(snap.Traffic)-1]
+}
+
+// everySocket returns the sockets that have a port, in a fixed order.
+func (m modelRun) everySocket() []*Socket {
+	var out []*Socket
+	for _, port := range slices.Sorted(maps.Keys(m.l.tcp)) {
+		out = append(out, m.l.tcp[port].socks...)
+	}
+	for _, port := range slices.Sorted(maps.Keys(m.l.udp)) {
+		out = append(out, m.l.udp[port]...)
+	}
+	return out
 }
 
 // attemptSteps are the system calls of a program that wants a door.
