@@ -35,7 +35,7 @@ func TestWine(t *testing.T) {
 	if d := e.find("tcp", 80); len(d) == 1 && (d[0].Address != "0.0.0.0" || d[0].Assigned != "http" || d[0].Class != "well-known") {
 		t.Errorf("port 80: %+v", d[0])
 	}
-	if !e.hasGap("", "program") {
+	if !e.hasGap("processes", "3 doors") {
 		t.Errorf("owners without names are no gap: %+v", e.Gaps)
 	}
 
