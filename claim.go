@@ -51,6 +51,9 @@ type Claim struct {
 	// FreeBind reports that it sets IP_FREEBIND, so that an address which is
 	// not on this machine will do.
 	FreeBind bool
+	// OrIPv4 reports that the program takes the IPv4 wildcard instead of Bind's
+	// IPv6 one where the machine has no IPv6.
+	OrIPv4 bool
 	// Optional reports that the program does without this door: when it fails
 	// alone, the program says so in its log and runs on.
 	Optional bool
