@@ -2,14 +2,16 @@
 // are taken, and by what kind of socket.
 //
 // It answers from what the kernel says and never by trying: it binds nothing,
-// connects to nothing and loads no transport that is not already in use. On
+// connects to nothing and loads no transport that is not already in use (though
+// Linux may load tcp_diag and udp_diag to answer, as it does for ss(8)). On
 // Linux the kernel is asked through NETLINK_SOCK_DIAG, and through /proc/net
 // where that is refused; on Windows through the IP Helper tables; on macOS
 // through the pcblist_n sysctls. No privilege is needed on any of them to see
 // every socket of one's own network namespace.
 //
 // A socket table is not a photograph: the kernel walks it while sockets come
-// and go, so a socket that lives shorter than the walk may be missed. None is
+// and go. A socket that lives shorter than the walk may be missed; one that
+// stays is not, within what rereading where it matters can do; and none is
 // reported twice.
 package sockets
 

@@ -143,6 +143,12 @@ func addGap(gaps []monban.Gap, g monban.Gap) []monban.Gap {
 }
 
 func (q query) readProto(p monban.Proto, filter []byte, add adder) ([]monban.Gap, error) {
+	if p == monban.SCTP || p == monban.DCCP {
+		if release, err := kernelRelease(); err != nil || loadsToAnswer(release) {
+			return []monban.Gap{q.gap("sock_diag",
+				fmt.Errorf("SCTP and DCCP are not asked for: Linux %s may load them to answer", release))}, nil
+		}
+	}
 	d := dump{query: q, proto: p, filter: filter, add: add}
 	err := d.run()
 	switch {
@@ -302,15 +308,23 @@ func (d *dump) gaps() []monban.Gap {
 	if d.proto != monban.TCP || d.states(d.proto)&diag.StatesOf(diag.BoundInactive) == 0 || d.bound > 0 {
 		return nil
 	}
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
+	release, err := kernelRelease()
+	if err != nil {
 		return []monban.Gap{d.gap("uname", err)}
 	}
-	if release := unix.ByteSliceToString(u.Release[:]); !listsBound(release) {
+	if !listsBound(release) {
 		return []monban.Gap{d.gap("sock_diag",
 			fmt.Errorf("Linux %s does not list TCP sockets that are bound but do not listen: 6.8 is the first", release))}
 	}
 	return nil
+}
+
+func kernelRelease() (string, error) {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "", os.NewSyscallError("uname", err)
+	}
+	return unix.ByteSliceToString(u.Release[:]), nil
 }
 
 // procNet is the socket tables of the calling thread's namespace. /proc/net is

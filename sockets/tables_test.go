@@ -377,11 +377,16 @@ func FuzzReadMountInfo(f *testing.F) {
 	})
 }
 
-func TestListsBound(t *testing.T) {
+func TestRelease(t *testing.T) {
 	for release, want := range map[string]bool{"6.18.44-fc-v595": true, "6.8": true, "6.8-rc1": true, "6.8.0-31-generic": true, "7.0.1": true,
 		"6.7.12": false, "6.1.0-13-amd64": false, "5.14.0-427.el9": false, "4.4.0-19041-Microsoft": false, "": false, "6": false, "x.y": false} {
 		if got := listsBound(release); got != want {
 			t.Errorf("%q: %v", release, got)
+		}
+	}
+	for release, want := range map[string]bool{"4.15.0-20-generic": true, "3.10.0-1160.el7": true, "4.17": false, "6.18.44": false, "": true} {
+		if got := loadsToAnswer(release); got != want {
+			t.Errorf("%q loads: %v", release, got)
 		}
 	}
 }

@@ -109,7 +109,11 @@ func TestPortSet(t *testing.T) {
 				}
 			}
 			any := false
-			for num := range 65536 {
+			for i := range 160 { // where the ranges are: at both ends
+				num := i
+				if i >= 80 {
+					num = 65535 - (i - 80)
+				}
 				in := slices.ContainsFunc(spans, func(s diag.Span) bool { return int(s.First) <= num && num <= int(s.Last) })
 				if in != set.contains(p, uint16(num)) {
 					t.Fatalf("%v: port %d/%v: in the spans %v", set, num, p, in)
