@@ -182,9 +182,12 @@ func readContainers(r io.Reader) ([]monban.Container, error) {
 func (a *apiContainer) container() monban.Container {
 	c := monban.Container{ID: a.ID, Image: a.Image,
 		Project: a.Labels["com.docker.compose.project"], Service: a.Labels["com.docker.compose.service"]}
-	if len(a.Names) > 0 {
-		// The shortest is the name; others are links, "/other/alias".
-		c.Name = strings.TrimPrefix(slices.MinFunc(a.Names, func(x, y string) int { return len(x) - len(y) }), "/")
+	for _, name := range a.Names {
+		// "/web" is the name, "/other/alias" a link that another has to it.
+		if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") {
+			c.Name = name
+			break
+		}
 	}
 	for _, p := range a.Ports {
 		proto, err := monban.ParseProto(p.Type)

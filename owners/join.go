@@ -84,8 +84,8 @@ func (j *join) forward(d *monban.Door) {
 		return
 	}
 	known := ""
-	if at >= 0 && j.container(d.Owners[at].Container) != nil {
-		known = d.Owners[at].Container
+	if at >= 0 && (d.Owners[at].Name == "conmon" || j.container(d.Owners[at].Container) != nil) {
+		known = d.Owners[at].Container // conmon is there for one container
 	}
 	c, p := j.published(d, known, at < 0)
 	if c == nil {
