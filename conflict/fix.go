@@ -48,17 +48,16 @@ const (
 )
 
 // otherPort offers a port that is free as far as the snapshot tells: the
-// customary alternative if there is one, else the next in the registered range.
-func otherPort(want monban.Bind, snap *monban.Snapshot) monban.Fix {
-	num := strconv.Itoa(int(want.Port.Num))
-	fix := monban.Fix{Code: FixOtherPort, Args: []string{num, ""}}
-	if !seesOtherPorts(want.Port, snap) {
-		return fix
+// customary alternative if there is one, else the next that the kernel lends to
+// nobody and browsers accept.
+func otherPort(want monban.Bind, h *monban.Host, open *openPorts) monban.Fix {
+	fix := monban.Fix{Code: FixOtherPort, Args: []string{strconv.Itoa(int(want.Port.Num)), ""}}
+	if !open.others(want.Port.Num) {
+		return fix // a view of one port says nothing about the others
 	}
 	try := func(n uint16) bool {
-		b := want
-		b.Port.Num = n
-		if n < 1024 || portbook.BrowserBlocked(n) || lendable(snap.Host, b.Port) || doorOn(b.Port, snap) {
+		p := monban.Port{Num: n, Proto: want.Port.Proto}
+		if n < 1024 || open.has(p) || portbook.BrowserBlocked(n) || lendable(h, p) {
 			return false
 		}
 		fix.Args[1] = strconv.Itoa(int(n))
@@ -69,41 +68,58 @@ func otherPort(want monban.Bind, snap *monban.Snapshot) monban.Fix {
 			return fix
 		}
 	}
-	from := want.Port.Num
-	if from < 1024 {
+	from := int(want.Port.Num)
+	switch {
+	case from < 1024:
 		from += 8000
+	case lendable(h, want.Port):
+		from = 8000 // below the range
 	}
-	for n := from + 1; n > from && n < from+1000; n++ {
-		if try(n) {
+	for n := from + 1; n < min(from+1000, 1<<16); n++ {
+		if try(uint16(n)) {
 			return fix
 		}
 	}
 	return fix
 }
 
-// seesOtherPorts reports whether the snapshot was taken of more than one port.
-// A view of one door says nothing about the others.
-func seesOtherPorts(p monban.Port, snap *monban.Snapshot) bool {
-	for i := range snap.Doors {
-		if snap.Doors[i].Bind.Port.Num != p.Num {
-			return true
-		}
-	}
-	return false
+// openPorts are the ports that have a door, a bit for each.
+type openPorts struct {
+	udp, rest [1 << 10]uint64
+	first     uint16
+	any, many bool
 }
 
-func doorOn(p monban.Port, snap *monban.Snapshot) bool {
+func portsOf(snap *monban.Snapshot) *openPorts {
+	open := new(openPorts)
 	for i := range snap.Doors {
-		if snap.Doors[i].Bind.Port == p {
-			return true
-		}
+		open.add(snap.Doors[i].Bind.Port)
 	}
-	return false
+	return open
 }
+
+func (o *openPorts) of(p monban.Proto) *[1 << 10]uint64 {
+	if p == monban.UDP {
+		return &o.udp
+	}
+	return &o.rest
+}
+
+func (o *openPorts) add(p monban.Port) {
+	o.of(p.Proto)[p.Num>>6] |= 1 << (p.Num & 63)
+	o.many = o.many || o.any && o.first != p.Num
+	o.first, o.any = p.Num, true
+}
+
+func (o *openPorts) has(p monban.Port) bool { return o.of(p.Proto)[p.Num>>6]&(1<<(p.Num&63)) != 0 }
+
+// others reports whether there is a door at another number: the snapshot was
+// taken of more than this one.
+func (o *openPorts) others(num uint16) bool { return o.many || o.any && o.first != num }
 
 // lendable reports whether the kernel may hand the port to an outgoing
 // connection.
-func lendable(h monban.Host, p monban.Port) bool {
+func lendable(h *monban.Host, p monban.Port) bool {
 	if h.Ephemeral.Last == 0 || p.Num < h.Ephemeral.First || p.Num > h.Ephemeral.Last {
 		return false
 	}
@@ -116,7 +132,7 @@ func lendable(h monban.Host, p monban.Port) bool {
 }
 
 // reserve keeps the kernel from lending a port, beside those it keeps already.
-func reserve(h monban.Host, p monban.Port) monban.Fix {
+func reserve(h *monban.Host, p monban.Port) monban.Fix {
 	var list []string
 	for _, r := range h.Reserved {
 		list = append(list, monban.PortRange{First: r.First, Last: r.Last}.String())
@@ -138,8 +154,7 @@ func stop(d *monban.Door, snap *monban.Snapshot) []monban.Fix {
 		return []monban.Fix{{Code: FixStopKernel, Args: []string{d.Kernel}}}
 	}
 	if len(d.Owners) == 0 {
-		num := strconv.Itoa(int(d.Bind.Port.Num))
-		return []monban.Fix{{Code: FixLookAsRoot, Args: []string{num}, Command: []string{"sudo", "monban", num}}}
+		return lookAsRoot(d.Bind.Port)
 	}
 	o := &d.Owners[0]
 	switch {
@@ -148,11 +163,14 @@ func stop(d *monban.Door, snap *monban.Snapshot) []monban.Fix {
 	case o.Name == "systemd-resolved" || o.Name == "systemd-resolve":
 		return []monban.Fix{{Code: FixStubListener}}
 	case forwarder(o):
-		if o.Container == "" {
-			return []monban.Fix{{Code: FixRestartEngine, Args: []string{"docker"},
-				Command: []string{"systemctl", "restart", "docker"}}}
+		switch {
+		case o.Container != "":
+			return nil // its engine could not say more than the id
+		case len(gaps(snap, monban.HidesContainers)) > 0:
+			return lookAsRoot(d.Bind.Port)
 		}
-		return nil
+		return []monban.Fix{{Code: FixRestartEngine, Args: []string{"docker"},
+			Command: []string{"systemctl", "restart", "docker"}}}
 	case lifeline(o):
 		return nil
 	case tunnel(o):
@@ -162,6 +180,11 @@ func stop(d *monban.Door, snap *monban.Snapshot) []monban.Fix {
 	}
 	pid := strconv.Itoa(o.PID)
 	return []monban.Fix{{Code: FixStopProgram, Args: []string{o.Name, pid}, Command: []string{"kill", pid}}}
+}
+
+func lookAsRoot(p monban.Port) []monban.Fix {
+	num := strconv.Itoa(int(p.Num))
+	return []monban.Fix{{Code: FixLookAsRoot, Args: []string{num}, Command: []string{"sudo", "monban", num}}}
 }
 
 func stopContainer(c *monban.Container) []monban.Fix {

@@ -14,7 +14,7 @@ import (
 // namespace at a time, and never guesses who is behind a door: where the owner
 // of one cannot be seen, it is not called a stranger to another.
 func Inspect(snap *monban.Snapshot, book *portbook.Book) []monban.Finding {
-	in := inspection{snap: ordered(snap), book: book}
+	in := inspection{snap: ordered(snap), book: book, open: portsOf(snap)}
 	for _, group := range byPort(in.snap) {
 		in.splits(group)
 		in.shared(group)
@@ -34,6 +34,7 @@ func Inspect(snap *monban.Snapshot, book *portbook.Book) []monban.Finding {
 type inspection struct {
 	snap  *monban.Snapshot
 	book  *portbook.Book
+	open  *openPorts
 	found []monban.Finding
 }
 
@@ -88,7 +89,7 @@ func twins(a, b *monban.Door) bool {
 // number at two addresses.
 func (in *inspection) splits(doors []monban.Door) {
 	p := doors[0].Bind.Port
-	if p.Proto == monban.UDP && (lendable(in.snap.Host, p) || shareable(p.Num)) {
+	if p.Proto == monban.UDP && (lendable(&in.snap.Host, p) || shareable(p.Num)) {
 		return
 	}
 	in.splitLoopback(doors)
@@ -150,7 +151,7 @@ func sideBySide(w, o *monban.Bind) bool {
 
 // part returns how to part two programs on one number.
 func (in *inspection) part(d *monban.Door) []monban.Fix {
-	return append([]monban.Fix{otherPort(d.Bind, in.snap)}, stop(d, in.snap)...)
+	return append([]monban.Fix{otherPort(d.Bind, &in.snap.Host, in.open)}, stop(d, in.snap)...)
 }
 
 // shared finds unrelated programs on the very same address. Medium: the kernel

@@ -59,7 +59,7 @@ func (in *inspection) ephemeral() {
 	var order []key
 	doors := map[key][]monban.Door{}
 	for _, d := range in.snap.Doors {
-		if d.Bind.Port.Proto != monban.TCP || d.State != monban.Listen || !lendable(in.snap.Host, d.Bind.Port) {
+		if d.Bind.Port.Proto != monban.TCP || d.State != monban.Listen || !lendable(&in.snap.Host, d.Bind.Port) {
 			continue
 		}
 		k := key{program: programKey(&d, in.snap)}
@@ -78,7 +78,7 @@ func (in *inspection) ephemeral() {
 				Last: in.snap.Host.Ephemeral.Last}.String()}}}
 		if k.port != 0 {
 			f.Severity = monban.Low
-			f.Fix = []monban.Fix{otherPort(d.Bind, in.snap), reserve(in.snap.Host, d.Bind.Port)}
+			f.Fix = []monban.Fix{otherPort(d.Bind, &in.snap.Host, in.open), reserve(&in.snap.Host, d.Bind.Port)}
 		}
 		in.add(f, doors[k]...)
 	}

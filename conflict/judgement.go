@@ -100,6 +100,7 @@ type attempt struct {
 	net  Net
 	sock *Socket
 
+	open      openPorts
 	must, may []monban.Door // doors that are, or may be, in the way
 	forwarded []monban.Door
 	traffic   chance
@@ -160,7 +161,12 @@ func (a *attempt) meetDoors() {
 	var chain []chanced
 	for i := range a.snap.Doors {
 		d := &a.snap.Doors[i]
+		a.open.add(d.Bind.Port)
 		if d.Bind.Port != a.want.Port || !sameNetNS(d.Bind.NetNS, a.want.NetNS, a.snap.Host.NetNS) {
+			continue
+		}
+		if !d.Bind.Addr.IsValid() {
+			a.may = append(a.may, *d) // it may be anywhere
 			continue
 		}
 		if d.State == monban.Forwarded {
@@ -270,13 +276,14 @@ func (a *attempt) note(c *chanced, o *Socket) {
 }
 
 // mayRemember reports whether a bucket can have been left in a state that lets s
-// in although o is in its way (bucket.remembers): a third socket of s's user with
-// SO_REUSEPORT must have been let in beside o, at an address that covers that of
-// s, and o must not have asked for the port again since. If o listens on every
-// device, that is possible only because [::] counts as one place whether or not
-// it takes IPv4.
+// in although o is in its way (bucket.remembers). For that a third socket of s's
+// user with SO_REUSEPORT was let in beside o, at an address that covers that of
+// s, and o has not asked for the port since. Beside an o that listens on every
+// device that takes an o of the same user, whose SO_REUSEPORT was on at the time;
+// or else [::], which the kernel remembers as one place whether or not it takes
+// IPv4.
 func mayRemember(s, o *Socket) bool {
-	return s.reusePort && (o.device != 0 || o.state != listening || s.at.any() && o.at.mapped())
+	return s.reusePort && (o.device != 0 || o.state != listening || o.uid == s.uid || s.at.any() && o.at.mapped())
 }
 
 // socket is a live socket as the model has it.

@@ -19,7 +19,7 @@ func TestCanBindAgainstKernel(t *testing.T) {
 	plain := map[monban.Outcome]int{}
 	causes := map[string]int{}
 	const each = 10000 // connections in TIME_WAIT keep their ports
-	for n := range *setsFlag / 4 {
+	for n := range sets() / 4 {
 		if n%each == 0 {
 			k = newKernel(t)
 		}
@@ -61,13 +61,13 @@ func TestCanBindAgainstKernel(t *testing.T) {
 	}
 	t.Logf("all %v, without options %v, causes %v", answers, plain, causes)
 	for _, o := range []monban.Outcome{monban.OutcomeUnknown, monban.Starts, monban.Fails} {
-		if answers[o] < *setsFlag/100 {
+		if answers[o] < sets()/100 {
 			t.Errorf("only %d answers were %v", answers[o], o)
 		}
 	}
 	// A program that sets no options is decided by addresses alone; only
 	// whether a [::] takes IPv4 can be hidden.
-	if plain[monban.OutcomeUnknown]*20 > *setsFlag/4 {
+	if plain[monban.OutcomeUnknown]*20 > sets()/4 {
 		t.Errorf("%d of the plain attempts are unknown", plain[monban.OutcomeUnknown])
 	}
 }

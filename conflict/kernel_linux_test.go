@@ -24,6 +24,14 @@ var (
 	seedFlag = flag.Uint64("seed", 1, "seed of the random sets")
 )
 
+// sets is how many sets to try: a tenth with -short.
+func sets() int {
+	if testing.Short() {
+		return *setsFlag / 10
+	}
+	return *setsFlag
+}
+
 // TestLinuxAgainstKernel performs random sets in a network namespace of its own
 // and compares every outcome with the model.
 func TestLinuxAgainstKernel(t *testing.T) {
@@ -31,7 +39,7 @@ func TestLinuxAgainstKernel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(*seedFlag, 0))
 	seen := map[string]int{}
 	start := time.Now()
-	for n := range *setsFlag {
+	for n := range sets() {
 		g := generator{Rand: rnd, port: 1024 + uint16(n%14000*ports)}
 		s := g.set()
 		want := s.runModel(k.net)
@@ -41,7 +49,7 @@ func TestLinuxAgainstKernel(t *testing.T) {
 		}
 		count(seen, s, got)
 	}
-	t.Logf("%d sets in %v\n%s", *setsFlag, time.Since(start).Round(time.Millisecond), table(seen))
+	t.Logf("%d sets in %v\n%s", sets(), time.Since(start).Round(time.Millisecond), table(seen))
 	k.mustHaveSeen(seen, "bind ok", "bind EADDRINUSE", "bind EACCES", "bind EADDRNOTAVAIL", "bind EINVAL",
 		"bind EAFNOSUPPORT", "bind ENODEV", "listen ok", "listen EADDRINUSE", "listen EOPNOTSUPP",
 		"IPV6_V6ONLY EINVAL", "IPV6_V6ONLY ENOPROTOOPT", "SO_BINDTODEVICE EPERM", "SO_BINDTODEVICE ENODEV")
@@ -54,9 +62,9 @@ func TestLinuxTrafficAgainstKernel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(*seedFlag, 1))
 	seen := map[string]int{}
 	const each = 10000
-	for done := 0; done < *setsFlag/5; done += each {
+	for done := 0; done < sets()/5; done += each {
 		k := newKernel(t)
-		for n := range min(each, *setsFlag/5-done) {
+		for n := range min(each, sets()/5-done) {
 			g := generator{Rand: rnd, port: 33000 + uint16(n*ports), traffic: true}
 			s := g.set()
 			want := s.runModel(k.net)

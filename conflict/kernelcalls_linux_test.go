@@ -182,7 +182,7 @@ func (k *kernel) explain(s set) string {
 // mustHaveSeen fails the test if it could not have failed.
 func (k *kernel) mustHaveSeen(seen map[string]int, outcomes ...string) {
 	k.t.Helper()
-	if *setsFlag < 1000 {
+	if sets() < 1000 {
 		return
 	}
 	for _, o := range outcomes {

@@ -22,7 +22,7 @@ func (a *attempt) refused(j *monban.Judgement, stage string, errno Errno) {
 	case EACCES:
 		j.Cause = string(L10)
 		j.Against = a.blame()
-		j.Fix = []monban.Fix{otherPort(a.want, a.snap), {Code: FixAmbient}, {Code: FixSetcap},
+		j.Fix = []monban.Fix{a.otherPort(), {Code: FixAmbient}, {Code: FixSetcap},
 			{Code: FixUnprivilegedStart, Args: []string{num},
 				Command: []string{"sysctl", "-w", "net.ipv4.ip_unprivileged_port_start=" + num}}}
 	case EAFNOSUPPORT:
@@ -107,8 +107,10 @@ func (a *attempt) causeOf(d *monban.Door) Cause {
 		switch {
 		case o.PID == 1:
 			return L15
+		case forwarder(o) && len(gaps(a.snap, monban.HidesContainers)) > 0:
+			return D1
 		case forwarder(o):
-			return D3
+			return D3 // it serves no container that the engine knows of
 		case tunnel(o):
 			return D13
 		case o.Orphan:
@@ -137,7 +139,7 @@ func (a *attempt) causeOf(d *monban.Door) Cause {
 // nobody will miss the holder.
 func (a *attempt) fixes(cause Cause, d *monban.Door) []monban.Fix {
 	num := strconv.Itoa(int(a.want.Port.Num))
-	other := otherPort(a.want, a.snap)
+	other := a.otherPort()
 	end := stop(d, a.snap)
 	switch cause {
 	case L17, D3, D13:
@@ -155,13 +157,15 @@ func (a *attempt) fixes(cause Cause, d *monban.Door) []monban.Fix {
 	return append([]monban.Fix{other}, end...)
 }
 
+func (a *attempt) otherPort() monban.Fix { return otherPort(a.want, &a.snap.Host, &a.open) }
+
 // busy explains EADDRINUSE by connections alone.
 func (a *attempt) busy(j *monban.Judgement) {
 	j.Outcome, j.Stage, j.Errno = monban.Fails, StageBind, string(EADDRINUSE)
-	other := otherPort(a.want, a.snap)
-	if a.conns.Established+a.conns.Other > 0 && lendable(a.snap.Host, a.want.Port) {
+	other := a.otherPort()
+	if a.conns.Established+a.conns.Other > 0 && lendable(&a.snap.Host, a.want.Port) {
 		j.Cause = string(L8)
-		j.Fix = []monban.Fix{other, reserve(a.snap.Host, a.want.Port)}
+		j.Fix = []monban.Fix{other, reserve(&a.snap.Host, a.want.Port)}
 		return
 	}
 	j.Cause = string(L7)
@@ -204,7 +208,7 @@ func (a *attempt) free(j *monban.Judgement) {
 		if a.forwarded[0].To.Container != "" {
 			j.Cause = string(D8)
 		}
-		j.Fix = append([]monban.Fix{otherPort(a.want, a.snap)}, stop(&a.forwarded[0], a.snap)...)
+		j.Fix = append([]monban.Fix{a.otherPort()}, stop(&a.forwarded[0], a.snap)...)
 		if a.forwarded[0].To.Container == "" {
 			j.Fix = j.Fix[:1] // a rule has no program to stop
 		}
@@ -214,7 +218,7 @@ func (a *attempt) free(j *monban.Judgement) {
 		j.Cause = string(L4)
 		j.Against = []monban.Door{*d}
 		j.Fix = []monban.Fix{{Code: FixExplicitAddress, Args: []string{num, a.want.Addr.String()}},
-			otherPort(a.want, a.snap)}
+			a.otherPort()}
 	}
 }
 
