@@ -78,11 +78,13 @@ func (a *app) explainSnapshot(ctx context.Context, in *inside, ports []monban.Po
 
 // explained puts a complaint beside what is open now.
 func explained(c conflict.Complaint, snap *monban.Snapshot) report.Explained {
+	d := conflict.Diagnose(c, snap, func(want monban.Bind) monban.Judgement { return conflict.CanBind(want, snap) })
 	e := report.Explained{
 		Text: c.Text, Program: c.Program, Proto: c.Proto, Addr: c.Addr, Port: c.Port, HasPort: c.HasPort, Errno: c.Errno,
 		OS: c.OS, File: c.File, Line: c.Line, Remote: c.Remote, HolderPID: c.Holder.PID, HolderName: c.Holder.Name,
+		Elsewhere: d.Elsewhere, Certain: d.Certain, Against: d.Against, Fix: d.Fix, Missing: d.Missing,
 	}
-	for _, cause := range c.Causes {
+	for _, cause := range d.Causes {
 		e.Causes = append(e.Causes, string(cause))
 	}
 	return e

@@ -1,5 +1,10 @@
 package report
 
+import (
+	"strconv"
+	"strings"
+)
+
 // causeWords says in one language why a door does not open.
 type causeWords struct {
 	title string
@@ -30,3 +35,21 @@ func causeText(id string, lang Lang) (title, why string, fixes []string) {
 	}
 	return "", "", nil
 }
+
+// fillPort writes the port number where a text of causeText has N.
+func fillPort(text string, port uint16) string {
+	num := strconv.Itoa(int(port))
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		before := i == 0 || !isASCIILetter(text[i-1])
+		after := i+1 == len(text) || !isASCIILetter(text[i+1])
+		if text[i] == 'N' && before && after {
+			b.WriteString(num)
+			continue
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
+}
+
+func isASCIILetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -93,3 +93,29 @@ func TestCauseTextUnknown(t *testing.T) {
 		t.Errorf("%d entries, want %d", n, want)
 	}
 }
+
+func TestFillPort(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"monban N. If NAME", "monban 80. If NAME"},
+		{"http://127.0.0.1:N or http://[::1]:N", "http://127.0.0.1:80 or http://[::1]:80"},
+		{"monban N で確認", "monban 80 で確認"},
+		{`"N:80"`, `"80:80"`},
+		{"N", "80"},
+		{"", ""},
+	} {
+		if got := fillPort(tt.text, 80); got != tt.want {
+			t.Errorf("fillPort(%q) = %q, want %q", tt.text, got, tt.want)
+		}
+	}
+	// No text keeps an N that stands alone for anything else.
+	for _, id := range causeIDs() {
+		for _, lang := range []Lang{EN, JA} {
+			_, why, fixes := causeText(id, lang)
+			for _, s := range append([]string{why}, fixes...) {
+				if got := fillPort(s, 80); strings.Count(got, "N") != strings.Count(s, "N")-strings.Count(got, "80")+strings.Count(s, "80") {
+					t.Errorf("%s: %q became %q", id, s, got)
+				}
+			}
+		}
+	}
+}

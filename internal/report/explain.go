@@ -32,8 +32,15 @@ type Explained struct {
 	// HolderPID and HolderName are who has the port, where the text says so.
 	HolderPID  int
 	HolderName string
-	Against    []monban.Door
-	Fix        []monban.Fix
+	// Elsewhere reports that the message comes from another system than this
+	// machine's: what is open here says nothing about it.
+	Elsewhere bool
+	// Certain reports that the first cause was seen here and is not a guess.
+	Certain bool
+	Against []monban.Door
+	Fix     []monban.Fix
+	// Missing is what could not be seen and would decide.
+	Missing []monban.Gap
 }
 
 func (e Explanation) hideSecrets(m masker) Data {
@@ -62,6 +69,7 @@ type explainedWire struct {
 	Line    int          `json:"line"`
 	Remote  bool         `json:"remote"`
 	Holder  holderWire   `json:"holder_named"`
+	Certain bool         `json:"certain"`
 	Causes  []causeWire  `json:"causes"`
 	Holders []doorWire   `json:"holders"`
 	Fix     []fixWire    `json:"fix"`
@@ -84,7 +92,7 @@ func (e Explanation) wire(v *view) any {
 	for _, c := range e.Complaints {
 		w := explainedWire{
 			Text: c.Text, Program: c.Program, OS: c.OS, Proto: c.Proto, Errno: c.Errno, File: c.File, Line: c.Line,
-			Remote: c.Remote, Holder: holderWire{c.HolderPID, c.HolderName},
+			Remote: c.Remote, Certain: c.Certain, Holder: holderWire{c.HolderPID, c.HolderName},
 			Causes: []causeWire{}, Holders: v.doors(c.Against), Fix: v.fixes(c.Fix),
 		}
 		if c.Addr.IsValid() {
@@ -135,7 +143,12 @@ func (v *view) explainedText(p *printer, c Explained) {
 		p.paragraph(p.label("Held here by", "いまの持ち主"), place(d.Bind)+"/"+d.Bind.Port.Proto.String()+"  "+v.who(d))
 		v.ownerText(p, d)
 	}
-	if len(c.Against) == 0 && c.HasPort && (c.OS == "" || c.OS == v.Snapshot.Host.OS) {
+	switch {
+	case c.Elsewhere:
+		p.paragraph(p.label("Held here by", "いまの持ち主"), p.f(
+			"not asked: the message comes from %s, and this machine is another one.",
+			"調べていません。%s のメッセージで、このマシンとは別の環境のものです。", osName(c.OS)))
+	case len(c.Against) == 0 && c.HasPort:
 		p.paragraph(p.label("Held here by", "いまの持ち主"), p.f(
 			"nobody, as far as can be seen now: it may have been freed meanwhile, or the message comes from another machine.",
 			"いま確認できる範囲ではいません。すでに解放されたか、別のマシンのメッセージかもしれません。"))
@@ -153,16 +166,40 @@ func (v *view) explainedText(p *printer, c Explained) {
 		if i > 0 {
 			lead = p.label("or perhaps", "または")
 		}
-		p.paragraph(lead, fmt.Sprintf("%s  [%s]", title, id))
+		text := fmt.Sprintf("%s  [%s]", title, id)
+		if i == 0 && c.Certain {
+			text += p.f("  (seen here)", "  (ここで確認)")
+		}
+		p.paragraph(lead, text)
 		p.paragraph(span{plain, pad("", 14)}, why)
 		if i == 0 && len(c.Fix) > 0 {
 			v.fixesText(p, c.Fix, pad("", 14))
-			continue
+		} else {
+			for _, fix := range fixes {
+				p.paragraph(span{green, pad("", 14) + "→ "}, fix)
+			}
 		}
-		for _, fix := range fixes {
-			p.paragraph(span{green, pad("", 14) + "→ "}, fix)
+		if c.Certain {
+			break // what was seen needs no guesses beside it
 		}
 	}
+	for _, g := range c.Missing {
+		if g.Hides != monban.HidesOutside {
+			p.paragraph(p.label("Not seen", "未確認"), v.gapSentence(g))
+		}
+	}
+}
+
+func osName(goos string) string {
+	switch goos {
+	case "windows":
+		return "Windows"
+	case "darwin":
+		return "macOS"
+	case "linux":
+		return "Linux"
+	}
+	return goos
 }
 
 func (v *view) complaintSentence(c Explained) string {
