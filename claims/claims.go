@@ -142,7 +142,6 @@ func (r *reading) parallel(wanted func(*job) bool) {
 			for j := range work {
 				j.scan = &scan{files: r.files, names: r.names, main: j.name}
 				j.reader.read(j.scan)
-				j.scan.once()
 			}
 		})
 	}
@@ -166,6 +165,7 @@ func (r *reading) declined() error {
 }
 
 func (r *reading) result() ([]monban.Claim, []monban.Gap) {
+	r.agree()
 	claims := []monban.Claim{}
 	gaps := r.gaps
 	for _, j := range r.jobs {
@@ -176,6 +176,30 @@ func (r *reading) result() ([]monban.Claim, []monban.Gap) {
 		gaps = append(gaps, j.scan.gaps...)
 	}
 	return claims, gaps
+}
+
+// agree hands every mention to the claims it is about.
+func (r *reading) agree() {
+	var all []mention
+	for _, j := range r.jobs {
+		if j.scan != nil {
+			all = append(all, j.scan.mentions...)
+		}
+	}
+	for _, j := range r.jobs {
+		if j.scan == nil {
+			continue
+		}
+		for i := range j.scan.claims {
+			c := &j.scan.claims[i]
+			for _, m := range all {
+				if m.by == c.By && m.port == c.Bind.Port.Num && (m.under == "." || m.under == j.name || strings.HasPrefix(j.name, m.under+"/")) &&
+					m.pos != c.Pos && !slices.Contains(c.Agree, m.pos) {
+					c.Agree = append(c.Agree, m.pos)
+				}
+			}
+		}
+	}
 }
 
 // walk looks for known files below dir.

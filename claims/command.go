@@ -14,7 +14,6 @@ import (
 func FromCommand(argv, env []string) ([]monban.Claim, []monban.Gap) {
 	s := &scan{files: &files{}, names: newNames(Place{})}
 	s.command(argv, env)
-	s.once()
 	return s.claims, s.gaps
 }
 

@@ -102,3 +102,20 @@ func (f *files) exists(name string) bool {
 	_, err := fs.Stat(f.place.FS, name)
 	return err == nil
 }
+
+// dir returns the names in a directory, in their order; false when it is none.
+func (f *files) dir(name string) ([]string, bool) {
+	info, err := fs.Stat(f.place.FS, name)
+	if err != nil || !info.IsDir() {
+		return nil, false
+	}
+	entries, err := fs.ReadDir(f.place.FS, name)
+	if err != nil {
+		return nil, true
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, true
+}

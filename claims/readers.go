@@ -25,6 +25,13 @@ type reader struct {
 func readers() []reader {
 	return []reader{
 		{by: "claims", is: named("claims.yaml", "claims.yml"), looks: looksLikeClaims, read: readClaims},
+		{by: "apache", is: named("httpd.conf", "apache2.conf"), looks: looksLikeApache, read: readApache,
+			system: []string{"etc/apache2/apache2.conf", "etc/httpd/conf/httpd.conf", "opt/lampp/etc/httpd.conf",
+				"usr/local/etc/httpd/httpd.conf", "opt/homebrew/etc/httpd/httpd.conf", "xampp/apache/conf/httpd.conf"}},
+		{by: "nginx", is: named("nginx.conf"), looks: looksLikeNginx, read: readNginx,
+			system: []string{"etc/nginx/nginx.conf", "usr/local/etc/nginx/nginx.conf", "opt/homebrew/etc/nginx/nginx.conf"}},
+
+		{by: "loose", is: extension(".conf"), read: readLoose, piece: true},
 	}
 }
 

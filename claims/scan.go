@@ -18,8 +18,9 @@ type scan struct {
 	main  string // the file to start with, inside the tree
 	names *names
 
-	claims []monban.Claim
-	gaps   []monban.Gap
+	claims   []monban.Claim
+	gaps     []monban.Gap
+	mentions []mention
 	seen   []string // every file that has been loaded
 	stack  []string // the files being read now, the outermost first
 	// declined says that the file is something else than its name promises.
@@ -178,6 +179,7 @@ type socket struct {
 	name     string // "" is the asker's
 	absent   bool   // claimed because no line says otherwise
 	optional bool
+	orIPv4   bool
 	upTo     uint16
 }
 
@@ -206,8 +208,33 @@ func (s *scan) claim(who asker, sock socket) {
 			ReuseAddr: who.reuseAddr, ReusePort: who.reusePort,
 		},
 		UpTo: sock.upTo, Listen: sock.proto == monban.TCP, UID: who.uid,
-		Optional: sock.optional, Default: sock.absent, Pos: sock.pos, Program: who.program,
+		Optional: sock.optional, OrIPv4: sock.orIPv4, Default: sock.absent, Pos: sock.pos, Program: who.program,
 	})
+}
+
+// mention is a place that names a port but opens nothing: a VirtualHost, a
+// client's setting, the table of a control panel. It has to agree with the claim.
+type mention struct {
+	by    string // the claim's By
+	under string // the claim's main file, or a directory above it
+	port  uint16
+	pos   monban.Pos
+}
+
+// mention records a mention.
+func (s *scan) mention(by, under string, port uint16, pos monban.Pos) {
+	s.mentions = append(s.mentions, mention{by: by, under: under, port: port, pos: pos})
+}
+
+// rootUID is the user that a daemon of the machine is started as, or -1 for
+// one that somebody starts from a tree of their own.
+func (s *scan) rootUID() int {
+	for _, dir := range [...]string{"/etc/", "/usr/", "/opt/", "/lib/", "/run/", "/var/"} {
+		if strings.HasPrefix(s.place.abs(s.main), dir) {
+			return 0
+		}
+	}
+	return -1
 }
 
 // last returns the claim recorded last, for what socket has no field for.

@@ -1,0 +1,33 @@
+package claims
+
+import "strings"
+
+// readLoose reads a *.conf file that nothing has included: a piece of a
+// configuration whose main file is elsewhere.
+func readLoose(s *scan) {
+	data, err := s.load(s.main)
+	switch {
+	case err != nil:
+		s.gaps = append(s.gaps, err.gap())
+	case strings.Contains(s.main, "-available/"), strings.Contains(s.main, "disabled/"):
+		s.decline()
+	case looksLikeNginx(data):
+		readNginxPiece(s)
+	case looksLikeApache(data):
+		readApache(s)
+	default:
+		s.decline()
+	}
+}
+
+// extension recognises files by the end of their names.
+func extension(exts ...string) func(string) bool {
+	return func(name string) bool {
+		for _, ext := range exts {
+			if strings.HasSuffix(name, ext) {
+				return true
+			}
+		}
+		return false
+	}
+}

@@ -1,0 +1,12 @@
+package claims
+
+import ("testing";"os";"fmt")
+
+func TestTry(t *testing.T) {
+	fmt.Print(show(System(Place{FS: os.DirFS("/"), Root: "/"})))
+	if p := os.Getenv("TRY"); p != "" {
+		c, g, err := Read(Place{FS: os.DirFS("/"), Root: "/"}, p)
+		fmt.Println(err)
+		fmt.Print(show(c, g))
+	}
+}
