@@ -34,6 +34,8 @@ type Claim struct {
 	// "apache", "nginx", "mariadb", "compose", "systemd", "claims".
 	By string
 	// Bind is what the program really binds, with the socket options it sets.
+	// V6Only is unknown where the program leaves it to the system, whose
+	// default is Host.BindV6Only; the others are unknown where nobody knows.
 	// A host name that stands for two addresses has become two claims.
 	Bind Bind
 	// UpTo is the last port of a range of which the program takes the first
@@ -54,9 +56,12 @@ type Claim struct {
 	// OrIPv4 reports that the program takes the IPv4 wildcard instead of Bind's
 	// IPv6 one where the machine has no IPv6.
 	OrIPv4 bool
-	// Optional reports that the program does without this door: when it fails
-	// alone, the program says so in its log and runs on.
-	Optional bool
+	// Tolerates says which failures of this door alone the program runs on
+	// after, with a line in its log.
+	Tolerates Tolerance
+	// AtBoot reports whether the machine starts the program by itself, where a
+	// service manager says so.
+	AtBoot Flag
 	// Default reports that no line says so: the program claims the port when
 	// its directive is absent. Pos then is the file, or the block, without it.
 	Default bool
@@ -67,6 +72,29 @@ type Claim struct {
 	Agree []Pos
 	// Program tells how to recognise the one who claims, when it runs already.
 	Program Program
+}
+
+// Tolerance says which failures to open one of its doors a program runs on after.
+type Tolerance uint8
+
+// The tolerances, each wider than the one before.
+const (
+	ToleratesNothing Tolerance = iota
+	ToleratesAddress           // the address or its family is not on this machine
+	ToleratesAny               // whatever it is, as long as another door opens
+)
+
+var toleranceNames = [...]string{ToleratesNothing: "", ToleratesAddress: "address", ToleratesAny: "any"}
+
+// String returns "", "address" or "any".
+func (t Tolerance) String() string { return nameOf(toleranceNames[:], t) }
+
+// MarshalText encodes t as [Tolerance.String] does.
+func (t Tolerance) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText is the inverse of [Tolerance.MarshalText].
+func (t *Tolerance) UnmarshalText(text []byte) error {
+	return parseName(toleranceNames[:], text, "tolerance", t)
 }
 
 // Program is what tells a running program apart from strangers: a claim whose

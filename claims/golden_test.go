@@ -187,10 +187,13 @@ func showClaim(c monban.Claim) string {
 	if c.Bind.Device != "" {
 		fmt.Fprintf(&b, " dev=%s", c.Bind.Device)
 	}
+	if c.Tolerates != monban.ToleratesNothing {
+		b.WriteString(" tolerates-" + c.Tolerates.String())
+	}
 	for _, option := range []struct {
 		name string
 		on   bool
-	}{{"default", c.Default}, {"optional", c.Optional}, {"freebind", c.FreeBind}, {"nolisten", !c.Listen && c.Bind.Port.Proto == monban.TCP}} {
+	}{{"default", c.Default}, {"oripv4", c.OrIPv4}, {"freebind", c.FreeBind}, {"nolisten", !c.Listen && c.Bind.Port.Proto == monban.TCP}} {
 		if option.on {
 			b.WriteString(" " + option.name)
 		}

@@ -21,8 +21,8 @@ type scan struct {
 	claims   []monban.Claim
 	gaps     []monban.Gap
 	mentions []mention
-	seen   []string // every file that has been loaded
-	stack  []string // the files being read now, the outermost first
+	seen     []string // every file that has been loaded
+	stack    []string // the files being read now, the outermost first
 	// declined says that the file is something else than its name promises.
 	declined bool
 }
@@ -172,15 +172,16 @@ type asker struct {
 
 // socket is one socket that a program opens.
 type socket struct {
-	at       netip.AddrPort
-	proto    monban.Proto
-	v6only   monban.Flag // of an IPv6 socket
-	pos      monban.Pos
-	name     string // "" is the asker's
-	absent   bool   // claimed because no line says otherwise
-	optional bool
-	orIPv4   bool
-	upTo     uint16
+	at     netip.AddrPort
+	proto  monban.Proto
+	v6only monban.Flag // of an IPv6 socket
+	pos    monban.Pos
+	name   string // "" is the asker's
+	absent bool   // claimed because no line says otherwise
+	orIPv4 bool
+	// tolerates is what the program runs on after, if this socket fails.
+	tolerates monban.Tolerance
+	upTo      uint16
 }
 
 // claim records a socket.
@@ -208,7 +209,7 @@ func (s *scan) claim(who asker, sock socket) {
 			ReuseAddr: who.reuseAddr, ReusePort: who.reusePort,
 		},
 		UpTo: sock.upTo, Listen: sock.proto == monban.TCP, UID: who.uid,
-		Optional: sock.optional, OrIPv4: sock.orIPv4, Default: sock.absent, Pos: sock.pos, Program: who.program,
+		Tolerates: sock.tolerates, OrIPv4: sock.orIPv4, Default: sock.absent, Pos: sock.pos, Program: who.program,
 	})
 }
 

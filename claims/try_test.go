@@ -1,6 +1,10 @@
 package claims
 
-import ("testing";"os";"fmt")
+import (
+	"fmt"
+	"os"
+	"testing"
+)
 
 func TestTry(t *testing.T) {
 	fmt.Print(show(System(Place{FS: os.DirFS("/"), Root: "/"})))
