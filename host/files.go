@@ -110,7 +110,7 @@ func (f files) readUpTo(name string, size int) ([]byte, error) {
 	defer file.Close()
 	buf := make([]byte, size)
 	n, err := file.Read(buf)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return buf[:n], err

@@ -503,7 +503,7 @@ func TestCapsInUserNamespace(t *testing.T) {
 		{"off", []string{"--user", "--map-root-user"}},
 		{"on", []string{"--user", "--map-root-user", "--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"}},
 	} {
-		args := append(test.options, exe, "-test.v", "-test.run=^"+t.Name()+"$")
+		args := append(slices.Clone(test.options), exe, "-test.v", "-test.run=^"+t.Name()+"$")
 		cmd := ns.Command("unshare", args...)
 		cmd.Env = append(os.Environ(), again+"="+test.want)
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {

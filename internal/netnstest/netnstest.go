@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -64,12 +63,9 @@ type NS struct {
 	// file is the open namespace. It alone keeps the namespace alive while no
 	// thread and no process is inside.
 	file *os.File
-	// id and host identify this namespace and the one the test binary runs in.
-	id, host nsID
+	// id and host are the names of this namespace and of the one it was made in.
+	id, host string
 }
-
-// nsID identifies a namespace: the device and inode of its nsfs file.
-type nsID struct{ dev, ino uint64 }
 
 // New makes a namespace that lives until the test ends, proven to be another
 // one than the test's own. It needs CAP_SYS_ADMIN and skips the test without.
@@ -87,7 +83,7 @@ func New(t testing.TB) *NS {
 }
 
 // Name returns what the kernel calls the namespace, "net:[4026532201]".
-func (ns *NS) Name() string { return fmt.Sprintf("net:[%d]", ns.id.ino) }
+func (ns *NS) Name() string { return ns.id }
 
 // Path returns a file that stands for the namespace, for setns(2) and
 // nsenter(1). It is valid until the test ends, for processes of the same user.
@@ -190,8 +186,8 @@ func (ns *NS) Start(cmd *exec.Cmd) {
 		ns.t.Fatalf("starting %s: %v", cmd, err)
 	}
 	ns.t.Cleanup(func() {
-		cmd.Process.Kill() // an error means that it has ended by itself
-		cmd.Wait()         // its status is that of the kill
+		_ = cmd.Process.Kill() // an error means that it has ended by itself
+		_ = cmd.Wait()         // its status is that of the kill
 	})
 }
 
@@ -238,7 +234,7 @@ func sysctlPath(key string) string {
 	if !strings.Contains(key, "/") {
 		key = strings.ReplaceAll(key, ".", "/")
 	}
-	return filepath.Join("/proc/sys", key)
+	return "/proc/sys/" + key
 }
 
 // Connect joins two namespaces by a cable (a veth pair) and takes both its ends

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// self is the namespace of the calling thread.
+// self is the namespace of the calling thread: a link to "net:[4026532201]", the
+// inode by which the kernel tells network namespaces apart.
 const self = "/proc/thread-self/ns/net"
 
 func unprivileged(err error) bool { return errors.Is(err, unix.EPERM) }
@@ -21,13 +22,13 @@ func isFirstThread() bool { return unix.Gettid() == unix.Getpid() }
 func create(t testing.TB) (*NS, error) {
 	ns := &NS{t: t}
 	err := onThread(func() (err error) {
-		if ns.host, err = identify(self); err != nil {
+		if ns.host, err = os.Readlink(self); err != nil {
 			return err
 		}
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("unshare(CLONE_NEWNET): %w", err)
 		}
-		if ns.id, err = identify(self); err != nil {
+		if ns.id, err = os.Readlink(self); err != nil {
 			return err
 		}
 		if ns.id == ns.host {
@@ -59,21 +60,13 @@ func (ns *NS) enter() error {
 	if errSet != nil {
 		return fmt.Errorf("setns: %w", errSet)
 	}
-	switch id, err := identify(self); {
+	switch id, err := os.Readlink(self); {
 	case err != nil:
 		return err
 	case id != ns.id || id == ns.host:
-		return fmt.Errorf("the thread is in net:[%d], not in %s", id.ino, ns.Name())
+		return fmt.Errorf("the thread is in %s, not in %s", id, ns.id)
 	}
 	return nil
-}
-
-func identify(path string) (nsID, error) {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return nsID{}, fmt.Errorf("stat %s: %w", path, err)
-	}
-	return nsID{dev: uint64(st.Dev), ino: st.Ino}, nil
 }
 
 // loopbackUp takes lo up, whereupon the kernel gives it 127.0.0.1/8 and ::1/128.

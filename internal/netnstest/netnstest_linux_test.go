@@ -65,8 +65,8 @@ func TestLoopbackOnly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer l.Close()
 			talk(t, l)
+			l.Close()
 		}
 	})
 }
