@@ -10,17 +10,26 @@ import (
 )
 
 // Lookup returns the ports of a service: an exact service name or alias of the
-// registry, or the name, alias or program of a use in practice, without regard
-// to case: "http", "mysql", "elasticsearch", "home-assistant", "redis-server".
-// The registry's ports come first. A registry range has AnyProto when every named
+// registry, or the name or alias of a use in practice, or else a program of one,
+// without regard to case: "http", "mysql", "elasticsearch", "home-assistant",
+// "redis-server". The registry's ports come first. A registry range has AnyProto when every named
 // row of its numbers bears the name, so that "http" is all of port 80, and one
 // transport otherwise, because 514/udp is syslog and 514/tcp is not. An unknown
 // name is nil.
 func (b *Book) Lookup(name string) []monban.PortRange {
-	out := b.assignedTo(name)
-	for i := findWord(name); i < len(useWords) && registry.FoldCompare(useWords[i].word, name) == 0; i++ {
+	out := usedBy(name, false, b.assignedTo(name))
+	if out == nil {
+		out = usedBy(name, true, nil)
+	}
+	return out
+}
+
+// usedBy appends to out the ports of uses whose name or alias, or whose program,
+// is word.
+func usedBy(word string, program bool, out []monban.PortRange) []monban.PortRange {
+	for i := findWord(word); i < len(useWords) && registry.FoldCompare(useWords[i].word, word) == 0; i++ {
 		ports := uses[useWords[i].use].Ports
-		if !slices.ContainsFunc(out, func(r monban.PortRange) bool { return covers(r, ports) }) {
+		if useWords[i].program == program && !slices.ContainsFunc(out, func(r monban.PortRange) bool { return covers(r, ports) }) {
 			out = join(out, ports)
 		}
 	}
@@ -86,8 +95,9 @@ func comparePorts(a, b monban.Port) int {
 }
 
 // Nearest returns up to n names that [Book.Lookup] knows and that look most like
-// name, the nearest first: for "mysqll", "mysql". Names that differ in more than
-// a third of their letters are left out.
+// name, the nearest first: for "mysqll", "mysql". Of equally near ones those come
+// first that begin alike, because few mistype the first letter, and then those of
+// practice. Names that differ in more than a third of their letters are left out.
 func (b *Book) Nearest(name string, n int) []string {
 	name = strings.ToLower(name)
 	if name == "" || len(name) > maxName {
@@ -113,7 +123,8 @@ func (b *Book) Nearest(name string, n int) []string {
 		}
 	}
 	slices.SortFunc(found, func(x, y nearName) int {
-		return cmp.Or(cmp.Compare(x.distance, y.distance), boolCompare(y.practice, x.practice), cmp.Compare(x.name, y.name))
+		return cmp.Or(cmp.Compare(x.distance, y.distance), boolCompare(y.name[0] == name[0], x.name[0] == name[0]),
+			boolCompare(y.practice, x.practice), cmp.Compare(x.name, y.name))
 	})
 	var out []string
 	for _, f := range found {

@@ -230,7 +230,7 @@ func imageName(s string) string {
 type useWord struct {
 	word    string
 	use     uint16
-	program bool
+	program bool // of an executable
 }
 
 // Practice returns the applications really met at p, the most likely first.

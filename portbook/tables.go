@@ -940,8 +940,8 @@ var uses = [...]Use{
 		Source: "sourcegraph/app#21"},
 	{Name: "Squid", Ports: monban.PortRange{First: 3128, Last: 3128, Proto: monban.TCP}, Kind: Proxy,
 		Note: Text{
-			EN: "Web proxy. Debian's default only serves the machine itself and private networks, but listens on every address.",
-			JA: "ウェブプロキシー。Debian の初期設定では自分とプライベートネットワークだけに応じるが、待ち受けは全アドレス。",
+			EN: "Web proxy. Debian's default serves the machine itself only, but listens on every address.",
+			JA: "ウェブプロキシー。Debian の初期設定では自分のマシンだけに応じるが、待ち受けは全アドレス。",
 		},
 		Programs:    []string{"squid"},
 		Images:      []string{"ubuntu/squid", "sameersbn/squid"},
@@ -1497,12 +1497,11 @@ var uses = [...]Use{
 		Programs: []string{"cloud-sql-proxy", "cloud_sql_proxy"},
 		Images:   []string{"cloud-sql-connectors/cloud-sql-proxy", "cloudsql-docker/gce-proxy"},
 		Source:   "docker-postgresql#112"},
-	{Name: "PostgreSQL", Ports: monban.PortRange{First: 5433, Last: 5433, Proto: monban.TCP}, Kind: Database,
+	{Name: "PostgreSQL (second cluster)", Ports: monban.PortRange{First: 5433, Last: 5433, Proto: monban.TCP}, Kind: Database,
 		Note: Text{
 			EN: "Where Debian puts a second PostgreSQL cluster, such as the new version during an upgrade.",
 			JA: "Debian が二つ目の PostgreSQL クラスター(更新中の新しい版など)を置くポート。",
 		},
-		Aliases:  []string{"postgres", "pgsql"},
 		Programs: []string{"postgres"},
 		Images:   []string{"postgres"},
 		Source:   "Debian package postgresql-common"},
@@ -1640,7 +1639,7 @@ var uses = [...]Use{
 			JA: "OVN、Cilium、クラウドのロードバランサーが使う仮想ネットワーク。カーネル自身がポートを持つ。",
 		},
 		Source: "RFC 8926"},
-	{Name: "Varnish", Ports: monban.PortRange{First: 6081, Last: 6081, Proto: monban.TCP}, Kind: Cache,
+	{Name: "Varnish", Ports: monban.PortRange{First: 6081, Last: 6081, Proto: monban.TCP}, Kind: Proxy,
 		Note: Text{
 			EN: "Cache in front of web servers.",
 			JA: "ウェブサーバーの前に置くキャッシュ。",
@@ -2436,8 +2435,8 @@ var uses = [...]Use{
 		Source: "Wikipedia: List of TCP and UDP port numbers"},
 	{Name: "NexusM", Ports: monban.PortRange{First: 8181, Last: 8181, Proto: monban.TCP}, Kind: Media,
 		Note: Text{
-			EN: "A media program.",
-			JA: "メディアソフトの一つ。",
+			EN: "Listed by Wikipedia without further explanation.",
+			JA: "Wikipedia の一覧に名前だけが載っている。",
 		},
 		Source: "Wikipedia: List of TCP and UDP port numbers"},
 	{Name: "Vault", Ports: monban.PortRange{First: 8200, Last: 8200, Proto: monban.TCP}, Kind: Admin,
@@ -2957,8 +2956,8 @@ var uses = [...]Use{
 		Source:   "googleanalytics_exporter#5; data-engineer-handbook#352"},
 	{Name: "Elasticsearch", Ports: monban.PortRange{First: 9200, Last: 9200, Proto: monban.TCP}, Kind: Database,
 		Note: Text{
-			EN: "Search and log database over HTTP. Before version 8 it had no login.",
-			JA: "検索・ログ用データベース(HTTP)。バージョン 8 より前は認証がない。",
+			EN: "Search and log database over HTTP. Before version 8 it has no login unless configured.",
+			JA: "検索・ログ用データベース(HTTP)。バージョン 8 より前は、設定しなければ認証なし。",
 		},
 		Aliases: []string{"elastic"},
 		Args:    []string{"org.elasticsearch"},
@@ -4417,7 +4416,6 @@ var useWords = [...]useWord{
 	{"p910nd", 385, true},
 	{"pgadmin", 185, false},
 	{"pgsql", 196, false},
-	{"pgsql", 198, false},
 	{"phoenix", 143, false},
 	{"php-cgi", 352, true},
 	{"php-fpm", 352, false},
@@ -4464,10 +4462,10 @@ var useWords = [...]useWord{
 	{"portmap", 35, true},
 	{"postgres", 196, false},
 	{"postgres", 196, true},
-	{"postgres", 198, false},
 	{"postgres", 198, true},
 	{"postgresql", 196, false},
-	{"postgresql", 198, false},
+	{"postgresql (second cluster)", 198, false},
+	{"postgresql-second-cluster", 198, false},
 	{"pptp", 87, false},
 	{"pptpd", 87, true},
 	{"printers (jetdirect)", 385, false},
@@ -5449,6 +5447,28 @@ var risks = [...]Risk{
 			JA: "SSH 経由の rsync にするか、「auth users」と「hosts allow」を設定する。",
 		},
 		Source: "Shadowserver, 2026-03"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 902, Last: 902, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 953, Last: 953, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "SOCKS proxy", Ports: monban.PortRange{First: 1080, Last: 1080, Proto: monban.TCP}, Severity: monban.Medium,
 		Uses: []string{"SOCKS proxy"},
 		Text: Text{
@@ -5548,6 +5568,17 @@ var risks = [...]Risk{
 			JA: "不要なら UPnP を切る。インターネット側には決して開かない。",
 		},
 		Source: "Shadowserver, 2026-03"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 2019, Last: 2019, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "NFS", Ports: monban.PortRange{First: 2049, Last: 2049}, Severity: monban.Medium,
 		Uses: []string{"NFS", "NFS lock manager"},
 		Text: Text{
@@ -5878,6 +5909,17 @@ var risks = [...]Risk{
 			JA: "相手側のアドレスだけに開くか、IPsec や WireGuard で包む。",
 		},
 		Source: "Shadowserver (open IP tunnel report); our rating"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 4848, Last: 4848, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "Radmin", Ports: monban.PortRange{First: 4899, Last: 4899, Proto: monban.TCP}, Severity: monban.High,
 		Uses: []string{"Radmin"},
 		Text: Text{
@@ -5889,6 +5931,17 @@ var risks = [...]Risk{
 			JA: "特定のアドレスか VPN だけに開く。",
 		},
 		Source: "Shadowserver, 2026-03"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 5000, Last: 5001, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "IPFS RPC API", Ports: monban.PortRange{First: 5001, Last: 5001, Proto: monban.TCP}, Severity: monban.High,
 		Uses: []string{"IPFS RPC API"},
 		Text: Text{
@@ -5911,6 +5964,17 @@ var risks = [...]Risk{
 			JA: "ループバックに限り、SSH 経由で使う。本番環境では無効にする。",
 		},
 		Source: "Oracle Java documentation: JPDA; Node.js documentation: debugging security; our rating"},
+	{Service: "Database tools in the browser", Ports: monban.PortRange{First: 5050, Last: 5050, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"pgAdmin", "RedisInsight", "Mongo Express"},
+		Text: Text{
+			EN: "Whoever gets in has the databases behind it; some versions need no login.",
+			JA: "中に入った者は、背後のデータベースを操作できる。認証のない版もある。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback and come through SSH or a VPN.",
+			JA: "ループバックに限り、SSH か VPN 経由で使う。",
+		},
+		Source: "CISA BOD 23-02; vendors' documentation; our rating"},
 	{Service: "SIP", Ports: monban.PortRange{First: 5060, Last: 5060}, Severity: monban.High,
 		Uses: []string{"SIP", "SIP over TLS"},
 		Text: Text{
@@ -5967,7 +6031,7 @@ var risks = [...]Risk{
 		},
 		Source: "Shadowserver, 2026-03"},
 	{Service: "PostgreSQL", Ports: monban.PortRange{First: 5432, Last: 5433, Proto: monban.TCP}, Severity: monban.High,
-		Uses: []string{"PostgreSQL", "YugabyteDB"},
+		Uses: []string{"PostgreSQL", "PostgreSQL (second cluster)", "YugabyteDB"},
 		Text: Text{
 			EN: "Passwords are guessed; a superuser can run programs on the machine (COPY … PROGRAM).",
 			JA: "パスワードを推測される。スーパーユーザーになればマシン上のプログラムも実行できる(COPY … PROGRAM)。",
@@ -6087,6 +6151,17 @@ var risks = [...]Risk{
 			JA: "相手側のアドレスだけに開くか、IPsec や WireGuard で包む。",
 		},
 		Source: "Shadowserver (open IP tunnel report); our rating"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 6082, Last: 6082, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "Redis", Ports: monban.PortRange{First: 6379, Last: 6380, Proto: monban.TCP}, Severity: monban.High,
 		Uses: []string{"Redis", "Valkey", "KeyDB and Dragonfly", "Redis over TLS", "Redis Sentinel"},
 		Text: Text{
@@ -6109,6 +6184,17 @@ var risks = [...]Risk{
 			JA: "特定のアドレスか VPN だけに開き、匿名アクセスを禁じ、RBAC を絞る。",
 		},
 		Source: "Shadowserver, 2026-03; NSA/CISA Kubernetes Hardening Guidance; Datadog rule on 6443 and 10250"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 6600, Last: 6600, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "Ceph", Ports: monban.PortRange{First: 6789, Last: 6789, Proto: monban.TCP}, Severity: monban.Medium,
 		Uses: []string{"Ceph monitor"},
 		Text: Text{
@@ -6219,6 +6305,28 @@ var risks = [...]Risk{
 			JA: "ループバックに限り、SSH 経由で使う。本番環境では無効にする。",
 		},
 		Source: "Oracle Java documentation: JPDA; Node.js documentation: debugging security; our rating"},
+	{Service: "Database tools in the browser", Ports: monban.PortRange{First: 8001, Last: 8001, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"pgAdmin", "RedisInsight", "Mongo Express"},
+		Text: Text{
+			EN: "Whoever gets in has the databases behind it; some versions need no login.",
+			JA: "中に入った者は、背後のデータベースを操作できる。認証のない版もある。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback and come through SSH or a VPN.",
+			JA: "ループバックに限り、SSH か VPN 経由で使う。",
+		},
+		Source: "CISA BOD 23-02; vendors' documentation; our rating"},
+	{Service: "Tomcat shutdown", Ports: monban.PortRange{First: 8005, Last: 8005, Proto: monban.TCP}, Severity: monban.Medium,
+		Uses: []string{"Tomcat shutdown"},
+		Text: Text{
+			EN: "Whoever knows the word, by default SHUTDOWN, stops the server.",
+			JA: "合言葉(初期設定では SHUTDOWN)を知る者は、サーバーを止められる。",
+		},
+		Remedy: Text{
+			EN: "Leave it on loopback, or switch it off with port -1.",
+			JA: "ループバックに留めるか、ポートを -1 にして無効にする。",
+		},
+		Source: "Apache Tomcat documentation: security considerations; our rating"},
 	{Service: "Webmin", Ports: monban.PortRange{First: 8006, Last: 8006, Proto: monban.TCP}, Severity: monban.High,
 		Uses: []string{"Webmin", "Usermin", "Cockpit", "Proxmox VE"},
 		Text: Text{
@@ -6228,6 +6336,17 @@ var risks = [...]Risk{
 		Remedy: Text{
 			EN: "Update; let named addresses or a VPN in only.",
 			JA: "更新し、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 8007, Last: 8007, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
 		},
 		Source: "CISA BOD 23-02; our rating"},
 	{Service: "Tomcat AJP", Ports: monban.PortRange{First: 8009, Last: 8009, Proto: monban.TCP}, Severity: monban.High,
@@ -6285,6 +6404,17 @@ var risks = [...]Risk{
 			JA: "特定のネットワークだけに許す(Squid では http_access)。",
 		},
 		Source: "Shadowserver, 2026-03 (open proxy: medium; others: low)"},
+	{Service: "Database tools in the browser", Ports: monban.PortRange{First: 8081, Last: 8081, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"pgAdmin", "RedisInsight", "Mongo Express"},
+		Text: Text{
+			EN: "Whoever gets in has the databases behind it; some versions need no login.",
+			JA: "中に入った者は、背後のデータベースを操作できる。認証のない版もある。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback and come through SSH or a VPN.",
+			JA: "ループバックに限り、SSH か VPN 経由で使う。",
+		},
+		Source: "CISA BOD 23-02; vendors' documentation; our rating"},
 	{Service: "InfluxDB", Ports: monban.PortRange{First: 8086, Last: 8086, Proto: monban.TCP}, Severity: monban.High,
 		Uses: []string{"InfluxDB"},
 		Text: Text{
@@ -6307,6 +6437,17 @@ var risks = [...]Risk{
 			JA: "クラスターのネットワーク内に留め、Kerberos を有効にする。",
 		},
 		Source: "Shadowserver, 2026-03"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 8089, Last: 8089, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "Couchbase", Ports: monban.PortRange{First: 8091, Last: 8091, Proto: monban.TCP}, Severity: monban.High,
 		Uses: []string{"Couchbase"},
 		Text: Text{
@@ -6406,6 +6547,17 @@ var risks = [...]Risk{
 			JA: "ループバックに留める。",
 		},
 		Source: "Bitcoin Core documentation; our rating"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 8384, Last: 8384, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "Administration over HTTP", Ports: monban.PortRange{First: 8443, Last: 8443, Proto: monban.TCP}, Severity: monban.Critical,
 		Uses: []string{"phpMyAdmin and Adminer", "Tomcat", "Traefik dashboard", "HTTPS alternative", "Plesk", "UniFi", "cPanel", "cPanel WHM"},
 		Text: Text{
@@ -6450,6 +6602,28 @@ var risks = [...]Risk{
 			JA: "ループバックに限り、トークンは有効のまま、SSH 経由で使う。",
 		},
 		Source: "CIS and Jupyter documentation; our rating"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 8834, Last: 8834, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 8880, Last: 8880, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "MQTT", Ports: monban.PortRange{First: 8883, Last: 8883, Proto: monban.TCP}, Severity: monban.High,
 		Uses: []string{"MQTT", "MQTT over TLS"},
 		Text: Text{
@@ -6527,6 +6701,28 @@ var risks = [...]Risk{
 			JA: "パスワードを変え、更新し、特定のアドレスだけに開く。",
 		},
 		Source: "MinIO documentation; our rating"},
+	{Service: "Databases", Ports: monban.PortRange{First: 9001, Last: 9001, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"Db2", "DynamoDB Local", "HSQLDB", "H2 Database", "SQL Server PolyBase"},
+		Text: Text{
+			EN: "Passwords are guessed, and databases for development often have none.",
+			JA: "パスワードを推測される。開発用のデータベースには、パスワードがないことも多い。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback or a private address and let named addresses in only.",
+			JA: "ループバックかプライベートアドレスに限り、特定のアドレスだけに開く。",
+		},
+		Source: "CIS benchmarks; vendors' documentation; our rating"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 9001, Last: 9001, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "Cassandra", Ports: monban.PortRange{First: 9042, Last: 9042, Proto: monban.TCP}, Severity: monban.High,
 		Uses: []string{"Cassandra", "Cassandra cluster"},
 		Text: Text{
@@ -6582,6 +6778,17 @@ var risks = [...]Risk{
 			JA: "特定のアドレスだけに開き、SASL と TLS を有効にする。",
 		},
 		Source: "Apache Kafka documentation: security; our rating"},
+	{Service: "Databases", Ports: monban.PortRange{First: 9092, Last: 9092, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"Db2", "DynamoDB Local", "HSQLDB", "H2 Database", "SQL Server PolyBase"},
+		Text: Text{
+			EN: "Passwords are guessed, and databases for development often have none.",
+			JA: "パスワードを推測される。開発用のデータベースには、パスワードがないことも多い。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback or a private address and let named addresses in only.",
+			JA: "ループバックかプライベートアドレスに限り、特定のアドレスだけに開く。",
+		},
+		Source: "CIS benchmarks; vendors' documentation; our rating"},
 	{Service: "Prometheus", Ports: monban.PortRange{First: 9093, Last: 9093, Proto: monban.TCP}, Severity: monban.Medium,
 		Uses: []string{"Prometheus", "Alertmanager", "Prometheus Pushgateway", "node_exporter", "Prometheus exporters", "cAdvisor"},
 		Text: Text{
@@ -6847,7 +7054,7 @@ var risks = [...]Risk{
 		},
 		Source: "Shadowserver, 2026-03; NPA Japan 2018; JPCERT/CC TSUBAME 2021 Q4"},
 	{Service: "MongoDB", Ports: monban.PortRange{First: 27017, Last: 27019, Proto: monban.TCP}, Severity: monban.High,
-		Uses: []string{"MongoDB", "MongoDB cluster"},
+		Uses: []string{"MongoDB", "MongoDB cluster", "MongoDB HTTP status"},
 		Text: Text{
 			EN: "Open databases are copied, deleted and held to ransom.",
 			JA: "開いたデータベースはコピーされ、消され、身代金を要求される。",
@@ -6890,6 +7097,17 @@ var risks = [...]Risk{
 			JA: "「bind-address = 127.0.0.1」かプライベートアドレスにし、特定のアドレスだけに開く。",
 		},
 		Source: "Shadowserver, 2026-03"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 35357, Last: 35357, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "DVR discovery", Ports: monban.PortRange{First: 37777, Last: 37777, Proto: monban.TCP}, Severity: monban.High,
 		Uses: []string{"DVR discovery", "Dahua recorders"},
 		Text: Text{
@@ -6956,6 +7174,17 @@ var risks = [...]Risk{
 			JA: "ログインを必須にし、更新し、VPN だけに開く。",
 		},
 		Source: "CIS and Jenkins documentation; our rating"},
+	{Service: "Databases", Ports: monban.PortRange{First: 50000, Last: 50000, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"Db2", "DynamoDB Local", "HSQLDB", "H2 Database", "SQL Server PolyBase"},
+		Text: Text{
+			EN: "Passwords are guessed, and databases for development often have none.",
+			JA: "パスワードを推測される。開発用のデータベースには、パスワードがないことも多い。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback or a private address and let named addresses in only.",
+			JA: "ループバックかプライベートアドレスに限り、特定のアドレスだけに開く。",
+		},
+		Source: "CIS benchmarks; vendors' documentation; our rating"},
 	{Service: "Hadoop", Ports: monban.PortRange{First: 50070, Last: 50070, Proto: monban.TCP}, Severity: monban.High,
 		Uses: []string{"Hadoop NameNode web", "Hadoop DataNode web", "Hadoop NameNode", "Hadoop YARN"},
 		Text: Text{
@@ -6978,6 +7207,17 @@ var risks = [...]Risk{
 			JA: "クラスターのネットワーク内に留め、Kerberos を有効にする。",
 		},
 		Source: "Shadowserver, 2026-03"},
+	{Service: "Administration interfaces", Ports: monban.PortRange{First: 51821, Last: 51821, Proto: monban.TCP}, Severity: monban.High,
+		Uses: []string{"VMware", "Caddy admin API", "BIND control", "AdGuard Home set-up", "GlassFish administration", "Synology DSM", "Synology DSM (TLS)", "Varnish administration", "Hyper-V live migration", "Portainer edge tunnel", "Proxmox Backup Server", "Splunk management", "Syncthing", "Nessus", "WebSphere SOAP", "Supervisor", "Openfire administration", "Openfire administration (TLS)", "Cherokee administration", "OpenStack Keystone", "wg-easy"},
+		Text: Text{
+			EN: "Whoever gets in commands the service: default passwords are tried and known holes exploited.",
+			JA: "中に入った者は、そのサービスを意のままにできる。初期パスワードを試され、既知の脆弱性を悪用される。",
+		},
+		Remedy: Text{
+			EN: "Bind it to loopback, or let named addresses or a VPN in only.",
+			JA: "ループバックに限るか、特定のアドレスか VPN だけに開く。",
+		},
+		Source: "CISA BOD 23-02; our rating"},
 	{Service: "Netis router backdoor", Ports: monban.PortRange{First: 53413, Last: 53413, Proto: monban.UDP}, Severity: monban.Critical,
 		Uses: []string{"Netis router backdoor"},
 		Text: Text{
@@ -7003,4 +7243,4 @@ var risks = [...]Risk{
 }
 
 // riskSpans are the indexes of risks that cover more than one port.
-var riskSpans = [...]uint16{21, 35, 59, 60, 64, 78, 91, 94, 96, 97, 99, 100, 102, 106, 132, 133, 141, 148, 171, 172}
+var riskSpans = [...]uint16{21, 35, 62, 63, 67, 81, 88, 97, 100, 102, 103, 105, 106, 109, 114, 146, 147, 157, 167, 190, 191}
