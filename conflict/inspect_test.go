@@ -154,6 +154,8 @@ func TestInspect(t *testing.T) {
 		{"a runtime on a web port", []monban.Door{door(t, "tcp 0.0.0.0:8080 java 7")}, ""},
 		{"published database", []monban.Door{door(t, "tcp 0.0.0.0:5555 docker-proxy 7", to(5432, "c1"))}, "wide-service * 5555 PostgreSQL"},
 		{"published something else", []monban.Door{door(t, "tcp 0.0.0.0:5555 docker-proxy 7", to(5432, "c2"))}, ""},
+		{"a container's own process", []monban.Door{door(t, "tcp 0.0.0.0:5432 postgres 7",
+			func(d *monban.Door) { d.Owners[0].Container = "c2" })}, "wide-service * 5432 PostgreSQL"},
 		{"server in the ephemeral range", []monban.Door{
 			door(t, "tcp 0.0.0.0:40000 a 7"), door(t, "tcp [::]:40000 a 7", v6only)}, "ephemeral-server low 40000"},
 		{"language servers whisper", []monban.Door{

@@ -60,10 +60,12 @@ func (in *inspection) identify(d *monban.Door) (identity, bool) {
 	}
 	if c := containerOf(d, in.snap); c != nil && c.Image != "" {
 		id.evidence = monban.Evidence{Source: "image", Text: c.Image}
-		return id.first(in.book.Practice(id.port), func(u portbook.Use) bool { return u.InImage(c.Image) })
+		if got, ok := id.first(in.book.Practice(id.port), func(u portbook.Use) bool { return u.InImage(c.Image) }); ok {
+			return got, true
+		}
 	}
 	if d.To != (monban.Target{}) {
-		return identity{}, false // a container nobody has described
+		return identity{}, false // who holds the door is not who answers
 	}
 	if len(d.Owners) == 0 {
 		if d.Unnamed == monban.HiddenKernel {
