@@ -10,7 +10,7 @@ import (
 // line itself has none. A wrong port is worse than none, so only lines that
 // speak of listening are asked, and never stack frames.
 func (d *draft) borrow(lines []line) {
-	if d.sign.unix || d.sign.cause == L21 || d.sign.cause == D10 {
+	if d.sign.unix || d.sign.cause == L11 || d.sign.cause == L21 || d.sign.cause == D10 {
 		return
 	}
 	if d.hasPort() {
@@ -150,6 +150,10 @@ func protoOf(l line, p endpoint) monban.Proto {
 	}
 	for _, t := range tokensOf(l.low) {
 		switch word := strings.Trim(t.text, "[]:.,"); word {
+		case "tcp_socket":
+			return monban.TCP
+		case "udp_socket":
+			return monban.UDP
 		case "udp", "udp4", "udp6", "udp4-recv", "dgram", "datagram":
 			return monban.UDP
 		case "tcp", "tcp4", "tcp6", "tcp/ip", "http", "https":
@@ -217,7 +221,7 @@ func socketPath(l line) string {
 // panel and Next.js do.
 func holderOf(l line) Holder {
 	var h Holder
-	if !hasAny(l.low, []string{"in use by", "used by", "already running", "held by", "occupied by", "taken by"}) {
+	if !hasAny(l.low, []string{"in use by", "used by", "already running", "held by", "occupied by", "taken by", "使用", "使われ"}) {
 		return h
 	}
 	if i := strings.Index(l.low, "in use by \""); i >= 0 {

@@ -107,7 +107,9 @@ func (d *Diagnosis) judged(judge func(monban.Bind) monban.Judgement) bool {
 			d.first(Cause(j.Cause))
 			return true
 		case monban.OutcomeUnknown:
-			d.Missing = append(d.Missing, j.Missing...)
+			for _, g := range j.Missing {
+				d.lacks(g)
+			}
 		}
 	}
 	return false
@@ -253,7 +255,7 @@ func (d *Diagnosis) unseen(snap *monban.Snapshot) {
 	for _, g := range snap.Gaps {
 		switch g.Hides {
 		case monban.HidesDoors, monban.HidesNamespaces, monban.HidesOutside, monban.HidesContainers:
-			d.Missing = append(d.Missing, g)
+			d.lacks(g)
 		}
 	}
 	// With a whole view, what needs a holder has ended since; what needs none
@@ -336,5 +338,12 @@ func (d *Diagnosis) drop(causes ...Cause) {
 }
 
 func (d *Diagnosis) missing(source, why string, hides monban.Subject) {
-	d.Missing = append(d.Missing, monban.Gap{Source: source, Err: why, Hides: hides})
+	d.lacks(monban.Gap{Source: source, Err: why, Hides: hides})
+}
+
+// lacks notes a gap once, although several binds may have met it.
+func (d *Diagnosis) lacks(g monban.Gap) {
+	if !slices.Contains(d.Missing, g) {
+		d.Missing = append(d.Missing, g)
+	}
 }

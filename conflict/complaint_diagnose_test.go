@@ -100,6 +100,35 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+// TestDiagnoseWithCanBind puts the two together, as monban explain does.
+func TestDiagnoseWithCanBind(t *testing.T) {
+	host := monban.Host{OS: "linux", UID: 1000, Unprivileged: 1024, IPv6: monban.On, BindV6Only: monban.Off,
+		Caps:       monban.Caps{BindService: monban.Off},
+		Interfaces: []monban.Interface{{Name: "lo", Up: true, Loopback: true, Addrs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128")}}}}
+	holder := monban.Door{Bind: bindOf(monban.TCP, "0.0.0.0", 8080), State: monban.Listen, Owners: []monban.Owner{{PID: 7, Name: "python3"}}}
+	nginx := monban.Door{Bind: bindOf(monban.TCP, "0.0.0.0", 80), State: monban.Listen, Owners: []monban.Owner{{PID: 8, Name: "nginx"}}}
+	for _, tt := range []struct {
+		text    string
+		cause   Cause
+		against int
+	}{
+		{"listen tcp4 0.0.0.0:8080: bind: address already in use", L1, 1},
+		{"listen tcp4 127.0.0.1:8080: bind: address already in use", L2, 1},
+		{"listen tcp :80: bind: permission denied", L10, -1},
+		{"listen tcp 198.51.100.7:8080: bind: cannot assign requested address", L13, 0},
+		{"nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)", L22, 1},
+	} {
+		snap := &monban.Snapshot{Host: host, Doors: []monban.Door{holder, nginx}}
+		for _, p := range []uint16{80, 8080} {
+			snap.Traffic = append(snap.Traffic, monban.Traffic{Port: monban.Port{Num: p, Proto: monban.TCP}})
+		}
+		d := Diagnose(ReadComplaint(tt.text)[0], snap, func(b monban.Bind) monban.Judgement { return CanBind(b, snap) })
+		if len(d.Causes) == 0 || d.Causes[0] != tt.cause || tt.against >= 0 && len(d.Against) != tt.against {
+			t.Errorf("%q: causes %v, against %d; want %s, %d\n%+v", tt.text, d.Causes, len(d.Against), tt.cause, tt.against, d)
+		}
+	}
+}
+
 // TestCauses holds the list of causes to that of the research, by number.
 func TestCauses(t *testing.T) {
 	var want []Cause

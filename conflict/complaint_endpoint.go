@@ -64,6 +64,10 @@ func endpointOf(l line, s sign) endpoint {
 			best.num, best.hasPort = number(rest)
 		}
 	}
+	if _, rest, ok := strings.Cut(l.low, " src="); ok && s.cause == L11 {
+		best = endpoint{}
+		best.num, best.hasPort = number(rest)
+	}
 	if s.cause == L25 && s.errno == "EINVAL" && !best.hasPort {
 		best.num, best.hasPort = oddNumber(l.low[s.end:])
 	}

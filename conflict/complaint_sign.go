@@ -59,6 +59,9 @@ var phrases = [...]phrase{
 	{"cannot define multiple listeners on the same ip:port", "", "", L21, alone},
 	{"host port is already used by", "", "", D4, alone},
 
+	// The kernel's audit log tells what the program cannot: SELinux refused.
+	{"{ name_bind }", "EACCES", "linux", L11, alone},
+
 	// Browsers.
 	{"err_unsafe_port", "", "", B1, alone},
 	{"ns_error_port_access_not_allowed", "", "", B1, alone},
