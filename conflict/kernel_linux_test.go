@@ -114,8 +114,6 @@ type kernel struct {
 	server [2]int // sockets that outgoing connections go to, IPv4 and IPv6
 }
 
-const serverPort = 900
-
 func newKernel(t *testing.T) *kernel {
 	t.Helper()
 	ns := netnstest.New(t)
