@@ -79,6 +79,9 @@ func New(t testing.TB) *NS {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ns.file.Close() })
+	if ns.id == ns.host {
+		t.Fatalf("a new network namespace is the test's own, %s", ns.host)
+	}
 	return ns
 }
 
