@@ -93,7 +93,7 @@ const (
 const (
 	B1 Cause = "B1" // browsers refuse to connect to this port number
 	B2 Cause = "B2" // bound to the loopback address of a container
-	B3 Cause = "B3" // bound to the loopback address of one family only
+	B3 Cause = "B3" // bound in one family only: localhost is 127.0.0.1 and ::1
 )
 
 // CauseInfo is what is fixed about a cause.

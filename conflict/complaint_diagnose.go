@@ -309,21 +309,29 @@ func (d *Diagnosis) remote(snap *monban.Snapshot) {
 		c.Addr.IsValid() && !snap.Host.HasAddr(c.Addr) && !c.Addr.IsLoopback() || c.Host != "" && c.Host != "localhost" {
 		return
 	}
-	want := monban.Bind{Port: monban.Port{Num: c.Port, Proto: monban.TCP}, Addr: c.Addr}
-	answers := false
+	port := monban.Port{Num: c.Port, Proto: monban.TCP}
+	answers, otherFamily := false, false
 	for _, door := range snap.Doors {
-		if door.Bind.Port != want.Port || door.State == monban.Bound {
+		if door.Bind.Port != port || door.State == monban.Bound {
 			continue
 		}
 		d.Against = append(d.Against, door)
-		if c.Addr.IsValid() && overlaps(want, door.Bind) {
-			answers = true
-		}
+		have := door.Bind.Addr.Unmap()
+		answers = answers || c.Addr.IsValid() && serving(have, door.Bind.V6Only, c.Addr.Unmap())
+		otherFamily = otherFamily || have.Is4() != c.Addr.Unmap().Is4() && (have.IsLoopback() || have.IsUnspecified())
 	}
-	if !answers && c.Addr.IsLoopback() && len(d.Against) > 0 && d.Against[0].Bind.Addr.IsLoopback() {
+	if !answers && otherFamily && c.Addr.IsLoopback() {
 		d.Certain = true
 		d.first(B3)
 	}
+}
+
+// serving reports whether a listener on have accepts connections to addr.
+func serving(have netip.Addr, v6only monban.Flag, addr netip.Addr) bool {
+	if have.Is4() == addr.Is4() {
+		return have == addr || have.IsUnspecified()
+	}
+	return have.Is6() && have.IsUnspecified() && v6only != monban.On
 }
 
 // first moves cause to the front.

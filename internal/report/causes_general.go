@@ -29,14 +29,14 @@ var generalCauses = [...]causeEntry{
 				"または、そのアドレスを使っているプログラムを停止してください。systemd-resolved の場合は /etc/systemd/resolved.conf に DNSStubListener=no を設定して再起動します。",
 			}}},
 	{"L3",
-		causeWords{"An IPv6 socket on [::] also takes the IPv4 port",
-			"Unless the option IPV6_V6ONLY is set, a socket on [::] accepts IPv4 connections too. A second program that wants 0.0.0.0 on the same port is therefore refused, although the first one looks as if it used IPv6 only.",
+		causeWords{"[::] also covers IPv4, so it collides with 0.0.0.0",
+			"Unless the option IPV6_V6ONLY is set, a socket on [::] takes IPv4 connections too. So one program on [::] and another on 0.0.0.0 or any IPv4 address cannot share a port, whichever came first, although they seem to use different protocols.",
 			[]string{
 				"If it is one and the same program, keep only the line for [::]: it serves both families.",
 				"Otherwise make the IPv6 socket IPv6-only (nginx: ipv6only=on, systemd: BindIPv6Only=ipv6-only), or use another port.",
 			}},
-		causeWords{"[::] の IPv6 ソケットが IPv4 側のポートも使っています",
-			"IPV6_V6ONLY オプションを指定しない限り、[::] で待ち受けるソケットは IPv4 の接続も受け付けます。そのため、IPv6 しか使っていないように見えても、同じポートの 0.0.0.0 を使おうとした別のプログラムは断られます。",
+		causeWords{"[::] は IPv4 も含むため、0.0.0.0 と競合します",
+			"IPV6_V6ONLY オプションを指定しない限り、[::] で待ち受けるソケットは IPv4 の接続も受け付けます。そのため、一方が [::]、もう一方が 0.0.0.0 などの IPv4 アドレスの場合、別々のプロトコルに見えても同じポートを共有できません。どちらが先でも同じです。",
 			[]string{
 				"両方が同じプログラムの設定なら、[::] の行だけを残してください。1 つのソケットで IPv4 と IPv6 の両方に応答できます。",
 				"そうでなければ、IPv6 側を IPv6 専用にする(nginx は ipv6only=on、systemd は BindIPv6Only=ipv6-only)か、別のポート番号を使ってください。",

@@ -27,14 +27,14 @@ var quietCauses = [...]causeEntry{
 				"外部に公開したくない場合は、-p 127.0.0.1:8080:80 のように、ホスト側をループバックに限定してください。",
 			}}},
 	{"B3",
-		causeWords{"The server listens on the other kind of localhost",
-			"The server listens on ::1 (IPv6) only, and the client tried 127.0.0.1 (IPv4), or the other way round. Both are called localhost, but they are two addresses. The client is refused although the server runs.",
+		causeWords{"The server answers on the other kind of localhost only",
+			"The server listens on IPv6 (::1) only and the client tried IPv4 (127.0.0.1), or the other way round. Both are called localhost, but they are two addresses. The client is refused although the server runs.",
 			[]string{
 				"Connect by the address the server uses: http://[::1]:N or http://127.0.0.1:N.",
 				"Or let the server listen on both, or on 127.0.0.1 explicitly (Vite: --host 127.0.0.1).",
 			}},
 		causeWords{"サーバーは、もう一方の localhost で待ち受けています",
-			"サーバーは ::1(IPv6)だけで待ち受けていて、クライアントは 127.0.0.1(IPv4)に接続しようとしました。その逆の場合もあります。どちらも localhost と呼ばれますが、別々のアドレスです。そのため、サーバーが動いていても接続を拒否されます。",
+			"サーバーは IPv6(::1)だけで待ち受けていて、クライアントは IPv4(127.0.0.1)に接続しようとしました。その逆の場合もあります。どちらも localhost と呼ばれますが、別々のアドレスです。そのため、サーバーが動いていても接続を拒否されます。",
 			[]string{
 				"http://[::1]:N や http://127.0.0.1:N のように、サーバーが使っているほうのアドレスで接続してください。",
 				"または、両方で待ち受けるか、127.0.0.1 を明示してください(Vite なら --host 127.0.0.1)。",
