@@ -73,7 +73,7 @@ func (a *app) explainSnapshot(ctx context.Context, in *inside, ports []monban.Po
 	if in.load == "" && len(ports) == 0 {
 		return identity(nil), nil
 	}
-	return a.snapshot(ctx, in, gather.Want{Ports: ports, Traffic: ports, Host: host.Ranges | host.Caps | host.Network})
+	return a.snapshot(ctx, in, gather.Want{Ports: ports, Neighbours: true, Traffic: ports, Host: host.Ranges | host.Caps | host.Network})
 }
 
 // explained puts a complaint beside what is open now.

@@ -44,7 +44,7 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 	if err != nil {
 		return err
 	}
-	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps | host.Network})
+	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Neighbours: true, Traffic: ranges, Host: host.Ranges | host.Caps | host.Network})
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 	return a.show(report.Result{
 		Verb: "port", Snapshot: snap, Book: book,
 		Data:     report.Ports{Ports: portViews(ranges, snap, book, localServices())},
-		Findings: inspect(&shown, book),
+		Findings: conflict.Inspect(&shown, book),
 	}, a.style(), failOn)
 }
 
@@ -96,7 +96,15 @@ func portViews(ranges []monban.PortRange, snap *monban.Snapshot, book *portbook.
 					v.Traffic = append(v.Traffic, t)
 				}
 			}
-			v.Bind = judge(p, snap, doors[p.Num], traffic[p.Num])
+			here := snap
+			if few := 16; len(views) >= few {
+				// In a long list no alternatives are named, and a look at the
+				// doors of the one port is quicker.
+				only := *snap
+				only.Doors, only.Traffic = doors[p.Num], traffic[p.Num]
+				here = &only
+			}
+			v.Bind = judge(p, here)
 			views = append(views, v)
 		}
 	}
@@ -105,16 +113,14 @@ func portViews(ranges []monban.PortRange, snap *monban.Snapshot, book *portbook.
 
 // judge answers whether a program that sets no socket options could open p now,
 // on every IPv4 address and on every address.
-func judge(p monban.Port, snap *monban.Snapshot, doors []monban.Door, traffic []monban.Traffic) []monban.Judgement {
-	here := *snap
-	here.Doors, here.Traffic = doors, traffic
+func judge(p monban.Port, snap *monban.Snapshot) []monban.Judgement {
 	var out []monban.Judgement
 	for _, proto := range []monban.Proto{monban.TCP, monban.UDP} {
 		if p.Proto != monban.AnyProto && p.Proto != proto {
 			continue
 		}
 		for _, addr := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
-			out = append(out, conflict.CanBind(monban.Bind{Port: monban.Port{Num: p.Num, Proto: proto}, Addr: addr}, &here))
+			out = append(out, conflict.CanBind(monban.Bind{Port: monban.Port{Num: p.Num, Proto: proto}, Addr: addr}, snap))
 		}
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/conflict"
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/gather"
 	"github.com/monban-dev/monban/internal/report"
@@ -80,7 +81,7 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 		return a.show(report.Result{Verb: "diff", Snapshot: snap, Book: book,
 			Data: report.Difference{Since: before.At, Change: change}}, s, monban.SeverityUnknown)
 	}
-	findings := inspect(snap, book)
+	findings := conflict.Inspect(snap, book)
 	shown := o.filter.snapshot(snap)
 	return a.show(report.Result{
 		Verb: "status", Snapshot: snap, Book: book, Findings: o.filter.findings(findings, shown),

@@ -4,6 +4,7 @@ package gather
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,9 @@ type Want struct {
 	Traffic []monban.PortRange
 	// Host is what to read of the machine itself, besides its identity.
 	Host host.Parts
+	// Neighbours asks for the other doors too, without their owners, when one
+	// of Ports is taken: then a free port nearby can be named.
+	Neighbours bool
 	// AllNamespaces asks for the doors of every network namespace.
 	AllNamespaces bool
 }
@@ -49,6 +53,14 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 	wg.Wait()
 	snap.Doors, snap.Containers = owners.Join(snap.Doors, snap.Containers)
 	snap.Doors = wanted(snap.Doors, want.Ports)
+	if want.Neighbours && len(snap.Doors) > 0 && len(want.Ports) > 0 {
+		others, _ := sockets.Doors(sockets.Options{}) // its gaps are those of the first look
+		for _, d := range others {
+			if !contains(want.Ports, d.Bind.Port) {
+				snap.Doors = append(snap.Doors, d)
+			}
+		}
+	}
 	for _, gaps := range [][]monban.Gap{doorGaps, ownerGaps, containerGaps, trafficGaps, hostGaps} {
 		snap.Gaps = append(snap.Gaps, gaps...)
 	}
@@ -79,14 +91,9 @@ func wanted(doors []monban.Door, ports []monban.PortRange) []monban.Door {
 	if len(ports) == 0 {
 		return doors
 	}
-	out := doors[:0]
-	for _, d := range doors {
-		for _, r := range ports {
-			if r.Contains(d.Bind.Port) {
-				out = append(out, d)
-				break
-			}
-		}
-	}
-	return out
+	return slices.DeleteFunc(doors, func(d monban.Door) bool { return !contains(ports, d.Bind.Port) })
+}
+
+func contains(ports []monban.PortRange, p monban.Port) bool {
+	return slices.ContainsFunc(ports, func(r monban.PortRange) bool { return r.Contains(p) })
 }

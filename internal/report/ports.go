@@ -219,8 +219,7 @@ func (v *view) portText(p *printer, pv PortView) {
 	v.bindText(p, pv)
 	for _, r := range v.Book.Risks(port) {
 		p.paragraph(p.label("If exposed", "公開すると"), fmt.Sprintf("[%s] %s: %s", v.severityWord(r.Severity), r.Service, r.Text.In(v.style.Lang.String())))
-		p.paragraph(span{green, pad("", 14) + "→ "}, r.Remedy.In(v.style.Lang.String()))
-		p.line(span{dim, pad("", 14) + p.f("source: ", "出典: ") + r.Source})
+		p.paragraph(span{green, pad("", 14) + "→ "}, r.Remedy.In(v.style.Lang.String())+" ["+r.Source+"]")
 	}
 	v.notesText(p, pv)
 }
@@ -429,8 +428,15 @@ func (v *view) bindText(p *printer, pv PortView) {
 				if why != "" {
 					p.styledParagraph(span{plain, pad("", 16)}, dim, why)
 				}
-				v.fixesText(p, j.Fix, pad("", 14))
 			}
+			var fresh []monban.Fix
+			for _, f := range j.Fix {
+				if text := v.fixSentence(f); !said[text] {
+					said[text] = true
+					fresh = append(fresh, f)
+				}
+			}
+			v.fixesText(p, fresh, pad("", 14))
 		default:
 			p.paragraph(lead, p.f("%s — cannot be told", "%s — 判断できません", target))
 			if why := v.unknownSentence(j.Reason); why != "" && !said[j.Reason] {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/portbook"
 )
 
 // Status is every open door of the machine.
@@ -227,10 +228,10 @@ func (v *view) statusColumns(p *printer) ([]column, func(entry) []cell) {
 	cols = append(cols,
 		column{title: p.f("ADDRESS", "アドレス"), min: 9},
 		column{title: p.f("FOR", "用途"), min: 8, rank: 4},
-		column{title: p.f("PROGRAM", "プログラム"), min: 10},
+		column{title: p.f("PROGRAM", "プログラム"), min: 14},
 		column{title: p.f("PID", "PID"), right: true, rank: 1},
 		column{title: p.f("USER", "ユーザー"), min: 6, rank: 2},
-		column{title: p.f("STARTED BY", "起動元"), min: 10, rank: 3},
+		column{title: p.f("STARTED BY", "起動元"), min: 12, rank: 3},
 		column{title: p.f("SINCE", "経過"), rank: 5},
 		column{title: p.f("WHERE", "場所"), min: 8, rank: 6},
 	)
@@ -324,25 +325,51 @@ func hostText(a netip.Addr) string {
 }
 
 // purpose says in a word what the number is for: the registry's name, and what
-// is met there in practice when that is something else.
+// is usually met there where that is something else. A program that is known for
+// this number needs no "usually" beside it.
 func (v *view) purpose(d *monban.Door) string {
 	name := v.Book.Name(d.Bind.Port)
 	uses := v.Book.Practice(d.Bind.Port)
-	if len(uses) == 0 || name != "" && strings.EqualFold(name, uses[0].Name) {
+	if len(uses) == 0 || name != "" && d.Bind.Port.Class() == monban.WellKnown {
 		return orDash(name)
 	}
 	for _, u := range uses {
-		if strings.EqualFold(strings.ReplaceAll(u.Name, " ", "-"), name) {
+		if sameName(u.Name, name) {
 			return name
 		}
 	}
-	if name == "" {
-		return v.usually(uses[0].Name)
+	usual := v.style.Lang.pick("usually ", "通常 ") + uses[0].Name
+	if use, ok := v.useOf(d, uses); ok {
+		usual = use.Name
+	} else if len(uses) > 1 {
+		usual += " …"
 	}
-	return name + " / " + v.usually(uses[0].Name)
+	if name == "" {
+		return usual
+	}
+	return name + " / " + usual
 }
 
-func (v *view) usually(name string) string { return v.style.Lang.pick("usually ", "通常 ") + name }
+// sameName reports whether a use and a registry name are the same words.
+func sameName(use, name string) bool {
+	fold := strings.NewReplacer(" ", "", "-", "", "_", "")
+	return name != "" && strings.EqualFold(fold.Replace(use), fold.Replace(name))
+}
+
+// useOf returns the use that the program behind d is known for.
+func (v *view) useOf(d *monban.Door, uses []portbook.Use) (portbook.Use, bool) {
+	for _, u := range uses {
+		for _, o := range d.Owners {
+			if u.RunBy(o.Name, o.Command) {
+				return u, true
+			}
+		}
+		if c := v.Snapshot.Container(d.To.Container); c != nil && u.InImage(c.Image) {
+			return u, true
+		}
+	}
+	return portbook.Use{}, false
+}
 
 func (v *view) programCell(e entry) cell {
 	d, o := e.first(), e.owner()
