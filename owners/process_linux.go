@@ -42,10 +42,10 @@ type processTable struct {
 	ancestors map[int]*ancestor // nil is gone
 }
 
-// read returns the details of the process whose fd directory is files, or nil
-// if it has ended.
-func (t *processTable) read(files dirFD) *process {
-	dir, err := files.openPath("..")
+// read returns the details of the process whose directory is up from files, or
+// nil if it has ended.
+func (t *processTable) read(files dirFD, up string) *process {
+	dir, err := files.openPath(up)
 	if err != nil {
 		return nil
 	}

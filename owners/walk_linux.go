@@ -101,7 +101,7 @@ func (k *worker) visit(pid int) {
 	}
 	defer files.close()
 	h := holder{}
-	empty, err := k.scan(files, &h)
+	empty, err := k.scan(files, "..", &h)
 	if err != nil {
 		k.failed(err)
 	}
@@ -128,9 +128,9 @@ func (k *worker) failed(err error) {
 }
 
 // scan reads the links of one fd directory and adds to h the sockets that are
-// wanted. empty reports that there was no link at all: a kernel thread, or a
+// wanted. up leads from it to the directory of the process. empty reports that there was no link at all: a kernel thread, or a
 // process that is ending.
-func (k *worker) scan(files dirFD, h *holder) (empty bool, err error) {
+func (k *worker) scan(files dirFD, up string, h *holder) (empty bool, err error) {
 	empty = true
 	for {
 		n, err := unix.ReadDirent(int(files), k.entries)
@@ -153,7 +153,7 @@ func (k *worker) scan(files dirFD, h *holder) (empty bool, err error) {
 				continue
 			}
 			empty = false
-			if err := k.look(files, name, h); err != nil {
+			if err := k.look(files, up, name, h); err != nil {
 				return empty, err
 			}
 		}
@@ -170,14 +170,14 @@ func (k *worker) scan(files dirFD, h *holder) (empty bool, err error) {
 //
 // Some processes let their files be listed and not be looked at, even by root:
 // then the error is EACCES, for every one of them.
-func (k *worker) look(files dirFD, name []byte, h *holder) error {
+func (k *worker) look(files dirFD, up string, name []byte, h *holder) error {
 	inode, err := k.socket(files, name)
 	number, ok := k.walk.wanted[inode]
 	if err != nil || !ok {
 		return err
 	}
 	if h.process == nil {
-		p := k.walk.table.read(files)
+		p := k.walk.table.read(files, up)
 		if p == nil {
 			return nil
 		}
@@ -238,7 +238,7 @@ func (k *worker) visitThreads(pid int, files dirFD, empty bool, h *holder) {
 			continue
 		}
 		if own, err := tasks.openDir(strconv.Itoa(tid) + "/fd"); err == nil {
-			if _, err := k.scan(own, h); err != nil {
+			if _, err := k.scan(own, "../../..", h); err != nil {
 				k.failed(err)
 			}
 			own.close()
