@@ -1,6 +1,7 @@
 package portbook
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"io"
@@ -59,14 +60,15 @@ func readRegular(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	var data bytes.Buffer
+	data.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // read in one go
+	if _, err := data.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, err
 	}
-	if int64(len(data)) > limit {
+	if int64(data.Len()) > limit {
 		return nil, fmt.Errorf("%s is larger than %d bytes", path, limit)
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 // Entry is what the registry says of one number of one transport. It is an

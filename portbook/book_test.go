@@ -226,6 +226,18 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
+func BenchmarkOpen(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "registry.bin")
+	if err := Install(path, []byte(builtinRegistry)); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Open(path); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkName(b *testing.B) {
 	book := Builtin()
 	for i := 0; b.Loop(); i++ {

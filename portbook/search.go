@@ -62,8 +62,11 @@ const (
 // in a description of either language, or its number, the best first. Case does
 // not matter. A query without a word finds nothing.
 func (b *Book) Search(query string, limit int) []Hit {
-	words := strings.Fields(strings.ToLower(query))
-	if len(words) == 0 || len(query) > maxQuery {
+	if len(query) > maxQuery {
+		return nil
+	}
+	words := parseWords(query)
+	if len(words) == 0 {
 		return nil
 	}
 	hits := append(searchPractice(words), b.searchRegistry(words)...)
@@ -75,7 +78,23 @@ func (b *Book) Search(query string, limit int) []Hit {
 
 const maxQuery = 256
 
-func searchPractice(words []string) []Hit {
+// word is a word of a query in lower case.
+type word struct {
+	text     string
+	num      uint16
+	isNumber bool // text is the port number num
+}
+
+func parseWords(query string) []word {
+	var words []word
+	for _, text := range strings.Fields(strings.ToLower(query)) {
+		num, err := strconv.ParseUint(text, 10, 16)
+		words = append(words, word{text, uint16(num), err == nil})
+	}
+	return words
+}
+
+func searchPractice(words []word) []Hit {
 	var hits []Hit
 	for i := range uses {
 		u := &uses[i]
@@ -96,7 +115,7 @@ func searchPractice(words []string) []Hit {
 	return hits
 }
 
-func (b *Book) searchRegistry(words []string) []Hit {
+func (b *Book) searchRegistry(words []word) []Hit {
 	var hits []Hit
 	var lastName, lastDescription string
 	missed := false
@@ -138,11 +157,11 @@ func appendHit(hits []Hit, h Hit) []Hit {
 }
 
 // rate returns the score of a row for all words, 0 if one of them is missing.
-func rate(words []string, ports monban.PortRange, one func(word string) int) int {
+func rate(words []word, ports monban.PortRange, one func(word string) int) int {
 	total := 0
 	for _, w := range words {
-		score := one(w)
-		if num, err := strconv.ParseUint(w, 10, 16); err == nil && ports.Contains(monban.Port{Num: uint16(num)}) {
+		score := one(w.text)
+		if w.isNumber && ports.Contains(monban.Port{Num: w.num}) {
 			score = isNumber
 		}
 		if score <= 0 {

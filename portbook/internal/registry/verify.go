@@ -43,7 +43,7 @@ func Verify(blob string) (Table, error) {
 	if _, err := time.Parse(time.DateOnly, t.Date()); err != nil {
 		return Table{}, fmt.Errorf("%w: %w", ErrBroken, err)
 	}
-	for _, check := range []func(Table) error{Table.checkPorts, Table.checkRows, Table.checkIndex} {
+	for _, check := range []func(Table) error{Table.checkPorts, Table.checkTexts, Table.checkIndex} {
 		if err := check(t); err != nil {
 			return Table{}, fmt.Errorf("%w: %w", ErrBroken, err)
 		}
@@ -52,54 +52,85 @@ func Verify(blob string) (Table, error) {
 }
 
 func (t Table) checkPorts() error {
-	n := 0
+	n, row := 0, 0
 	for w := range words {
 		if int(u16(t.blob, ranksAt+w*2)) != n {
 			return errors.New("wrong count of numbers")
 		}
-		n += bits.OnesCount64(u64(t.blob, bitsAt+w*8))
-	}
-	if n != t.ports {
-		return errors.New("wrong count of numbers")
-	}
-	row := 0
-	for num := range 1 << 16 {
-		first, end := t.Rows(uint16(num))
-		if first == end {
-			continue
+		set := u64(t.blob, bitsAt+w*8)
+		n += bits.OnesCount64(set)
+		if n > t.ports {
+			return errors.New("wrong count of numbers")
 		}
-		if first != row || end < first || end > t.rows {
-			return fmt.Errorf("rows of port %d are out of order", num)
-		}
-		for last := monban.AnyProto; row < end; row++ {
-			p := t.Port(row)
-			if int(p.Num) != num || p.Proto <= last || p.Proto > monban.DCCP {
-				return fmt.Errorf("row %d does not belong to port %d", row, num)
+		for ; set != 0; set &= set - 1 {
+			num := uint16(w*64 + bits.TrailingZeros64(set))
+			first, end := t.Rows(num)
+			if first != row || end <= first || end > t.rows {
+				return fmt.Errorf("rows of port %d are out of order", num)
 			}
-			last = p.Proto
+			if err := t.checkNumber(num, first, end); err != nil {
+				return err
+			}
+			row = end
 		}
 	}
-	if row != t.rows {
-		return errors.New("rows without a port")
+	if n != t.ports || row != t.rows {
+		return errors.New("wrong count of rows")
 	}
 	return nil
 }
 
-func (t Table) checkRows() error {
+// checkNumber checks that rows first to end are of port num, one for each
+// transport.
+func (t Table) checkNumber(num uint16, first, end int) error {
+	last := monban.AnyProto
+	for row := first; row < end; row++ {
+		p := t.Port(row)
+		if p.Num != num || p.Proto <= last || p.Proto > monban.DCCP {
+			return fmt.Errorf("row %d does not belong to port %d", row, num)
+		}
+		last = p.Proto
+	}
+	return nil
+}
+
+// checkTexts reads the heap once and then only asks of each reference whether a
+// string begins there. The heap holds what tens of thousands of references
+// share, and this stands in the way of every start of the program.
+func (t Table) checkTexts() error {
+	heap := t.blob[t.heapAt:]
+	starts := make([]bool, len(heap))
+	for at := 0; at < len(heap); {
+		if at+2 > len(heap) {
+			return errors.New("a string lies past the end")
+		}
+		end := at + 2 + int(u16(heap, at))
+		if end > len(heap) {
+			return errors.New("a string runs past the end")
+		}
+		if err := checkText(heap[at+2 : end]); err != nil {
+			return err
+		}
+		starts[at] = true
+		at = end
+	}
+	begins := func(ref int) bool { return 0 <= ref && ref < len(starts) && starts[ref] }
 	for row := range t.rows {
 		at := t.rowsAt + row*rowSize
-		ref := int64(u32(t.blob, at+4))
-		for range int(t.blob[at+3]) + 1 {
-			n, err := t.checkString(ref)
-			if err != nil {
-				return err
+		ref := int(u32(t.blob, at+4))
+		for range int(t.blob[at+3]) + 1 { // further names stand behind the first
+			if !begins(ref) {
+				return fmt.Errorf("a name of row %d is no string", row)
 			}
-			ref += int64(n)
+			ref += 2 + int(u16(heap, ref))
 		}
-		for _, field := range []int{8, 12} {
-			if _, err := t.checkString(int64(u32(t.blob, at+field))); err != nil {
-				return err
-			}
+		if !begins(int(u32(t.blob, at+8))) || !begins(int(u32(t.blob, at+12))) {
+			return fmt.Errorf("the description of row %d is no string", row)
+		}
+	}
+	for i := range t.names {
+		if !begins(int(u32(t.blob, t.indexAt+i*indexSize))) {
+			return errors.New("an entry of the name index is no string")
 		}
 	}
 	return nil
@@ -108,10 +139,6 @@ func (t Table) checkRows() error {
 func (t Table) checkIndex() error {
 	before := ""
 	for i := range t.names {
-		at := t.indexAt + i*indexSize
-		if _, err := t.checkString(int64(u32(t.blob, at))); err != nil {
-			return err
-		}
 		name, row := t.NameAt(i)
 		if row >= t.rows || FoldCompare(before, name) > 0 {
 			return errors.New("the name index is out of order")
@@ -121,24 +148,17 @@ func (t Table) checkIndex() error {
 	return nil
 }
 
-// checkString checks the string at ref and returns how many bytes it takes up.
-func (t Table) checkString(ref int64) (int, error) {
-	room := int64(len(t.blob) - t.heapAt)
-	if ref+2 > room {
-		return 0, errors.New("a string lies past the end")
-	}
-	n := 2 + int64(u16(t.blob, t.heapAt+int(ref)))
-	if ref+n > room {
-		return 0, errors.New("a string runs past the end")
-	}
-	return int(n), checkText(t.str(int(ref)))
-}
-
 // checkText accepts what may be shown on one line: UTF-8 without control or
 // format characters.
 func checkText(s string) error {
-	if len(s) > 1<<16-1 || !utf8.ValidString(s) {
-		return fmt.Errorf("%.40q is too long or not UTF-8", s)
+	if len(s) > 1<<16-1 {
+		return fmt.Errorf("%.40q is too long", s)
+	}
+	if plain(s) {
+		return nil
+	}
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("%.40q is not UTF-8", s)
 	}
 	for _, r := range s {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
@@ -146,4 +166,14 @@ func checkText(s string) error {
 		}
 	}
 	return nil
+}
+
+// plain reports whether s is printable ASCII, as all but two of IANA's texts are.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
