@@ -102,7 +102,7 @@ func (e Explanation) wire(v *view) any {
 			w.Port = &c.Port
 		}
 		for _, id := range c.Causes {
-			title, why, fixes := causeText(id, v.style.Lang)
+			title, why, fixes := v.causeText(id, c)
 			w.Causes = append(w.Causes, causeWire{id, title, why, nonNil(fixes)})
 		}
 		out.Complaints = append(out.Complaints, w)
@@ -129,7 +129,7 @@ func (e Explanation) text(p *printer, v *view) {
 func (v *view) explainedText(p *printer, c Explained) {
 	p.line(span{dim, "> "}, span{dim, clip(c.Text, p.width-2)})
 	p.paragraph(span{bold, ""}, v.complaintSentence(c))
-	if c.Remote {
+	if c.Remote && len(c.Causes) == 0 {
 		p.paragraph(span{}, v.style.Lang.pick(
 			"This is the other side of the door: the program wanted to connect, and nobody answered. It is not a port conflict; start the server it wants to reach, or correct the address.",
 			"これはドアの反対側の問題です。プログラムは接続しようとしましたが、応答する相手がいませんでした。ポートの競合ではありません。接続先のサーバーを起動するか、アドレスを確認してください。"))
@@ -158,7 +158,7 @@ func (v *view) explainedText(p *printer, c Explained) {
 		if i == most && !v.style.Verbose {
 			break
 		}
-		title, why, fixes := causeText(id, v.style.Lang)
+		title, why, fixes := v.causeText(id, c)
 		if title == "" {
 			continue
 		}
@@ -188,6 +188,19 @@ func (v *view) explainedText(p *printer, c Explained) {
 			p.paragraph(p.label("Not seen", "未確認"), v.gapSentence(g))
 		}
 	}
+}
+
+// causeText is the text of a cause with the complaint's port in it.
+func (v *view) causeText(id string, c Explained) (title, why string, fixes []string) {
+	title, why, fixes = causeText(id, v.style.Lang)
+	if !c.HasPort {
+		return title, why, fixes
+	}
+	filled := make([]string, len(fixes))
+	for i, fix := range fixes {
+		filled[i] = fillPort(fix, c.Port)
+	}
+	return fillPort(title, c.Port), fillPort(why, c.Port), filled
 }
 
 func osName(goos string) string {

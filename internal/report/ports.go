@@ -415,6 +415,7 @@ func (v *view) bindText(p *printer, pv PortView) {
 			p.paragraph(lead, p.f("%s — yes", "%s — 開けます", target))
 		case monban.Fails:
 			title, why, _ := causeText(j.Cause, p.lang)
+			title, why = fillPort(title, pv.Port.Num), fillPort(why, pv.Port.Num)
 			text := p.f("%s — no: %s", "%s — 開けません: %s", target, j.Errno)
 			if title != "" {
 				text += " " + p.f("(%s, %s)", "(%s: %s)", j.Cause, title)
