@@ -57,7 +57,7 @@ func Need(t testing.TB, program string) string {
 }
 
 // NS is a network namespace. It has a loopback interface that is up, with
-// 127.0.0.1 and ::1, and nothing else.
+// 127.0.0.1 and ::1, and no other that is.
 type NS struct {
 	t testing.TB
 	// file is the open namespace. It alone keeps the namespace alive while no
