@@ -27,6 +27,9 @@ const maxAnswer = 16 << 20
 // maxContainers bounds how many containers one engine is believed to run.
 const maxContainers = 20_000
 
+// errSlow is the error of an engine that takes too long.
+var errSlow = fmt.Errorf("no answer within %v", engineTimeout)
+
 // errTooLong is the error of an answer over one of the bounds.
 var errTooLong = errors.New("the answer is too long")
 
@@ -37,18 +40,22 @@ var errTooLong = errors.New("the answer is too long")
 // where the body simply ends with the connection: net/http costs a program 0.6 ms
 // of start-up, every time, also where there is no engine.
 func askEngine(ctx context.Context, socket string) ([]monban.Container, error) {
-	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, engineTimeout, errSlow)
 	defer cancel()
+	list, err := exchange(ctx, socket)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return list, err
+}
+
+// exchange sends the request and reads the answer.
+func exchange(ctx context.Context, socket string) ([]monban.Container, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	if end, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(end); err != nil {
-			return nil, err
-		}
-	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	const request = "GET /containers/json HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"

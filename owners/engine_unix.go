@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,7 +97,7 @@ func askAll(ctx context.Context, list []engine, awake func(context.Context, engi
 		if a.err == nil || errors.Is(a.err, fs.ErrNotExist) {
 			continue
 		}
-		g := monban.Gap{Source: list[i].kind, Err: list[i].path + ": " + a.err.Error(), Hides: monban.HidesContainers}
+		g := monban.Gap{Source: list[i].kind, Err: list[i].path + ": " + reason(a.err).Error(), Hides: monban.HidesContainers}
 		if errors.Is(a.err, fs.ErrPermission) {
 			g.Reason = monban.HiddenPrivilege
 		}
@@ -127,7 +128,7 @@ func reachable(e engine) error {
 		if errors.Is(err, syscall.ENOTDIR) {
 			return fs.ErrNotExist
 		}
-		return reason(err)
+		return err
 	}
 	if fi.Mode().Type() != fs.ModeSocket {
 		return errors.New("not a socket")
@@ -143,8 +144,12 @@ func reachable(e engine) error {
 // reason takes the path off an error, which the gap names already.
 func reason(err error) error {
 	var p *fs.PathError
-	if errors.As(err, &p) {
+	var o *net.OpError
+	switch {
+	case errors.As(err, &p):
 		return p.Err
+	case errors.As(err, &o):
+		return o.Err
 	}
 	return err
 }
