@@ -77,7 +77,7 @@ func (p *proftpd) directive(f file, name string, args []word, virtual bool) {
 	on, _ := yesNo(arg.text)
 	switch name {
 	case "include":
-		p.s.include(arg.pos(f), includeRule{dir: path.Dir(p.s.main), home: "/etc/proftpd", here: path.Dir(p.s.main)}, arg.text, p.read)
+		p.include(f, arg)
 	case "port":
 		if virtual {
 			p.hosts = append(p.hosts, located{arg.text, arg.pos(f)})
@@ -100,6 +100,18 @@ func (p *proftpd) directive(f file, name string, args []word, virtual bool) {
 			p.address = append(p.address, p.s.hostOf(f, w, w.text)...)
 		}
 	}
+}
+
+// include reads a file, or all files of a directory.
+func (p *proftpd) include(f file, arg word) {
+	rule := includeRule{dir: path.Dir(p.s.main), home: "/etc/proftpd", here: path.Dir(p.s.main)}
+	pattern := strings.TrimSuffix(arg.text, "/")
+	if found, err := p.s.find(rule.dir, pattern, rule.home, rule.here); err == nil && len(found) == 1 {
+		if _, ok := p.s.dir(found[0]); ok {
+			pattern += "/*"
+		}
+	}
+	p.s.include(arg.pos(f), rule, pattern, p.read)
 }
 
 // claim makes the sockets. Unless SocketBindTight is on, every port is bound on
