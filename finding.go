@@ -101,6 +101,7 @@ type Subject string
 // The subjects.
 const (
 	HidesDoors      Subject = "doors"      // whole sockets
+	HidesBound      Subject = "bound"      // TCP sockets that are bound but do not listen
 	HidesOwners     Subject = "owners"     // who is behind a door
 	HidesDetails    Subject = "details"    // something about a known owner
 	HidesContainers Subject = "containers" // containers and their published ports

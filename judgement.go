@@ -40,6 +40,7 @@ type Judgement struct {
 	// none.
 	Reason string
 	// Missing says what could not be seen and would decide, when Outcome is
-	// OutcomeUnknown.
+	// OutcomeUnknown. With Starts it is what remains possible and is rare: a
+	// socket that is bound but does not listen, on a system that lists none.
 	Missing []Gap
 }

@@ -230,7 +230,7 @@ func (d *Diagnosis) unseen(snap *monban.Snapshot) {
 	c := &d.Complaint
 	port := monban.Port{Num: c.Port, Proto: c.Proto}
 	var likely []Cause
-	counted := false
+	counted := slices.ContainsFunc(snap.TrafficOf, func(r monban.PortRange) bool { return r.Contains(port) })
 	for _, t := range snap.Traffic {
 		if t.Port.Num != c.Port || c.Proto != monban.AnyProto && t.Port.Proto != c.Proto {
 			continue

@@ -154,7 +154,7 @@ func stop(d *monban.Door, snap *monban.Snapshot) []monban.Fix {
 		return []monban.Fix{{Code: FixStopKernel, Args: []string{d.Kernel}}}
 	}
 	if len(d.Owners) == 0 {
-		return lookAsRoot(d.Bind.Port)
+		return lookAsRoot(d.Bind.Port, snap)
 	}
 	o := &d.Owners[0]
 	switch {
@@ -167,7 +167,7 @@ func stop(d *monban.Door, snap *monban.Snapshot) []monban.Fix {
 		case o.Container != "":
 			return nil // its engine could not say more than the id
 		case len(gaps(snap, monban.HidesContainers)) > 0:
-			return lookAsRoot(d.Bind.Port)
+			return lookAsRoot(d.Bind.Port, snap)
 		}
 		return []monban.Fix{{Code: FixRestartEngine, Args: []string{"docker"},
 			Command: []string{"systemctl", "restart", "docker"}}}
@@ -182,7 +182,12 @@ func stop(d *monban.Door, snap *monban.Snapshot) []monban.Fix {
 	return []monban.Fix{{Code: FixStopProgram, Args: []string{o.Name, pid}, Command: []string{"kill", pid}}}
 }
 
-func lookAsRoot(p monban.Port) []monban.Fix {
+// lookAsRoot advises to look with more privilege, unless root looked already:
+// what is closed to it stays closed.
+func lookAsRoot(p monban.Port, snap *monban.Snapshot) []monban.Fix {
+	if snap.Host.UID == 0 {
+		return nil
+	}
 	num := strconv.Itoa(int(p.Num))
 	return []monban.Fix{{Code: FixLookAsRoot, Args: []string{num}, Command: []string{"sudo", "monban", num}}}
 }

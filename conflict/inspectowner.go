@@ -33,7 +33,7 @@ func (in *inspection) unnamed() {
 		f := monban.Finding{Kind: monban.UnnamedOwner, Severity: monban.Info,
 			Evidence: []monban.Evidence{{Source: "owners", Text: g.reason.String()}}}
 		switch {
-		case g.reason == monban.HiddenPrivilege:
+		case g.reason == monban.HiddenPrivilege && in.snap.Host.UID != 0:
 			f.Fix = []monban.Fix{{Code: FixLookAsRoot, Args: []string{""}, Command: []string{"sudo", "monban"}}}
 		case g.reason == monban.HiddenKernel && g.kernel == "":
 			f.Severity = monban.Low

@@ -201,6 +201,9 @@ func (a *attempt) free(j *monban.Judgement) {
 		return
 	}
 	j.Outcome = monban.Starts
+	if a.want.Port.Proto == monban.TCP {
+		j.Missing = gaps(a.snap, monban.HidesBound)
+	}
 	num := strconv.Itoa(int(a.want.Port.Num))
 	if len(a.forwarded) > 0 {
 		j.Against = a.forwarded

@@ -31,6 +31,9 @@ func (v *view) gapSentence(g monban.Gap) string {
 	case monban.HidesDoors:
 		return say("Some doors may be missing here (%s: %s).",
 			"ここに出ていないドアがあるかもしれません(%s: %s)。", g.Source, g.Err)
+	case monban.HidesBound:
+		return say("Programs that hold a TCP port without listening on it are not shown (%s).",
+			"TCP ポートを確保しているだけで待ち受けていないプログラムは表示されません(%s)。", g.Err)
 	case monban.HidesDetails:
 		return say("Some details of the programs could not be read (%s: %s).",
 			"プログラムの詳細の一部を読めませんでした(%s: %s)。", g.Source, g.Err)

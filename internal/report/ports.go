@@ -412,7 +412,12 @@ func (v *view) bindText(p *printer, pv PortView) {
 		target := place(j.Bind) + "/" + j.Bind.Port.Proto.String()
 		switch j.Outcome {
 		case monban.Starts:
-			p.paragraph(lead, p.f("%s — yes", "%s — 開けます", target))
+			text := p.f("%s — yes", "%s — 開けます", target)
+			if len(j.Missing) > 0 {
+				text += p.f(", unless a program holds it without listening, which this system does not show",
+					"(待ち受けずにポートを確保しているプログラムがあれば別です。このシステムでは確認できません)")
+			}
+			p.paragraph(lead, text)
 		case monban.Fails:
 			title, why, _ := causeText(j.Cause, p.lang)
 			title, why = fillPort(title, pv.Port.Num), fillPort(why, pv.Port.Num)
