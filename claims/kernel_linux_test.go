@@ -66,6 +66,7 @@ func sameAsKernel(t *testing.T, d daemon) bool {
 		seed, _ = strconv.ParseUint(text, 10, 64)
 	}
 	ns := netnstest.New(t)
+	ns.SetSysctl("net.ipv4.ip_local_port_range", fmt.Sprintf("%d 65535", lentFrom))
 	c := &config{t: t, rand: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir()}
 	// Daemons that change their user have to reach their files.
 	for dir := c.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
@@ -74,7 +75,7 @@ func sameAsKernel(t *testing.T, d daemon) bool {
 		}
 	}
 	main, argv := d.write(c)
-	found, gaps, err := Read(Place{FS: os.DirFS("/"), Root: "/"}, main)
+	found, gaps, err := Read(Place{FS: os.DirFS("/"), Root: "/", Addrs: []netip.Addr{loop4(), loop6()}}, main)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +166,12 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-// openSockets asks ss for the listeners and unconnected sockets.
+// lentFrom is where the ports begin that the kernel chooses, which Squid has for
+// its questions to name servers.
+const lentFrom = 61000
+
+// openSockets asks ss for the listeners and unconnected sockets, without those
+// on ports of the kernel's choice.
 func openSockets(t *testing.T, ns *netnstest.NS) []string {
 	t.Helper()
 	var out []string
@@ -184,6 +190,9 @@ func openSockets(t *testing.T, ns *netnstest.NS) []string {
 		port, err := strconv.ParseUint(fields[4][i+1:], 10, 16)
 		if err != nil {
 			t.Fatalf("ss: %q", row)
+		}
+		if port >= lentFrom {
+			continue
 		}
 		out = append(out, socketText(fields[0], addr, uint16(port), strings.Contains(row, "v6only:1")))
 	}
@@ -244,7 +253,7 @@ func (c *config) some(n int, texts ...string) []string {
 	return texts[:1+c.rand.IntN(min(n, len(texts)))]
 }
 
-func (c *config) port() int { return 2000 + c.rand.IntN(60000) }
+func (c *config) port() int { return 2000 + c.rand.IntN(58000) }
 
 func daemons() []daemon {
 	return []daemon{
@@ -259,6 +268,11 @@ func daemons() []daemon {
 		{"postfix", 4, postfixConfig},
 		{"mariadbd", 4, mariadbConfig},
 		{"initdb", 4, postgresConfig},
+		{"lighttpd", 5, lighttpdConfig},
+		{"named", 4, namedConfig},
+		{"squid", 3, squidConfig},
+		{"mosquitto", 5, mosquittoConfig},
+		{"php-fpm8.2", 5, fpmConfig},
 	}
 }
 
@@ -561,4 +575,90 @@ func postgresConfig(c *config) (string, []string) {
 	}
 	main := c.file("postgresql.conf", text)
 	return main, []string{"setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "postgres", "-c", "config_file=" + main}
+}
+
+func lighttpdConfig(c *config) (string, []string) {
+	text := "server.document-root = \"" + c.dir + "\"\nvar.base = \"conf.d\"\n"
+	port := c.port()
+	if c.chance() {
+		text += fmt.Sprintf("server.port = %d # x\n", port)
+	} else if c.chance() {
+		text += fmt.Sprintf("server.port := %d\n", port)
+	}
+	if c.chance() {
+		text += "server.bind = " + c.one(`"127.0.0.1"`, `"::1"`, `"0.0.0.0"`, `"localhost"`) + "\n"
+	} else if c.chance() {
+		text += "server.use-ipv6 = \"enable\"\n"
+	}
+	for i, addr := range c.some(3, "[::]:%d", "127.0.0.2:%d", ":%d", "0.0.0.0:%d") {
+		text += fmt.Sprintf("$SERVER[\"socket\"] == \""+addr+"\" {\n\tserver.errorlog = \"%s/e\"\n}\n", port+1+i, c.dir)
+	}
+	c.file("conf.d/a.conf", fmt.Sprintf("$SERVER[\"socket\"] == \"127.0.0.1:%d\" { }\n", port+10))
+	main := c.file("lighttpd.conf", text+"include base + \"/*.conf\"\n")
+	return main, []string{"lighttpd", "-D", "-f", main}
+}
+
+func namedConfig(c *config) (string, []string) {
+	dir := c.owned("bind", "bind")
+	text := fmt.Sprintf("acl mine { 127.0.0.0/8; };\noptions {\n\tdirectory \"%s\"; // here\n\tpid-file none; session-keyfile none; recursion no;\n\tlock-file none; dnssec-validation no; empty-zones-enable no;\n", dir)
+	if c.chance() {
+		text += fmt.Sprintf("\tport %d;\n", c.port())
+	}
+	if c.chance() {
+		text += fmt.Sprintf("\tlisten-on port %d { %s };\n", c.port(), c.one("any;", "none;", "mine;", "127.0.0.1; 192.0.2.1;", "!127.0.0.1; any;"))
+	}
+	if c.chance() {
+		text += "\tlisten-on-v6 { " + c.one("any;", "none;", "::1;") + " }; /* six\n */\n"
+	}
+	text += "};\n"
+	if c.chance() {
+		text += c.one("controls { };\n", fmt.Sprintf("controls { inet 127.0.0.1 port %d allow { any; } keys { k; }; };\nkey k { algorithm hmac-sha256; secret \"AAAA\"; };\n", c.port()))
+	} else {
+		text += "" // without rndc.key the default channel is not opened
+	}
+	main := c.file("named.conf", text)
+	return main, []string{"named", "-f", "-u", "bind", "-n", "1", "-c", main}
+}
+
+func squidConfig(c *config) (string, []string) {
+	dir := c.owned("squid", "proxy")
+	text := fmt.Sprintf("pid_filename none\ncache_log %[1]s/cache.log\naccess_log none\ncoredump_dir %[1]s\nvisible_hostname x\npinger_enable off\nshutdown_lifetime 0 seconds\ncache_effective_user proxy\nnetdb_filename none\n", dir)
+	port := c.port()
+	for i, addr := range c.some(3, "", "127.0.0.1:", "[::1]:", "localhost:", "0.0.0.0:") {
+		text += fmt.Sprintf("http_port %s%d # x\n", addr, port+i)
+	}
+	if c.chance() {
+		text += fmt.Sprintf("icp_port %d\nicp_access deny all\n", port+20)
+	}
+	main := c.file("squid.conf", text)
+	return main, []string{"squid", "-N", "-f", main}
+}
+
+func mosquittoConfig(c *config) (string, []string) {
+	text := "persistence false\nallow_anonymous true\n"
+	if c.chance() {
+		for i := range 1 + c.rand.IntN(2) {
+			text += fmt.Sprintf("listener %d %s\n", c.port()+i, c.one("", "127.0.0.1", "::1", "localhost", "0.0.0.0"))
+			if c.chance() {
+				text += "socket_domain " + c.one("ipv4") + "\n"
+			}
+		}
+	} else if c.chance() {
+		text += fmt.Sprintf("port %d\n", c.port())
+	}
+	if c.chance() {
+		c.file("conf.d/a.conf", fmt.Sprintf("listener %d\n", c.port()))
+		text += "include_dir " + c.dir + "/conf.d\n"
+	}
+	main := c.file("mosquitto.conf", text)
+	return main, []string{"mosquitto", "-c", main}
+}
+
+func fpmConfig(c *config) (string, []string) {
+	for i := range 1 + c.rand.IntN(2) {
+		c.file(fmt.Sprintf("pool.d/p%d.conf", i), fmt.Sprintf("[p%d]\nuser = nobody\ngroup = nogroup\nlisten = %s%d ; x\npm = static\npm.max_children = 1\n", i,
+			c.one("", "127.0.0.1:", "[::]:", "[::1]:", "0.0.0.0:", "localhost:", "*:"), c.port()))
+	}
+	main := c.file("php-fpm.conf", "[global]\nerror_log = "+c.dir+"/log\ninclude="+c.dir+"/pool.d/*.conf\n")
+	return main, []string{"php-fpm8.2", "-F", "-y", main}
 }

@@ -15,6 +15,8 @@ func readLoose(s *scan) {
 		readNginxPiece(s)
 	case looksLikeApache(data):
 		readApache(s)
+	case looksLikeFPM(data):
+		readFPM(s)
 	default:
 		s.decline()
 	}

@@ -43,6 +43,11 @@ func readers() []reader {
 		{by: "postfix", is: named("master.cf"), read: readPostfix, system: []string{"etc/postfix/master.cf"}},
 		{by: "dovecot", is: named("dovecot.conf"), read: readDovecot, system: []string{"etc/dovecot/dovecot.conf"}},
 		{by: "haproxy", is: named("haproxy.cfg"), read: readHAProxy, system: []string{"etc/haproxy/haproxy.cfg"}},
+		{by: "lighttpd", is: named("lighttpd.conf"), read: readLighttpd, system: []string{"etc/lighttpd/lighttpd.conf"}},
+		{by: "named", is: named("named.conf"), read: readBIND, system: []string{"etc/bind/named.conf", "etc/named.conf"}},
+		{by: "squid", is: named("squid.conf"), read: readSquid, system: []string{"etc/squid/squid.conf"}},
+		{by: "mosquitto", is: named("mosquitto.conf"), read: readMosquitto, system: []string{"etc/mosquitto/mosquitto.conf"}},
+		{by: "php-fpm", is: named("php-fpm.conf"), looks: looksLikeFPM, read: readFPM, system: []string{"etc/php/*/fpm/php-fpm.conf", "etc/php-fpm.conf"}},
 
 		{by: "loose", is: extension(".conf"), read: readLoose, piece: true},
 	}

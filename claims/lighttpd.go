@@ -1,0 +1,192 @@
+package claims
+
+import (
+	"net/netip"
+	"path"
+	"strings"
+
+	"github.com/monban-dev/monban"
+)
+
+// readLighttpd reads lighttpd.conf and what it includes.
+func readLighttpd(s *scan) {
+	l := lighttpd{s: s, vars: map[string]string{}}
+	s.open(monban.Pos{}, s.main, l.read)
+	l.claim()
+}
+
+type lighttpd struct {
+	s       *scan
+	vars    map[string]string
+	port    located
+	bind    *located
+	v6      bool
+	tls     bool
+	sockets []located
+	both    bool // Debian's script has been included
+	depth   int  // of blocks
+	v6only  monban.Flag
+}
+
+func (l *lighttpd) read(f file) {
+	for row := range lines(f.data, lineStyle{comment: "#", inline: "#"}) {
+		if socket, ok := socketCondition(row); ok {
+			l.sockets = append(l.sockets, located{text: socket.text, pos: socket.pos(f)})
+		} else if l.depth == 0 {
+			l.setting(f, row)
+		}
+		l.depth = max(0, l.depth+strings.Count(row.text, "{")-strings.Count(row.text, "}"))
+	}
+}
+
+// socketCondition finds the address in: $SERVER["socket"] == "addr:port" {
+func socketCondition(row line) (word, bool) {
+	if !strings.Contains(strings.ReplaceAll(row.text, " ", ""), `$SERVER["socket"]==`) {
+		return word{}, false
+	}
+	from := strings.Index(row.text, "==") + 2
+	start := strings.IndexByte(row.text[from:], '"')
+	if start < 0 {
+		return word{}, false
+	}
+	start += from + 1
+	end := strings.IndexByte(row.text[start:], '"')
+	if end < 0 {
+		return word{}, false
+	}
+	return row.word(start, start+end), true
+}
+
+func (l *lighttpd) setting(f file, row line) {
+	key, value := row.keyValue('=')
+	for _, sign := range [...]string{":=", "="} { // "key := value" replaces
+		if strings.HasPrefix(value.text, sign) {
+			value = value.sub(len(sign), len(value.text)).trim()
+		}
+	}
+	text, known := l.evaluate(value.text)
+	at := located{text: text, pos: value.unquote().pos(f)}
+	switch name := key.text; name {
+	case "server.port", "server.bind", "server.use-ipv6", "ssl.engine", "server.v4mapped", "server.set-v6only":
+		if !known {
+			l.s.gap(value.pos(f), NotFollowed, row.text)
+			return
+		}
+		on := text == "enable"
+		switch name {
+		case "server.port":
+			l.port = at
+		case "server.bind":
+			l.bind = &at
+		case "server.use-ipv6":
+			l.v6 = on
+		case "ssl.engine":
+			l.tls = on
+		case "server.set-v6only":
+			l.v6only = monban.FlagOf(on)
+		}
+	case "include":
+		if !known {
+			l.s.gap(value.pos(f), NotFollowed, row.text)
+			return
+		}
+		dir := path.Dir(l.s.main)
+		l.s.include(at.pos, includeRule{dir: dir, home: "/etc/lighttpd", here: dir}, text, l.read)
+	case "include_shell":
+		l.script(value.pos(f), row.text)
+	default:
+		if strings.HasPrefix(name, "var.") && known {
+			l.vars[name], l.vars[name[len("var."):]] = text, text
+		}
+	}
+}
+
+// script knows the scripts that Debian's configuration includes; no script is
+// ever run.
+func (l *lighttpd) script(pos monban.Pos, text string) {
+	switch {
+	case strings.Contains(text, "/create-mime.conf.pl"):
+	case strings.Contains(text, "/use-ipv6.pl"):
+		l.both = true
+	default:
+		l.s.gap(pos, NotFollowed, text)
+	}
+}
+
+// evaluate reads strings and numbers joined by "+", with variables.
+func (l *lighttpd) evaluate(text string) (string, bool) {
+	var b strings.Builder
+	for _, piece := range strings.Split(text, "+") {
+		piece = strings.TrimSpace(piece)
+		switch value, ok := l.vars[piece]; {
+		case len(piece) > 1 && piece[0] == '"' && piece[len(piece)-1] == '"':
+			b.WriteString(piece[1 : len(piece)-1])
+		case digits(piece):
+			b.WriteString(piece)
+		case ok:
+			b.WriteString(value)
+		default:
+			return "", false
+		}
+	}
+	return b.String(), true
+}
+
+// claim makes the sockets: the server's own, and one for each condition on
+// another. IPv6 sockets are IPv6 only.
+func (l *lighttpd) claim() {
+	who := l.s.daemon("lighttpd", []string{"lighttpd", "lighttpd-angel"}, "lighttpd.service")
+	own := located{text: "80", pos: l.port.pos}
+	if l.tls {
+		own.text = "443"
+	}
+	absent := l.port.text == ""
+	if !absent {
+		own.text = l.port.text
+	}
+	host := ""
+	if l.bind != nil {
+		host = l.bind.text
+	}
+	l.socket(who, host, own, absent, monban.ToleratesNothing)
+	if l.both {
+		l.socket(who, "[::]", own, absent, monban.ToleratesAddress)
+	}
+	for _, sock := range l.sockets {
+		host, port := hostPort(word{text: sock.text, line: sock.pos.Line, col: sock.pos.Col})
+		if port.text == "" {
+			port.text = own.text
+		}
+		at := located{text: port.text, pos: sock.pos}
+		at.pos.Col, at.pos.Len = port.col, len(port.text)
+		l.socket(who, host, at, false, monban.ToleratesNothing)
+	}
+	l.s.once()
+}
+
+func (l *lighttpd) socket(who asker, host string, port located, absent bool, tolerates monban.Tolerance) {
+	if strings.HasPrefix(host, "/") {
+		return
+	}
+	num, err := monban.ParsePort(port.text)
+	if err != nil {
+		l.s.gap(port.pos, BadPort, port.text)
+		return
+	}
+	addrs := []netip.Addr{any4()}
+	switch {
+	case (host == "" || host == "*") && l.v6:
+		addrs[0] = any6()
+	case host != "" && host != "*":
+		if addrs = l.s.names.host(host); len(addrs) == 0 {
+			l.s.gap(port.pos, Unresolved, host)
+			return
+		}
+	}
+	sock := tcp(addrs[0], num.Num, port.pos)
+	sock.v6only, sock.absent, sock.tolerates = monban.On, absent, tolerates
+	if l.v6only == monban.Off {
+		sock.v6only = monban.Off
+	}
+	l.s.claim(who, sock)
+}
