@@ -20,9 +20,7 @@ type page struct {
 func (a *app) page(cmd *cobra.Command) page {
 	topic, _ := report.Help(cmd.CommandPath(), a.lang)
 	p := page{topic: topic, usage: cmd.UseLine()}
-	if cmd.HasParent() {
-		p.usage = strings.TrimSuffix(p.usage, " [flags]")
-	}
+	p.usage = strings.Replace(p.usage, "[flags]", "[OPTION…]", 1)
 	for _, sub := range cmd.Commands() {
 		if sub.IsAvailableCommand() {
 			t, _ := report.Help(sub.CommandPath(), a.lang)

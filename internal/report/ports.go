@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/monban-dev/monban"
@@ -213,7 +214,7 @@ func (p *printer) label(en, ja string) span { return span{cyan, pad(p.f(en, ja),
 
 func (v *view) portText(p *printer, pv PortView) {
 	port := pv.Port
-	p.line(span{bold, p.f("Port %s", "ポート %s", port)}, span{plain, "  " + v.classSentence(port)})
+	p.paragraph(span{bold, p.f("Port %s  ", "ポート %s  ", port)}, v.classSentence(port))
 	v.meaningText(p, pv)
 	v.hereText(p, pv)
 	v.bindText(p, pv)
@@ -286,10 +287,43 @@ func (v *view) meaningText(p *printer, pv PortView) {
 	if pv.Local != "" {
 		p.paragraph(p.label("", ""), p.f("called %s in this machine's /etc/services", "このマシンの /etc/services では %s", pv.Local))
 	}
-	lead = p.label("In practice", "実際の用途")
-	for _, u := range v.Book.Practice(pv.Port) {
-		p.paragraph(lead, u.Name+" — "+u.Note.In(p.lang.String()))
-		p.line(span{dim, pad("", 14) + p.f("source: ", "出典: ") + u.Source})
+	v.practiceText(p, pv)
+}
+
+// mostUses is how many uses of a number are told with their notes; a popular
+// number has many more.
+const mostUses = 4
+
+// practiceText tells what is met at the number: what runs here first.
+func (v *view) practiceText(p *printer, pv PortView) {
+	uses := v.Book.Practice(pv.Port)
+	here := make(map[string]bool)
+	for i := range pv.Doors {
+		if u, ok := v.useOf(&pv.Doors[i], uses); ok {
+			here[u.Name] = true
+		}
+	}
+	uses = slices.Clone(uses)
+	slices.SortStableFunc(uses, func(a, b portbook.Use) int {
+		switch {
+		case here[a.Name] && !here[b.Name]:
+			return -1
+		case here[b.Name] && !here[a.Name]:
+			return 1
+		}
+		return 0
+	})
+	lead := p.label("In practice", "実際の用途")
+	for i, u := range uses {
+		if i == mostUses && len(uses) > mostUses+1 && !v.style.Verbose {
+			var names []string
+			for _, u := range uses[i:] {
+				names = append(names, u.Name)
+			}
+			p.paragraph(lead, p.f("also ", "ほかに ")+strings.Join(names, p.f(", ", "、"))+p.f(" (-v tells more)", "(-v で詳しく表示)"))
+			return
+		}
+		p.paragraph(lead, u.Name+" — "+u.Note.In(p.lang.String())+" ["+u.Source+"]")
 		lead = p.label("", "")
 	}
 }

@@ -329,7 +329,9 @@ func hostText(a netip.Addr) string {
 // this number needs no "usually" beside it.
 func (v *view) purpose(d *monban.Door) string {
 	name := v.Book.Name(d.Bind.Port)
-	uses := v.Book.Practice(d.Bind.Port)
+	uses := slices.DeleteFunc(slices.Clone(v.Book.Practice(d.Bind.Port)), func(u portbook.Use) bool {
+		return u.Ports.Len() > 1000 // a part of the number space and no use of this number
+	})
 	if len(uses) == 0 || name != "" && d.Bind.Port.Class() == monban.WellKnown {
 		return orDash(name)
 	}
