@@ -2,7 +2,6 @@ package claims
 
 import (
 	"bytes"
-	"net/netip"
 	"path"
 
 	"github.com/monban-dev/monban"
