@@ -77,7 +77,7 @@ func (c command) time(ctx context.Context) (sample, error) {
 // measures from a process that is itself small.
 func peakKB(state *os.ProcessState) int64 {
 	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-		return usage.Maxrss
+		return int64(usage.Maxrss) // 32 bits on some machines
 	}
 	return 0
 }
