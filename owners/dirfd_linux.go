@@ -81,6 +81,12 @@ func (d dirFD) link(name string) string {
 	return string(large[:n])
 }
 
+// isProcfs reports whether d is in the kernel's process file system.
+func (d dirFD) isProcfs() bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(int(d), &st) == nil && st.Type == unix.PROC_SUPER_MAGIC
+}
+
 // numbers returns the names in d that are numbers: processes, or threads.
 func (d dirFD) numbers() ([]int, error) {
 	var list []int

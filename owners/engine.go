@@ -62,12 +62,13 @@ func exchange(ctx context.Context, socket string) ([]monban.Container, error) {
 	if _, err := io.WriteString(conn, request); err != nil {
 		return nil, err
 	}
-	return readAnswer(conn)
+	return readAnswer(conn, maxAnswer)
 }
 
-// readAnswer reads an HTTP answer with a list of containers.
-func readAnswer(r io.Reader) ([]monban.Container, error) {
-	limited := &io.LimitedReader{R: r, N: maxAnswer}
+// readAnswer reads an HTTP answer with a list of containers, of at most limit
+// bytes.
+func readAnswer(r io.Reader, limit int64) ([]monban.Container, error) {
+	limited := &io.LimitedReader{R: r, N: limit}
 	b := bufio.NewReader(limited)
 	server, err := readHead(b)
 	if err == nil {

@@ -47,7 +47,7 @@ func awake(ctx context.Context, e engine) error {
 		return err
 	}
 	table := &processTable{proc: proc, users: users{root: dirFD(-1)}, ancestors: make(map[int]*ancestor)}
-	w := &walk{proc: proc, wanted: wanted, table: table}
+	w := &walk{proc: proc, wanted: wanted, table: table, procfs: true}
 	w.run(ctx, pids)
 	if w.err != nil {
 		return w.err

@@ -33,15 +33,15 @@ func TestReadAnswer(t *testing.T) {
 			{Host: bind(t, "udp", "127.0.0.1:5353"), Target: 53, Addr: ip},
 			{Host: bind(t, "sctp", "0.0.0.0:9"), Target: 9, Addr: ip},
 		}}}
-	got, err := readAnswer(strings.NewReader(head + answerOf))
+	got, err := readAnswer(strings.NewReader(head+answerOf), maxAnswer)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, got, want)
 	}
-	got, err = readAnswer(strings.NewReader(strings.Replace(head, "Docker/", "Libpod/", 1) + answerOf))
+	got, err = readAnswer(strings.NewReader(strings.Replace(head, "Docker/", "Libpod/", 1)+answerOf), maxAnswer)
 	if err != nil || got[0].Engine != "podman" {
 		t.Errorf("podman: %v, %+v", err, got)
 	}
-	got, err = readAnswer(strings.NewReader(head + "[]"))
+	got, err = readAnswer(strings.NewReader(head+"[]"), maxAnswer)
 	if err != nil || len(got) != 0 {
 		t.Errorf("nothing runs: %v, %+v", err, got)
 	}
@@ -52,7 +52,7 @@ func TestReadAnswer(t *testing.T) {
 func TestReadAnswerCut(t *testing.T) {
 	whole := head + answerOf
 	for i := range len(whole) {
-		if got, err := readAnswer(strings.NewReader(whole[:i])); err == nil || got != nil {
+		if got, err := readAnswer(strings.NewReader(whole[:i]), maxAnswer); err == nil || got != nil {
 			t.Fatalf("cut at %d of %d: %v, %+v", i, len(whole), err, got)
 		}
 	}
@@ -77,7 +77,7 @@ func TestReadAnswerHostile(t *testing.T) {
 		"a list in a list":   head + `[[]]`,
 		"depth":              head + `[{"x":` + strings.Repeat("[", 20000),
 	} {
-		if got, err := readAnswer(strings.NewReader(answer)); err == nil || got != nil {
+		if got, err := readAnswer(strings.NewReader(answer), maxAnswer); err == nil || got != nil {
 			t.Errorf("%s: %v, %+v", name, err, got)
 		}
 	}
@@ -89,7 +89,7 @@ func TestReadAnswerHostile(t *testing.T) {
 		"an endless string":  io.MultiReader(strings.NewReader(head+`[{"Id":"`), endless{"a"}),
 		"endless whitespace": io.MultiReader(strings.NewReader(head), endless{" "}),
 	} {
-		if got, err := readAnswer(answer); !errors.Is(err, errTooLong) || got != nil {
+		if got, err := readAnswer(answer, 1<<20); !errors.Is(err, errTooLong) || got != nil {
 			t.Errorf("%s: %v, %d containers", name, err, len(got))
 		}
 	}
@@ -110,10 +110,10 @@ func (e endless) Read(b []byte) (int, error) {
 }
 
 func TestUnpublishable(t *testing.T) {
-	got, err := readAnswer(strings.NewReader(head + `[{"Id":"` + id1 + `","Names":[],"Ports":[
+	got, err := readAnswer(strings.NewReader(head+`[{"Id":"`+id1+`","Names":[],"Ports":[
 		{"IP":"not an address","PublicPort":1,"PrivatePort":1,"Type":"tcp"},{"IP":"::","PublicPort":1,"PrivatePort":1,"Type":"tcp6"}],
 		"NetworkSettings":{"Networks":{"a":{"IPAddress":"172.18.0.2"},"b":{"IPAddress":"172.19.0.2"},"c":null}},
-		"Labels":null}]`))
+		"Labels":null}]`), maxAnswer)
 	if err != nil || len(got) != 1 || len(got[0].Published) != 0 || got[0].Name != "" {
 		t.Errorf("%v, %+v", err, got)
 	}
@@ -124,7 +124,7 @@ func FuzzReadAnswer(f *testing.F) {
 	f.Add(head + "[]")
 	f.Add("HTTP/1.1 200\n\n[{}]")
 	f.Fuzz(func(t *testing.T, s string) {
-		list, err := readAnswer(strings.NewReader(s))
+		list, err := readAnswer(strings.NewReader(s), maxAnswer)
 		if err != nil && list != nil {
 			t.Errorf("%v, and yet %+v", err, list)
 		}

@@ -53,6 +53,22 @@ func help(mode string, args []string) error {
 			return err
 		}
 		fmt.Println(strings.Join(inodes, " "))
+	case "scatter": // a socket with a number far from the others
+		l, inode, err := listenOne("127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		file, err := l.File()
+		if err != nil {
+			return err
+		}
+		at, _ := strconv.Atoi(args[0])
+		if err := unix.Dup3(int(file.Fd()), at, unix.O_CLOEXEC); err != nil {
+			return err
+		}
+		file.Close()
+		l.Close()
+		fmt.Println(inode)
 	case "serve": // a socket shared with two workers
 		l, inode, err := listenOne("127.0.0.1:0")
 		if err != nil {
@@ -275,7 +291,8 @@ func inodeOf(c syscall.Conn) (inode uint64, err error) {
 func startHelper(mode string, files []*os.File, set func(*exec.Cmd), stdin *os.File, args ...string) (*exec.Cmd, error) {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = mode
-	cmd.Env = append(os.Environ(), helperMode+"="+mode, "GOCOVERDIR="+os.TempDir())
+	cmd.Env = append(os.Environ(), helperMode+"="+mode, "GOCOVERDIR="+os.TempDir(),
+		"GORACE=atexit_sleep_ms=0") // or each helper takes a second to end
 	cmd.ExtraFiles = files
 	cmd.Stderr = os.Stderr
 	if stdin != nil {

@@ -382,3 +382,13 @@ func udpInode(t *testing.T, port int) uint64 {
 	t.Fatalf("nothing has port %d:\n%s", port, b)
 	return 0
 }
+
+// TestNameGaps has a process with numbers missing between its files, and many.
+func TestNameGaps(t *testing.T) {
+	for _, at := range []int{20, 100, 101, 1000} {
+		h := start(t, "scatter", nil, strconv.Itoa(at))
+		if o := sole(t, h.inode()); o.PID != h.pid {
+			t.Errorf("at %d: %+v", at, o)
+		}
+	}
+}

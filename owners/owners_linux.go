@@ -81,7 +81,7 @@ func (l *look) name(ctx context.Context) []monban.Gap {
 
 // walk looks for the sockets of wanted in every process there is now.
 func (l *look) walk(ctx context.Context, wanted inodeSet, threads bool) (*walk, error) {
-	w := &walk{proc: l.proc, wanted: wanted, table: l.table, threads: threads}
+	w := &walk{proc: l.proc, wanted: wanted, table: l.table, threads: threads, procfs: l.proc.isProcfs()}
 	if len(wanted) == 0 {
 		return w, nil
 	}

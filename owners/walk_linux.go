@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"runtime"
 	"slices"
 	"strconv"
@@ -31,6 +32,7 @@ type walk struct {
 	proc   dirFD    // the process table
 	wanted inodeSet // without 0
 	table  *processTable
+	procfs bool // the process table is the kernel's, not one made of files
 	// threads makes it look for file descriptor tables that a thread has for
 	// itself, and for those of processes whose first thread has ended.
 	threads bool
@@ -80,6 +82,7 @@ type worker struct {
 	walk    *walk
 	entries []byte
 	link    [64]byte
+	number  [24]byte
 	holders []holder
 	denied  int
 	exiting bool
@@ -128,10 +131,14 @@ func (k *worker) failed(err error) {
 }
 
 // scan reads the links of one fd directory and adds to h the sockets that are
-// wanted. up leads from it to the directory of the process. empty reports that there was no link at all: a kernel thread, or a
-// process that is ending.
+// wanted. up leads from it to the directory of the process. empty reports that
+// there was no link at all: a kernel thread, or a process that is ending.
 func (k *worker) scan(files dirFD, up string, h *holder) (empty bool, err error) {
-	empty = true
+	tried, all, err := k.scanNumbers(files, up, h)
+	if err != nil || all {
+		return false, err
+	}
+	empty = tried == 0
 	for {
 		n, err := unix.ReadDirent(int(files), k.entries)
 		if err == unix.EINTR {
@@ -153,14 +160,47 @@ func (k *worker) scan(files dirFD, up string, h *holder) (empty bool, err error)
 				continue
 			}
 			empty = false
-			if err := k.look(files, up, name, h); err != nil {
+			if _, err := k.look(files, up, name, h); err != nil {
 				return empty, err
 			}
 		}
 	}
 }
 
-// look reads one link and notes a wanted socket.
+// scanNumbers reads the links 0, 1, 2 and so on, without having them listed
+// first, until it has met as many as there are or too many that are not there.
+// Listing costs 0.8 of the 3.3 microseconds that each file takes (Linux 6.18),
+// and few programs leave gaps in their numbers. all reports that it has met as
+// many; if not, the directory is left where listing has to go on, behind the
+// number of files tried.
+//
+// The directory's size is the number of its files since Linux 6.2, and 0 before.
+func (k *worker) scanNumbers(files dirFD, up string, h *holder) (tried int, all bool, err error) {
+	var st unix.Stat_t
+	if !k.walk.procfs || unix.Fstat(int(files), &st) != nil || st.Size == 0 {
+		return 0, false, nil
+	}
+	const maxMissing = 8
+	for found := int64(0); int64(tried)-found < maxMissing; tried++ {
+		name := append(strconv.AppendInt(k.number[:0], int64(tried), 10), 0)
+		there, err := k.look(files, up, name[:len(name)-1], h)
+		if err != nil {
+			return 0, false, err
+		}
+		if there {
+			found++
+		}
+		if found == st.Size {
+			return tried, true, nil
+		}
+	}
+	const before = 2 // "." and ".." (fs/proc/fd.c)
+	_, err = unix.Seek(int(files), int64(tried+before), io.SeekStart)
+	return tried, false, err
+}
+
+// look reads one link and notes a wanted socket. there reports that there is
+// such a link.
 //
 // At the first socket of a process its details are read, and the link once more:
 // a fork that has not called exec yet holds everything its parent holds, and its
@@ -170,42 +210,42 @@ func (k *worker) scan(files dirFD, up string, h *holder) (empty bool, err error)
 //
 // Some processes let their files be listed and not be looked at, even by root:
 // then the error is EACCES, for every one of them.
-func (k *worker) look(files dirFD, up string, name []byte, h *holder) error {
-	inode, err := k.socket(files, name)
+func (k *worker) look(files dirFD, up string, name []byte, h *holder) (there bool, err error) {
+	inode, there, err := k.socket(files, name)
 	number, ok := k.walk.wanted[inode]
 	if err != nil || !ok {
-		return err
+		return there, err
 	}
 	if h.process == nil {
 		p := k.walk.table.read(files, up)
 		if p == nil {
-			return nil
+			return true, nil
 		}
-		if again, err := k.socket(files, name); err != nil || again != inode {
-			return err
+		if again, _, err := k.socket(files, name); err != nil || again != inode {
+			return true, err
 		}
 		h.process, h.fd, h.inode = p, string(name), inode
 	}
 	h.held = append(h.held, number)
-	return nil
+	return true, nil
 }
 
 // socket reads a link and returns the inode of the socket it leads to; 0 if it
-// is another kind of file, or closed by now. The scheduler is not told of the
-// call: the kernel makes the answer from memory and never waits, and there may be
+// is another kind of file, or not there. The scheduler is not told of the call:
+// the kernel makes the answer from memory and never waits, and there may be
 // hundreds of thousands. name must lie in a buffer with a NUL behind it.
-func (k *worker) socket(files dirFD, name []byte) (uint64, error) {
+func (k *worker) socket(files dirFD, name []byte) (inode uint64, there bool, err error) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_READLINKAT, uintptr(files),
 		uintptr(unsafe.Pointer(unsafe.SliceData(name))),
 		uintptr(unsafe.Pointer(&k.link[0])), uintptr(len(k.link)), 0, 0)
 	switch {
 	case errno == unix.EACCES || errno == unix.EPERM:
-		return 0, errno
+		return 0, true, errno
 	case errno != 0 || n > uintptr(len(k.link)):
-		return 0, nil
+		return 0, false, nil
 	}
-	inode, _ := parseSocketLink(k.link[:n])
-	return inode, nil
+	inode, _ = parseSocketLink(k.link[:n])
+	return inode, true, nil
 }
 
 // visitThreads looks at what only threads hold: a thread may have left the
