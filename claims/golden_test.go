@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -199,4 +200,26 @@ func showClaim(c monban.Claim) string {
 		}
 	}
 	return b.String()
+}
+
+// short is a claim without what rarely matters.
+func short(c monban.Claim) string {
+	text := socketText(c.Bind.Port.Proto.String(), c.Bind.Addr, c.Bind.Port.Num, false) + " " + c.Pos.String()
+	if c.Bind.Addr == any6() && c.Bind.V6Only == monban.On {
+		text += " v6only"
+	}
+	if c.Default {
+		text += " default"
+	}
+	return text
+}
+
+func loopback() []netip.Addr { return []netip.Addr{loop4(), loop6()} }
+
+func socketText(proto string, addr netip.Addr, port uint16, v6only bool) string {
+	text := fmt.Sprintf("%s [%s]:%d", proto, addr, port)
+	if addr == any6() && v6only {
+		text += " v6only"
+	}
+	return text
 }
