@@ -1,5 +1,3 @@
-//go:build windows || darwin
-
 package owners
 
 import (
@@ -23,7 +21,7 @@ type known struct {
 // asking read once for each number.
 func byPID(ctx context.Context, doors []monban.Door, read func(pid int) known) []monban.Gap {
 	cache := make(map[int]known)
-	var hidden, partly int
+	var denied, untold, partly int
 	for i := range doors {
 		d := &doors[i]
 		numbers := d.Owners
@@ -55,24 +53,26 @@ func byPID(ctx context.Context, doors []monban.Door, read func(pid int) known) [
 			})
 		}
 		switch {
-		case d.Unnamed == monban.HiddenPrivilege || d.Unnamed == monban.HiddenUnreadable:
-			hidden++
+		case d.Unnamed == monban.HiddenPrivilege:
+			denied++
+		case d.Unnamed == monban.HiddenUnreadable:
+			untold++
 		case detailsHidden:
 			partly++
 		}
 	}
 	var gaps []monban.Gap
+	add := func(count int, err string, hides monban.Subject, reason monban.Hidden) {
+		if count > 0 {
+			gaps = append(gaps, monban.Gap{Source: "processes", Err: err, Hides: hides, Reason: reason, Count: count})
+		}
+	}
+	untoldErr := "the system does not tell which process it is"
 	if err := ctx.Err(); err != nil {
-		gaps = append(gaps, monban.Gap{Source: "processes", Err: err.Error(), Hides: monban.HidesOwners,
-			Reason: monban.HiddenUnreadable})
+		untoldErr = err.Error()
 	}
-	if hidden > 0 {
-		gaps = append(gaps, monban.Gap{Source: "processes", Err: "access denied", Hides: monban.HidesOwners,
-			Reason: monban.HiddenPrivilege, Count: hidden})
-	}
-	if partly > 0 {
-		gaps = append(gaps, monban.Gap{Source: "processes", Err: "access denied", Hides: monban.HidesDetails,
-			Reason: monban.HiddenPrivilege, Count: partly})
-	}
+	add(untold, untoldErr, monban.HidesOwners, monban.HiddenUnreadable)
+	add(denied, "access denied", monban.HidesOwners, monban.HiddenPrivilege)
+	add(partly, "access denied", monban.HidesDetails, monban.HiddenPrivilege)
 	return gaps
 }
