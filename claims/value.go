@@ -7,6 +7,7 @@ type value struct {
 	at    word     // a scalar's text; of others, where it begins
 	items []*value // of a list
 	pairs []pair   // of a table, in the order of the file
+	tag   string   // the application's own tag in YAML, such as "!reset"
 }
 
 // pair is one entry of a table.
@@ -18,7 +19,7 @@ type pair struct {
 type kind uint8
 
 const (
-	null kind = iota
+	null kind = iota // a value that is not nil has a tag
 	scalar
 	list
 	table
