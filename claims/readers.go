@@ -48,6 +48,14 @@ func readers() []reader {
 		{by: "squid", is: named("squid.conf"), read: readSquid, system: []string{"etc/squid/squid.conf"}},
 		{by: "mosquitto", is: named("mosquitto.conf"), read: readMosquitto, system: []string{"etc/mosquitto/mosquitto.conf"}},
 		{by: "php-fpm", is: named("php-fpm.conf"), looks: looksLikeFPM, read: readFPM, system: []string{"etc/php/*/fpm/php-fpm.conf", "etc/php-fpm.conf"}},
+		{by: "systemd", is: extension(".socket"), read: readSocketUnit, system: enabledUnits("socket")},
+		{by: "systemd", is: extension(".service"), read: readServiceUnit, system: enabledUnits("service")},
+		{by: "tomcat", is: named("server.xml"), read: readTomcat, system: []string{"etc/tomcat*/server.xml", "var/lib/tomcat*/conf/server.xml", "xampp/tomcat/conf/server.xml"}},
+		{by: "iis", is: named("applicationHost.config", "applicationhost.config"), read: readIIS, system: []string{"Windows/System32/inetsrv/config/applicationHost.config"}},
+		{by: "filezilla", is: named("FileZilla Server.xml"), read: readFileZilla, system: []string{"xampp/FileZillaFTP/FileZilla Server.xml"}},
+		{by: "xampp", is: named("xampp-control.ini"), read: readXamppPanel, system: []string{"xampp/xampp-control.ini"}},
+		{by: "phpmyadmin", is: named("config.inc.php"), read: readPHPMyAdmin, system: []string{"xampp/phpMyAdmin/config.inc.php", "opt/lampp/phpmyadmin/config.inc.php"}},
+		{by: "php", is: named("php.ini"), read: readPHPIni, system: []string{"xampp/php/php.ini", "opt/lampp/etc/php.ini"}},
 
 		{by: "loose", is: extension(".conf"), read: readLoose, piece: true},
 	}
