@@ -218,6 +218,7 @@ type Container struct {
 	Name      string // without the leading slash
 	Image     string
 	Engine    string // "docker", "podman", "containerd", "cri-o", "lxc"
+	Socket    string // path of the API socket of the engine that told of it; "" is none
 	Project   string // Compose project
 	Service   string // Compose service
 	Published []Published

@@ -74,13 +74,17 @@ func law() []layer {
 			why: "gather asks the sources and returns a Snapshot. It judges nothing and prints nothing: that is for internal/cli to join.",
 		},
 		{
+			what: "what acts", packages: []string{"internal/free"}, module: []string{".", "portbook", "conflict"}, others: []string{xsys},
+			why: "It acts on what conflict judged about a Snapshot. What it has to see of the machine again, its caller hands to it as a function.",
+		},
+		{
 			what: "the report", packages: []string{"internal/report"}, module: []string{".", "portbook"},
 			others: []string{xtext, "github.com/spf13/pflag"},
 			why:    "report shows values of the root package. What it is to show is a value there, made by a source or a judgement and handed over by internal/cli.",
 		},
 		{
 			what: "the verbs", packages: []string{"internal/cli"},
-			module: append(append(sourcePackages(), judgementPackages()...), ".", "portbook", "internal/gather", "internal/report"),
+			module: append(append(sourcePackages(), judgementPackages()...), ".", "portbook", "internal/gather", "internal/report", "internal/free"),
 			others: []string{xsys, xterm, "github.com/spf13/cobra", "github.com/spf13/pflag"},
 			why:    "The verbs join everything that users run; tools and tests import them and not the other way round.",
 		},
@@ -130,12 +134,12 @@ type stdlib struct {
 
 func stdlibLaw() []stdlib {
 	return []stdlib{
-		{[]string{"os", "os/...", "net", "net/http/...", "io/fs", "io/ioutil", "syscall"}, append([]string{"portbook/...", "internal/gather", "internal/report", "internal/cli", "cmd/monban"}, withBelow(sourcePackages())...),
+		{[]string{"os", "os/...", "net", "net/http/...", "io/fs", "io/ioutil", "syscall"}, append([]string{"portbook/...", "internal/gather", "internal/free", "internal/report", "internal/cli", "cmd/monban"}, withBelow(sourcePackages())...),
 			"The root package and the judgements do no I/O: a source reads, and hands over a value."},
 		{[]string{"net/http/..."}, []string{"internal/cli"},
 			"net/http costs a quarter of the start-up of a Go program (0.6 ms). Only `monban ports update` needs it; the Docker socket is two GETs by hand."},
-		{[]string{"os/exec"}, []string{"host", "internal/cli"},
-			"A source asks the kernel, not a program: what programs write changes with their version and language. host needs netsh.exe, because Windows has no documented call."},
+		{[]string{"os/exec"}, []string{"host", "internal/free", "internal/cli"},
+			"A source asks the kernel, not a program: what programs write changes with their version and language. host needs netsh.exe, because Windows has no documented call; internal/free tells supervisors to stop what they run."},
 		{[]string{"regexp/..."}, nil,
 			"Compiling regular expressions costs start-up time, and a parser by hand says what it accepts. strings.Cut does most of it."},
 		{[]string{"log/...", "expvar", "net/http/pprof", "plugin", "testing/...", "flag"}, nil,
