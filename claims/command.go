@@ -293,6 +293,10 @@ func (c *commandLine) hostPort(by string, host, port argument, usualHost string,
 	default:
 		addrs = c.s.names.host(where)
 	}
+	if by == "java" {
+		c.s.javaSocket(c.f, who, where, word{}, socket{at: netip.AddrPortFrom(any6(), uint16(num)), pos: sock.pos})
+		return
+	}
 	if len(addrs) == 0 {
 		c.s.gap(sock.pos, Unresolved, where)
 		return

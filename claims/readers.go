@@ -56,6 +56,17 @@ func readers() []reader {
 		{by: "xampp", is: named("xampp-control.ini"), read: readXamppPanel, system: []string{"xampp/xampp-control.ini"}},
 		{by: "phpmyadmin", is: named("config.inc.php"), read: readPHPMyAdmin, system: []string{"xampp/phpMyAdmin/config.inc.php", "opt/lampp/phpmyadmin/config.inc.php"}},
 		{by: "php", is: named("php.ini"), read: readPHPIni, system: []string{"xampp/php/php.ini", "opt/lampp/etc/php.ini"}},
+		{by: "caddy", is: named("Caddyfile"), read: readCaddyfile, system: []string{"etc/caddy/Caddyfile"}},
+		{by: "traefik", is: named("traefik.yml", "traefik.yaml", "traefik.toml"), read: readTraefik, system: []string{"etc/traefik/traefik.y*ml", "etc/traefik/traefik.toml"}},
+		{by: "mongodb", is: named("mongod.conf", "mongodb.conf"), read: readMongo, system: []string{"etc/mongod.conf", "etc/mongodb.conf"}},
+		{by: "rabbitmq", is: named("rabbitmq.conf"), read: readRabbitMQ, system: []string{"etc/rabbitmq/rabbitmq.conf", "etc/rabbitmq/enabled_plugins"}},
+		{by: "kafka", is: named("server.properties"), read: readKafka, system: []string{"etc/kafka/server.properties", "opt/kafka/config/server.properties", "opt/kafka/config/kraft/server.properties"}},
+		{by: "zookeeper", is: named("zoo.cfg", "zookeeper.properties"), read: readZooKeeper, system: []string{"etc/zookeeper/conf/zoo.cfg", "opt/kafka/config/zookeeper.properties"}},
+		{by: "elasticsearch", is: named("elasticsearch.yml", "opensearch.yml"), read: readElastic, system: []string{"etc/elasticsearch/elasticsearch.yml", "etc/opensearch/opensearch.yml"}},
+		{by: "kibana", is: named("kibana.yml"), read: readKibana, system: []string{"etc/kibana/kibana.yml"}},
+		{by: "spring", is: named("application.properties"), read: readSpringProperties},
+		{by: "spring", is: named("application.yml", "application.yaml"), read: readSpringYAML},
+		{by: "aspnet", is: named("launchSettings.json"), read: readLaunchSettings},
 
 		{by: "loose", is: extension(".conf"), read: readLoose, piece: true},
 	}

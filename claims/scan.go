@@ -196,7 +196,7 @@ func (s *scan) claim(who asker, sock socket) {
 	addr := sock.at.Addr()
 	if addr.Is4() {
 		sock.v6only = monban.Off
-	} else if !addr.IsUnspecified() && sock.v6only == monban.FlagUnknown {
+	} else if !addr.Is4In6() && !addr.IsUnspecified() && sock.v6only == monban.FlagUnknown {
 		sock.v6only = monban.On // a specific IPv6 address receives no IPv4
 	}
 	if sock.pos.File == "" {

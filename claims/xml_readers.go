@@ -1,14 +1,13 @@
 package claims
 
 import (
-	"net/netip"
 	"path"
 	"strings"
 
 	"github.com/monban-dev/monban"
 )
 
-// readTomcat reads server.xml. Java's wildcard is one socket of both families.
+// readTomcat reads server.xml.
 func readTomcat(s *scan) {
 	who := s.daemon("tomcat", []string{"java", "tomcat10", "tomcat9.exe"}, "tomcat9.service", "tomcat10.service", "tomcat.service")
 	s.open(monban.Pos{}, s.main, func(f file) {
@@ -55,22 +54,7 @@ func (s *scan) tomcat(f file, who asker, name string, port word, host string) {
 		return
 	}
 	who.name = name
-	addr := any6()
-	if host != "" {
-		found := s.names.host(host)
-		if len(found) == 0 {
-			s.gap(pos, Unresolved, host)
-			return
-		}
-		addr = found[0]
-	}
-	sock := tcp(addr, num.Num, pos)
-	if addr == any6() {
-		sock.v6only, sock.orIPv4 = monban.Off, true
-	} else if addr.Is4() && addr.IsLoopback() && host == "localhost" {
-		sock.at = netip.AddrPortFrom(loop4(), num.Num)
-	}
-	s.claim(who, sock)
+	s.javaSocket(f, who, host, port, tcp(any6(), num.Num, pos))
 }
 
 // readIIS reads applicationHost.config, also that of IIS Express. http.sys
