@@ -2,23 +2,17 @@ package owners
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/monban-dev/monban"
 )
-
-// engineTimeout bounds everything that is asked of one engine.
-const engineTimeout = 300 * time.Millisecond
 
 // maxAnswer bounds an engine's answer, in bytes. A container takes two or three
 // kilobytes; a daemon that sends more than this does not mean well.
@@ -27,43 +21,8 @@ const maxAnswer = 16 << 20
 // maxContainers bounds how many containers one engine is believed to run.
 const maxContainers = 20_000
 
-// errSlow is the error of an engine that takes too long.
-var errSlow = fmt.Errorf("no answer within %v", engineTimeout)
-
 // errTooLong is the error of an answer over one of the bounds.
 var errTooLong = errors.New("the answer is too long")
-
-// askEngine asks the engine behind a unix socket what runs, and says what it is.
-//
-// One GET is enough: the list of the running containers has names, images,
-// labels, published ports and addresses. HTTP is spoken by hand, in version 1.0
-// where the body simply ends with the connection: net/http costs a program 0.6 ms
-// of start-up, every time, also where there is no engine.
-func askEngine(ctx context.Context, socket string) ([]monban.Container, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, engineTimeout, errSlow)
-	defer cancel()
-	list, err := exchange(ctx, socket)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return list, err
-}
-
-// exchange sends the request and reads the answer.
-func exchange(ctx context.Context, socket string) ([]monban.Container, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	const request = "GET /containers/json HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
-	if _, err := io.WriteString(conn, request); err != nil {
-		return nil, err
-	}
-	return readAnswer(conn, maxAnswer)
-}
 
 // readAnswer reads an HTTP answer with a list of containers, of at most limit
 // bytes.

@@ -12,6 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Why an engine is not asked.
+var (
+	errAsleep = errors.New("not running: to connect would start it")
+	errNobody = errors.New("no process can be seen to listen on it: to connect might start one")
+)
+
 // homeSockets are further sockets below the home directory.
 func homeSockets() []string { return nil }
 

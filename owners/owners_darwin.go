@@ -16,9 +16,6 @@ import (
 	"github.com/monban-dev/monban"
 )
 
-// maxParents bounds the chain of ancestors.
-const maxParents = 64
-
 // name asks the kernel by sysctl; lsof is not needed, because the socket table
 // of macOS tells the process. Arguments and working directories are told of
 // one's own processes, and to root of all.
@@ -97,6 +94,7 @@ func workingDir(pid int) string {
 		sizeVnodePathInfo = 2 * (152 + 1024)
 	)
 	var b [sizeVnodePathInfo]byte
+	//nolint:staticcheck // libproc cannot be called without cgo, and x/sys has no wrapper of it
 	n, _, errno := unix.Syscall6(unix.SYS_PROC_INFO, callPIDInfo, uintptr(pid), pidVnodePathInfo, 0,
 		uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	if errno != 0 || n != uintptr(len(b)) {

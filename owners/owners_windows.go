@@ -12,9 +12,6 @@ import (
 	"github.com/monban-dev/monban"
 )
 
-// maxParents bounds the chain of ancestors.
-const maxParents = 64
-
 // systemPID is the process that stands for the kernel of Windows.
 const systemPID = 4
 

@@ -6,8 +6,9 @@ import (
 )
 
 // parseProcargs2 reads the answer to macOS's sysctl kern.procargs2: the number
-// of arguments, the path of the executable, padding, the arguments, and then the
-// environment, which is left alone.
+// of arguments, the path of the executable, padding, the arguments, of which no
+// more than maxCommand bytes are taken, and then the environment, which is left
+// alone.
 func parseProcargs2(b []byte) (exe string, argv []string, ok bool) {
 	if len(b) < 4 {
 		return "", nil, false
@@ -20,12 +21,17 @@ func parseProcargs2(b []byte) (exe string, argv []string, ok bool) {
 	}
 	exe = string(rest[:end])
 	rest = bytes.TrimLeft(rest[end:], "\x00")
+	size := 0
 	for range count {
+		if size > maxCommand {
+			break
+		}
 		end := bytes.IndexByte(rest, 0)
 		if end < 0 {
 			return "", nil, false
 		}
 		argv = append(argv, string(rest[:end]))
+		size += end + 1
 		rest = rest[end+1:]
 	}
 	return exe, argv, true

@@ -12,9 +12,6 @@ import (
 	"github.com/monban-dev/monban"
 )
 
-// maxParents bounds the chain of ancestors.
-const maxParents = 64
-
 // maxFile bounds the small files of /proc and the user table, in bytes.
 const maxFile = 4 << 20
 

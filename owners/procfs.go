@@ -12,6 +12,9 @@ import (
 // anybody reads.
 const maxCommand = 128 << 10
 
+// maxParents bounds the chain of ancestors.
+const maxParents = 64
+
 // procStat is what /proc/PID/stat says of a process (proc_pid_stat(5)).
 type procStat struct {
 	comm                string

@@ -177,8 +177,11 @@ func (k *worker) scan(files dirFD, up string, h *holder) (empty bool, err error)
 // The directory's size is the number of its files since Linux 6.2, and 0 before.
 func (k *worker) scanNumbers(files dirFD, up string, h *holder) (tried int, all bool, err error) {
 	var st unix.Stat_t
-	if !k.walk.procfs || unix.Fstat(int(files), &st) != nil || st.Size == 0 {
-		return 0, false, nil
+	if k.walk.procfs {
+		err = unix.Fstat(int(files), &st)
+	}
+	if err != nil || st.Size == 0 {
+		return 0, false, err
 	}
 	const maxMissing = 8
 	for found := int64(0); int64(tried)-found < maxMissing; tried++ {
@@ -238,14 +241,13 @@ func (k *worker) socket(files dirFD, name []byte) (inode uint64, there bool, err
 	n, _, errno := unix.RawSyscall6(unix.SYS_READLINKAT, uintptr(files),
 		uintptr(unsafe.Pointer(unsafe.SliceData(name))),
 		uintptr(unsafe.Pointer(&k.link[0])), uintptr(len(k.link)), 0, 0)
-	switch {
-	case errno == unix.EACCES || errno == unix.EPERM:
+	if errno == unix.EACCES || errno == unix.EPERM {
 		return 0, true, errno
-	case errno != 0 || n > uintptr(len(k.link)):
-		return 0, false, nil
 	}
-	inode, _ = parseSocketLink(k.link[:n])
-	return inode, true, nil
+	if there = errno == 0 && n <= uintptr(len(k.link)); there {
+		inode, _ = parseSocketLink(k.link[:n])
+	}
+	return inode, there, nil
 }
 
 // visitThreads looks at what only threads hold: a thread may have left the
