@@ -77,9 +77,11 @@ func (l *look) askers(units []socketUnit, b monban.Bind) []string {
 	if len(names) < 2 {
 		return names
 	}
-	// systemd keeps a link for each unit that has been started.
+	// Where systemd has the unified hierarchy it makes a control group for each
+	// unit that is up, without processes for a socket. (It keeps links in
+	// /run/systemd/units too, but not for sockets: measured with systemd 252.)
 	active := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		return l.root.link("run/systemd/units/invocation:"+name) == ""
+		return !l.exists("sys/fs/cgroup/system.slice/"+name) && !l.exists("sys/fs/cgroup/unified/system.slice/"+name)
 	})
 	if len(active) == 1 {
 		return active
