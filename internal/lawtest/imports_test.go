@@ -78,6 +78,10 @@ func law() []layer {
 			why: "It acts on what conflict judged about a Snapshot. What it has to see of the machine again, its caller hands to it as a function.",
 		},
 		{
+			what: "the leases", packages: []string{"internal/lease"}, others: []string{xsys},
+			why: "The leases are a file of the user's: what a port is fit for is judged elsewhere, and internal/cli joins the two.",
+		},
+		{
 			what: "the report", packages: []string{"internal/report"}, module: []string{".", "portbook"},
 			others: []string{xtext, "github.com/spf13/pflag"},
 			why:    "report shows values of the root package. What it is to show is a value there, made by a source or a judgement and handed over by internal/cli.",

@@ -1,0 +1,121 @@
+//go:build unix
+
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// openFile opens a file itself and never what a symbolic link points to.
+// O_NONBLOCK keeps a FIFO from holding us up.
+func openFile(path string, flag int) (*os.File, error) {
+	return os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+}
+
+// opening tells a symbolic link in the place of the file from other failures.
+func opening(err error) Problem {
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENXIO) {
+		return Refused
+	}
+	return NotRead
+}
+
+// acquire opens the file, which it creates where it is missing, and takes its
+// lock. A lock is on a file and not on a name: where the file was replaced
+// meanwhile, the new one's lock counts.
+func (f *File) acquire(ctx context.Context) (held, error) {
+	for {
+		file, err := openFile(f.path, os.O_RDWR|os.O_CREATE)
+		if err != nil {
+			if p := opening(err); p == Refused {
+				return held{}, f.problem(p, err)
+			}
+			return held{}, f.problem(NotSaved, err)
+		}
+		if err := f.lock(ctx, file); err != nil {
+			file.Close()
+			return held{}, err
+		}
+		if stillNamed(file, f.path) {
+			return held{file, file}, nil
+		}
+		file.Close()
+	}
+}
+
+// lock takes the lock of an open file. It asks again and again instead of
+// sleeping in the kernel, so that a stopped program which holds the lock becomes
+// an error and not a hang.
+func (f *File) lock(ctx context.Context, file *os.File) error {
+	for {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return f.problem(NotRead, fmt.Errorf("flock: %w", err))
+		}
+		// Callers that came together do not ask together again.
+		pause := time.Millisecond + rand.N(4*time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return f.problem(Busy, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+func stillNamed(file *os.File, path string) bool {
+	a, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Lstat(path)
+	return err == nil && os.SameFile(a, b)
+}
+
+// trust checks that nobody else could have written the file: it is a regular
+// file of the user's, with one name, in a directory that others cannot write to.
+func (f *File) trust(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if err := regular(info); err != nil {
+		return err
+	}
+	uid := os.Geteuid()
+	if f.as != nil {
+		uid = f.as.uid
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	switch {
+	case int(st.Uid) != uid:
+		return fmt.Errorf("belongs to user %d, not %d", st.Uid, uid)
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("others may write to it: mode %#o", info.Mode().Perm())
+	case st.Nlink > 1:
+		return fmt.Errorf("has %d names", st.Nlink)
+	}
+	dir, err := os.Stat(filepath.Dir(f.path))
+	if err != nil {
+		return err
+	}
+	if owner := int(dir.Sys().(*syscall.Stat_t).Uid); owner != uid && owner != 0 || dir.Mode().Perm()&0o002 != 0 {
+		return fmt.Errorf("its directory belongs to user %d, mode %#o", owner, dir.Mode().Perm())
+	}
+	return nil
+}
+
+func replace(from, to string) error { return os.Rename(from, to) }
