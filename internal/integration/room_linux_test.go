@@ -26,6 +26,8 @@ type room struct {
 	dir string // for configuration and data; every user can enter it
 	pid int    // the process that keeps the room
 	own bool   // the room has a process namespace of its own
+	// running are the daemons, which end with the room.
+	running []*exec.Cmd
 }
 
 // newRoom makes a room. With ownPIDs its processes see only each other.
@@ -52,6 +54,11 @@ func newRoom(t testing.TB, ownPIDs bool) *room {
 	r.pid = keeper.Process.Pid
 	t.Cleanup(func() {
 		in.Close()
+		// Before the keeper, because the end of a process namespace waits for
+		// all its processes to be waited for.
+		for _, cmd := range r.running {
+			cmd.Wait() // its status is that of the kill
+		}
 		if err := keeper.Wait(); err != nil {
 			t.Errorf("closing the room: %v", err)
 		}
@@ -106,7 +113,9 @@ func (r *room) command(as, name string, args ...string) *exec.Cmd {
 		enter = append(enter, "--setuid="+u.Uid, "--setgid="+u.Gid)
 	}
 	enter = append(append(enter, "--", name), args...)
-	cmd := exec.CommandContext(r.t.Context(), "nsenter", enter...)
+	// Without a context: what it starts is only ended with the room, never
+	// orphaned by the end of nsenter.
+	cmd := exec.Command("nsenter", enter...)
 	cmd.WaitDelay = time.Second // what it started may keep its output open
 	// A monban with the race detector fails at a race, and does not wait a
 	// second before it ends.
@@ -145,10 +154,9 @@ func (r *room) daemon(as, name string, args ...string) {
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
+	r.running = append(r.running, cmd)
+	log.Close()
 	r.t.Cleanup(func() {
-		cmd.Process.Kill() // an error means that it has ended
-		cmd.Wait()
-		log.Close()
 		if r.t.Failed() {
 			text, _ := os.ReadFile(log.Name())
 			r.t.Logf("%s said: …%s", name, text[max(0, len(text)-1500):])

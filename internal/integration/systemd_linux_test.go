@@ -1,15 +1,12 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/monban-dev/monban/internal/integration/peers"
 	"github.com/monban-dev/monban/internal/netnstest"
@@ -156,14 +153,11 @@ func bootSystemd(r *room) (results string) {
 	for name, text := range units() {
 		r.file(filepath.Join("system", name), text)
 	}
-	ctx, cancel := context.WithTimeout(r.t.Context(), 2*time.Minute)
-	defer cancel()
-	args := r.command("root", "systemd-nspawn", "--quiet", "--directory="+tree, "--register=no", "--keep-unit",
+	cmd := r.command("root", "timeout", "--signal=KILL", "120", "systemd-nspawn", "--quiet", "--directory="+tree, "--register=no", "--keep-unit",
 		"--private-network", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
 		"--bind="+results+":/results", "--bind-ro="+programs+":/programs",
 		"--bind-ro="+filepath.Join(r.dir, "system")+":/etc/systemd/system",
-		"--boot", "--", "--unit=look.target").Args
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		"--boot", "--", "--unit=look.target")
 	console, err := cmd.CombinedOutput()
 	r.t.Cleanup(func() {
 		if r.t.Failed() {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -17,12 +18,52 @@ func debianPackages() []string {
 	return []string{
 		"gcc", "libc6-dev", // the race detector
 		"util-linux", "iproute2", "lsof", "procps", // unshare and nsenter, ss, lsof
-		"apache2", "nginx-light", "vsftpd", "openssh-server", "postfix",
+		"apache2", "nginx-light", "openssh-server", "postfix",
 		"mariadb-server", "postgresql", "redis-server",
+		"bind9", "dovecot-imapd", "dovecot-pop3d", "haproxy", "lighttpd", "mosquitto", "php-fpm", "proftpd-core", "squid",
+		"libwrap0", // of vsftpd
 		"docker.io", "iptables",
 		"systemd", "systemd-container", "dbus",
 		"wine64", "gcc-mingw-w64-x86-64-win32",
 	}
+}
+
+// unpacked lists the packages that cannot be installed beside others of the
+// list: vsftpd conflicts with ProFTPD. They are taken apart into a directory of
+// the tests' own.
+func unpacked() []string { return []string{"vsftpd"} }
+
+// unpackRoot is that directory. Its usr/sbin is on the tests' PATH, and its path
+// in their environment as MONBAN_TEST_ROOT.
+func unpackRoot() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cache, "monban-tests"), nil
+}
+
+// unpack fetches and unpacks what is neither installed nor unpacked yet.
+func unpack(ctx context.Context, have map[string]bool) error {
+	root, err := unpackRoot()
+	if err != nil {
+		return err
+	}
+	for _, name := range unpacked() {
+		done := filepath.Join(root, "usr", "share", "doc", name)
+		if _, err := os.Stat(done); err == nil || have[name] {
+			continue
+		}
+		// Every user runs what is in it.
+		if err := os.MkdirAll(root, 0o755); err != nil {
+			return err
+		}
+		script := `cd "$1" && apt-get -q -o APT::Sandbox::User=root download "$2" && dpkg-deb --extract "$2"_*.deb . && rm "$2"_*.deb`
+		if err := command(ctx, nil, "sh", "-c", script, "sh", root, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // installPackages installs the missing ones. It changes nothing else: no daemon
@@ -34,20 +75,21 @@ func installPackages(ctx context.Context) error {
 		fmt.Printf("not a Debian system (%v): what the tests need must be there already\n", err)
 		return nil
 	}
-	if len(missing) == 0 {
-		fmt.Println("all there")
-		return nil
-	}
 	if os.Geteuid() != 0 {
-		fmt.Printf("not root, so not installed: %s\n", strings.Join(missing, " "))
+		if len(missing) > 0 {
+			fmt.Printf("not root, so not installed: %s\n", strings.Join(missing, " "))
+		}
 		return nil
 	}
 	before, err := installed(ctx)
 	if err != nil {
 		return err
 	}
-	err = withoutStarting(func() error { return aptInstall(ctx, missing) })
-	return errors.Join(err, disableNew(ctx, before))
+	if len(missing) > 0 {
+		err = withoutStarting(func() error { return aptInstall(ctx, missing) })
+		err = errors.Join(err, disableNew(ctx, before))
+	}
+	return errors.Join(err, unpack(ctx, before))
 }
 
 func missingPackages(ctx context.Context) ([]string, error) {

@@ -79,6 +79,7 @@ func goTest(ctx context.Context, t *tally) error {
 		}
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, "./...")...)
+	cmd.Env = append(os.Environ(), testEnv()...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -92,6 +93,19 @@ func goTest(ctx context.Context, t *tally) error {
 		return err
 	}
 	return t.verdict(noSkip())
+}
+
+// testEnv adds to the PATH where Debian has daemons.
+func testEnv() []string {
+	path := []string{os.Getenv("PATH"), "/usr/sbin", "/sbin", "/usr/lib/wine"}
+	postgres, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	path = append(path, postgres...)
+	var env []string
+	if root, err := unpackRoot(); err == nil {
+		path = append(path, filepath.Join(root, "usr", "sbin"))
+		env = append(env, "MONBAN_TEST_ROOT="+root)
+	}
+	return append(env, "PATH="+strings.Join(path, ":"))
 }
 
 func raceWorks(ctx context.Context) bool {
