@@ -18,7 +18,7 @@ func readApache(s *scan) {
 	if path.Base(dir) == "conf" {
 		dir = path.Dir(dir)
 	}
-	a := apache{s: s, root: dir, home: "/etc/apache2", defines: map[string]string{}}
+	a := apache{s: s, root: dir, home: "/etc/apache2", defines: map[string]located{}}
 	a.envvars(path.Join(path.Dir(s.main), "envvars"))
 	s.open(monban.Pos{}, s.main, a.read)
 	a.claim()
@@ -36,10 +36,9 @@ type apache struct {
 	// root is where ServerRoot is inside the tree, and home what it is called
 	// in the files: in a copied tree the two differ.
 	root, home string
-	defines    map[string]string
+	defines    map[string]located
 	modules    []string // in lower case, as in "ssl_module"
 	loads      bool     // a LoadModule has been seen, so modules is all there is
-	piece      bool     // the main file is not here: modules are unknown
 	buckets    bool
 	listens    []listen
 }
@@ -171,9 +170,9 @@ func (a *apache) directive(f file, l line, name string) {
 	case "include", "includeoptional":
 		a.include(f, arg, name == "includeoptional")
 	case "define":
-		value := ""
+		value := located{}
 		if len(args) > 1 {
-			value = a.expand(f, args[1], args[1].text)
+			value = located{a.expand(f, args[1], args[1].text), args[1].pos(f)}
 		}
 		a.defines[arg.text] = value
 	case "undefine":
@@ -205,7 +204,8 @@ func (a *apache) expand(f file, at word, text string) string {
 			return text
 		}
 		name := text[start+2 : start+end]
-		value, ok := a.defines[name]
+		defined, ok := a.defines[name]
+		value := defined.text
 		if !ok {
 			value, ok = a.s.place.getenv(name)
 		}
@@ -226,6 +226,7 @@ func (a *apache) listen(f file, arg word) {
 	at := arg
 	at.text = text
 	host, port := hostPort(at)
+	pos.Len = 0
 	if text == arg.text {
 		pos = port.pos(f)
 	}
@@ -234,6 +235,9 @@ func (a *apache) listen(f file, arg word) {
 		a.s.gap(arg.pos(f), BadPort, text)
 		return
 	}
+	if defined := a.definition(arg.text); defined.text == port.text && defined.pos.File != "" {
+		a.s.mention("apache", a.s.main, num, defined.pos)
+	}
 	l := listen{pos: pos, port: num}
 	if host != "" && host != "*" {
 		if l.addrs = a.s.hostOf(f, arg, host); l.addrs == nil {
@@ -241,6 +245,15 @@ func (a *apache) listen(f file, arg word) {
 		}
 	}
 	a.listens = append(a.listens, l)
+}
+
+// definition returns what the variable is defined as that a text ends with.
+func (a *apache) definition(text string) located {
+	i := strings.LastIndex(text, "${")
+	if i < 0 || !strings.HasSuffix(text, "}") {
+		return located{}
+	}
+	return a.defines[text[i+2:len(text)-1]]
 }
 
 func (a *apache) virtualHost(f file, args word) {
@@ -320,7 +333,8 @@ func (a *apache) envvars(name string) {
 			text := strings.TrimPrefix(l.text, "export ")
 			key, value, ok := strings.Cut(text, "=")
 			if ok && !strings.ContainsAny(key, blanks) && !strings.ContainsAny(value, "`(") {
-				a.defines[key] = strings.ReplaceAll(strings.Trim(value, `"'`), "$SUFFIX", "")
+				at := l.word(len(l.text)-len(value), len(l.text)).unquote()
+				a.defines[key] = located{strings.ReplaceAll(at.text, "$SUFFIX", ""), at.pos(f)}
 			}
 		}
 	})

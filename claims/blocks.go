@@ -198,8 +198,10 @@ func (p *blockParser) skipRaw() {
 			open++
 		case '}':
 			open--
+		case '"', '\'':
+			p.skipString()
 		}
-		if p.text[p.at] == '\n' {
+		if p.at < len(p.text) && p.text[p.at] == '\n' {
 			p.newline()
 		} else {
 			p.at++
@@ -209,6 +211,19 @@ func (p *blockParser) skipRaw() {
 		}
 	}
 	p.fail()
+}
+
+// skipString moves to the quote that closes the one at p.at, on the same line.
+func (p *blockParser) skipString() {
+	for i := p.at + 1; i < len(p.text) && p.text[i] != '\n'; i++ {
+		switch p.text[i] {
+		case '\\':
+			i++
+		case p.text[p.at]:
+			p.at = i
+			return
+		}
+	}
 }
 
 // quoted reads a word in quotes.

@@ -38,16 +38,18 @@ type caddySite struct {
 }
 
 func (c *caddy) top(f file, statements []statement) {
+	if len(statements) > 0 && len(statements[0].words) == 0 {
+		c.global(f, statements[0].body)
+		statements = statements[1:]
+	}
 	// A file without braces is one site, its first line the addresses.
 	if len(statements) > 0 && !slices.ContainsFunc(statements, func(st statement) bool { return st.block && isAddress(st.words) }) &&
 		len(statements[0].words) > 0 && !statements[0].block && statements[0].name() != "import" {
 		c.site(f, statement{words: statements[0].words, body: statements[1:], block: true})
 		return
 	}
-	for i, st := range statements {
+	for _, st := range statements {
 		switch {
-		case len(st.words) == 0 && i == 0:
-			c.global(f, st.body)
 		case len(st.words) == 0:
 		case st.name() == "import" && !st.block:
 			c.include(f, st, c.top)
@@ -189,7 +191,7 @@ func (c *caddy) address(who asker, site caddySite) {
 	}
 }
 
-func (c *caddy) sockets(who asker, site caddySite, num uint16, pos monban.Pos, absent, tls bool) {
+func (c *caddy) sockets(stream asker, site caddySite, num uint16, pos monban.Pos, absent, tls bool) {
 	bind := site.bind
 	if len(bind) == 0 {
 		bind = c.globalBind
@@ -202,7 +204,7 @@ func (c *caddy) sockets(who asker, site caddySite, num uint16, pos monban.Pos, a
 		if strings.HasPrefix(host, "unix/") || strings.HasPrefix(host, "fd/") {
 			continue
 		}
-		addr, v6only := any6(), monban.Off
+		who, addr, v6only := stream, any6(), monban.Off
 		if host != "" && host != "::" {
 			addrs := c.s.hostOf(site.f, w, host)
 			if addrs == nil {
@@ -214,6 +216,7 @@ func (c *caddy) sockets(who asker, site caddySite, num uint16, pos monban.Pos, a
 		c.s.claim(who, sock)
 		if tls {
 			sock.proto = monban.UDP
+			who.reuseAddr = monban.Off // Go sets it for streams only
 			c.s.claim(who, sock)
 		}
 	}

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"io/fs"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,6 +42,7 @@ func Read(p Place, paths ...string) ([]monban.Claim, []monban.Gap, error) {
 // they keep their configuration. p.FS is the root of the machine's files.
 func System(p Place) ([]monban.Claim, []monban.Gap) {
 	r := newReading(p)
+	units := map[string]bool{}
 	for _, reader := range r.readers {
 		for _, pattern := range reader.system {
 			found, err := glob(p.FS, pattern)
@@ -48,14 +50,20 @@ func System(p Place) ([]monban.Claim, []monban.Gap) {
 				continue // the patterns are our own and well formed
 			}
 			for _, name := range found {
+				if reader.by == "systemd" && units[path.Base(name)] {
+					continue // wanted by more than one
+				}
 				if info, err := fs.Stat(p.FS, name); err == nil && info.Mode().IsRegular() {
 					r.jobs = append(r.jobs, job{name: name, reader: reader})
+					units[path.Base(name)] = true
 				}
 			}
 		}
 	}
 	r.run()
-	return r.result()
+	claims, gaps := r.result()
+	r.atBoot(claims)
+	return claims, gaps
 }
 
 // reading is one call of Read or System.

@@ -236,7 +236,7 @@ func (c *commandLine) goServer(program, name, usual string) {
 		if cluster.text != "" {
 			c.listen(program, cluster, "", 9094)
 			again := *c.s.last()
-			again.Bind.Port.Proto, again.Listen = monban.UDP, false
+			again.Bind.Port.Proto, again.Listen, again.Bind.ReuseAddr = monban.UDP, false, monban.Off
 			c.s.claims = append(c.s.claims, again)
 		}
 	}

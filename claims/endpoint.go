@@ -8,7 +8,7 @@ import (
 )
 
 // hostPort takes apart "host:port", "[v6]:port", ":port", "port", "host" and
-// "v6". Host is "" when absent; a port that is absent has no text.
+// "v6"; a port may be a range. Host is "" when absent; a port that is absent has no text.
 func hostPort(w word) (host string, port word) {
 	text := w.text
 	if strings.HasPrefix(text, "[") {
@@ -23,7 +23,7 @@ func hostPort(w word) (host string, port word) {
 	}
 	colon := strings.LastIndexByte(text, ':')
 	switch {
-	case colon < 0 && digits(text):
+	case colon < 0 && digits(strings.Replace(text, "-", "", 1)):
 		return "", w
 	case colon < 0:
 		return text, word{}

@@ -134,6 +134,11 @@ func checkPlaces(t *testing.T, p Place, found []monban.Claim) {
 			rows := strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n")
 			if pos.Line > len(rows) || pos.Col-1+pos.Len > len(rows[pos.Line-1]) {
 				t.Errorf("%+v is outside the file", pos)
+				continue
+			}
+			text := rows[pos.Line-1][pos.Col-1:][:pos.Len]
+			if r, err := monban.ParsePortRange(text); err == nil && !r.Contains(monban.Port{Num: c.Bind.Port.Num}) {
+				t.Errorf("%+v says %q and not %d", pos, text, c.Bind.Port.Num)
 			}
 		}
 	}
@@ -187,6 +192,9 @@ func showClaim(c monban.Claim) string {
 	}
 	if c.Bind.Device != "" {
 		fmt.Fprintf(&b, " dev=%s", c.Bind.Device)
+	}
+	if c.AtBoot != monban.FlagUnknown {
+		b.WriteString(" boot=" + c.AtBoot.String())
 	}
 	if c.Tolerates != monban.ToleratesNothing {
 		b.WriteString(" tolerates-" + c.Tolerates.String())

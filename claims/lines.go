@@ -18,6 +18,9 @@ type word struct {
 	// long is how many bytes of the file it takes where escapes make that
 	// differ from its text; 0 is len(text).
 	long int
+	// joined is the line of several that it stands in, at off; nil for most.
+	joined *line
+	off    int
 }
 
 // pos returns the place of the word.
@@ -31,8 +34,27 @@ func (w word) pos(f file) monban.Pos {
 
 // sub is the word w.text[from:to], at its own place.
 func (w word) sub(from, to int) word {
+	if w.joined != nil && w.long == 0 {
+		return w.joined.word(w.off+from, w.off+to)
+	}
 	w.text, w.col, w.long = w.text[from:to], w.col+from, 0
 	return w
+}
+
+// asLine is the word as a line of its own, to be taken apart again.
+func (w word) asLine() line {
+	l := line{text: w.text, num: w.line, line: w.line, col: w.col}
+	if w.joined == nil {
+		return l
+	}
+	for _, p := range w.joined.parts {
+		if p.at <= w.off { // the piece that the word begins in
+			l.parts = []part{{line: p.line, col: p.col + w.off - p.at}}
+		} else {
+			l.parts = append(l.parts, part{at: p.at - w.off, line: p.line, col: p.col})
+		}
+	}
+	return l
 }
 
 // is reports whether the word is name, whatever the case.
@@ -201,6 +223,7 @@ func (l line) word(from, to int) word {
 	for i := len(l.parts) - 1; i >= 0; i-- {
 		if p := l.parts[i]; from >= p.at || i == 0 {
 			w.line, w.col = p.line, p.col+from-p.at
+			w.joined, w.off = &l, from
 			break
 		}
 	}

@@ -94,7 +94,8 @@ func (m *mysql) isServer(section string) bool {
 		return m.product == "mariadb" && name != "client-server"
 	}
 	if version, ok := strings.CutPrefix(name, "mysqld-"); ok {
-		return version != "" && version[0] >= '0' && version[0] <= '9'
+		// The server reads that of its own version: MariaDB's begin at 10.
+		return strings.HasPrefix(version, "1") == (m.product == "mariadb")
 	}
 	return m.product == "mariadb" && (strings.HasPrefix(name, "mariadb-1") || strings.HasPrefix(name, "mariadbd-1")) ||
 		strings.HasPrefix(name, "wampmysqld") || strings.HasPrefix(name, "wampmariadb")

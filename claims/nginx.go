@@ -151,7 +151,9 @@ func (n *nginx) listen(f file, st statement, module string) {
 			return
 		}
 		l.pos = port.pos(f)
-	case host == "" || module != "http":
+	case host != "" && module == "http":
+		l.pos.Len = 0 // the port is not written
+	default:
 		n.s.gap(arg.pos(f), BadPort, arg.text)
 		return
 	}

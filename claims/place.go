@@ -41,6 +41,9 @@ func (p Place) fromAbs(name string) (string, bool) {
 	}
 	root := strings.TrimSuffix(slashes(p.Root), "/")
 	name = path.Clean(slashes(name))
+	if len(root) > 1 && root[1] == ':' && name[0] == '/' {
+		name = root[:2] + name // on Windows, of the current drive
+	}
 	if len(name) < len(root) || !strings.EqualFold(name[:len(root)], root) ||
 		root == "" && name[0] != '/' || root != "" && root[0] == '/' && name[:len(root)] != root {
 		return "", false

@@ -58,7 +58,7 @@ func (p *postgres) claim() {
 	who := p.s.daemon("postgresql", []string{"postgres", "postmaster", "postgres.exe"}, "postgresql.service")
 	if version, cluster, ok := debianCluster(p.s.main); ok {
 		who.name = "postgresql " + version + "/" + cluster
-		who.program.Units = []string{"postgresql@" + version + "-" + cluster + ".service"}
+		who.program.Units = []string{"postgresql@" + version + "-" + cluster + ".service", "postgresql.service"}
 	}
 	if who.uid == 0 {
 		who.uid = p.s.user("postgres")

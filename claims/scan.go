@@ -142,12 +142,20 @@ func fixedPart(name string) string {
 }
 
 // cutDir returns what follows dir in name.
+// The letter of a drive does not count: it may be left out.
 func cutDir(name, dir string) (string, bool) {
-	dir = strings.TrimSuffix(slashes(dir), "/")
+	name, dir = withoutDrive(name), withoutDrive(strings.TrimSuffix(slashes(dir), "/"))
 	if dir == "" || len(name) <= len(dir) || !strings.EqualFold(name[:len(dir)], dir) || name[len(dir)] != '/' {
 		return "", false
 	}
 	return name[len(dir)+1:], true
+}
+
+func withoutDrive(name string) string {
+	if len(name) > 1 && name[1] == ':' {
+		return name[2:]
+	}
+	return name
 }
 
 // glob is fs.Glob without reading more directories than it has to, and without

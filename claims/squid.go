@@ -59,5 +59,9 @@ func (q *squid) listen(f file, name string, w word, proto monban.Proto) {
 	if addrs[0] == any6() {
 		sock.v6only, sock.orIPv4 = monban.Off, true
 	}
-	q.s.claim(q.who, sock)
+	who := q.who
+	if proto == monban.UDP {
+		who.reuseAddr = monban.FlagUnknown
+	}
+	q.s.claim(who, sock)
 }

@@ -218,7 +218,7 @@ func (s *scan) execStart(u unit, st unitSetting, env []string) {
 	for i := range s.claims[before:] {
 		c := &s.claims[before+i]
 		c.Program.Units = []string{u.name}
-		if c.Pos.File == "" {
+		if c.Pos.Line == 0 {
 			c.Pos = st.value.pos(st.f)
 			c.Pos.Len = 0
 		}
@@ -240,8 +240,7 @@ func execWords(st unitSetting, env []string) (argv []string, at []word) {
 	for text.text != "" && strings.IndexByte("@-:+!|", text.text[0]) >= 0 {
 		text = text.sub(1, len(text.text))
 	}
-	l := line{text: text.text, line: text.line, col: text.col}
-	for _, w := range l.words("") {
+	for _, w := range text.asLine().words("") {
 		if w.text == ";" {
 			break
 		}
@@ -324,10 +323,59 @@ func (s *scan) environment(u unit) []string {
 func (s *scan) environmentFile(st unitSetting) []string {
 	text, optional := strings.CutPrefix(st.value.text, "-")
 	var env []string
-	s.include(st.value.pos(st.f), includeRule{dir: ".", optional: optional || !s.place.machine()}, text, func(f file) {
+	if optional && !s.place.machine() {
+		return nil
+	}
+	s.include(st.value.pos(st.f), includeRule{dir: ".", optional: optional}, text, func(f file) {
 		for a := range settings(f, lineStyle{comment: "#;", joined: true}, '=') {
 			env = append(env, a.key.text+"="+a.value.text)
 		}
 	})
 	return env
+}
+
+// atBoot says of every claim whether a unit starts its program at boot: yes when
+// one is wanted, no when there are units of it and none is.
+func (r *reading) atBoot(claims []monban.Claim) {
+	wanted, there := map[string]bool{}, map[string]bool{}
+	for _, kind := range [...]string{"service", "socket"} {
+		for _, pattern := range enabledUnits(kind) {
+			found, _ := glob(r.files.place.FS, pattern) // the patterns are our own
+			for _, name := range found {
+				wanted[path.Base(name)] = true
+			}
+		}
+	}
+	for _, dir := range unitDirs() {
+		entries, _ := r.files.dir(dir)
+		for _, base := range entries {
+			there[base] = true
+		}
+	}
+	for i := range claims {
+		for _, name := range claims[i].Program.Units {
+			switch {
+			case matchesUnit(name, wanted):
+				claims[i].AtBoot = monban.On
+			case matchesUnit(name, there) && claims[i].AtBoot != monban.On:
+				claims[i].AtBoot = monban.Off
+			}
+		}
+	}
+}
+
+// matchesUnit reports whether a unit, of which "*" is any instance, is in a set.
+func matchesUnit(name string, set map[string]bool) bool {
+	if set[name] {
+		return true
+	}
+	if !strings.Contains(name, "*") {
+		return false
+	}
+	for unit := range set {
+		if ok, _ := path.Match(name, unit); ok {
+			return true
+		}
+	}
+	return false
 }

@@ -160,6 +160,9 @@ func (s *scan) goListen(f file, who asker, address word, proto monban.Proto) {
 	if !ok || num == 0 {
 		return
 	}
+	if proto == monban.UDP {
+		who.reuseAddr = monban.Off // Go sets it for streams only
+	}
 	sock := socket{at: netip.AddrPortFrom(any6(), num), proto: proto, pos: port.pos(f), v6only: monban.Off}
 	if host == "" || host == "::" {
 		sock.orIPv4 = host == ""
