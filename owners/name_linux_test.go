@@ -90,6 +90,56 @@ func TestNameProgram(t *testing.T) {
 	}
 }
 
+func TestAside(t *testing.T) {
+	self, err := openDirectory("/proc/self")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer self.close()
+	var a aside
+	if got := a.ask(self, func(process dirFD) string { return process.link("exe") }); got != self.link("exe") {
+		t.Errorf("got %q", got)
+	}
+	never := make(chan string)
+	defer close(never)
+	before := time.Now()
+	if got := a.ask(self, func(dirFD) string { return <-never }); got != "" || !a.isStuck() {
+		t.Errorf("got %q, stuck %v", got, a.isStuck())
+	}
+	if took := time.Since(before); took < asideTimeout || took > 20*asideTimeout {
+		t.Errorf("waited %v", took)
+	}
+	if got := a.ask(self, func(dirFD) string { panic("asked again") }); got != "" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestNameAlias starts a program by a link to its executable, as Debian's
+// redis-server is one to redis-check-rdb, and one that only says so.
+func TestNameAlias(t *testing.T) {
+	dir := t.TempDir()
+	copySelf(t, dir, "redis-check-rdb")
+	other := t.TempDir()
+	for name, link := range map[string]string{"relative": dir + "/redis-server", "elsewhere": other + "/redis-server"} {
+		target := "redis-check-rdb"
+		if filepath.Dir(link) != dir {
+			target = filepath.Join(dir, target)
+		}
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+		h := start(t, "listen", func(c *exec.Cmd) { c.Path, c.Args[0] = link, link })
+		o := sole(t, h.inode())
+		if o.Name != "redis-server" || o.Exe != dir+"/redis-check-rdb" {
+			t.Errorf("%s: name %q, exe %q", name, o.Name, o.Exe)
+		}
+	}
+	h := start(t, "listen", func(c *exec.Cmd) { c.Path, c.Args[0] = dir+"/redis-check-rdb", "/usr/sbin/sshd" })
+	if o := sole(t, h.inode()); o.Name != "redis-check-rdb" {
+		t.Errorf("an invented name: %q", o.Name)
+	}
+}
+
 func TestNameReplaced(t *testing.T) {
 	dir := t.TempDir()
 	path := copySelf(t, dir, "server")

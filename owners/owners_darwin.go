@@ -55,7 +55,7 @@ func readProcess(pid int) known {
 		_, err := os.Stat(o.Exe)
 		o.Deleted = errors.Is(err, fs.ErrNotExist)
 	}
-	o.Name = programName(o.Exe, o.Command, cString(info.Proc.P_comm[:]))
+	o.Name = programName(o.Exe, o.Command, cString(info.Proc.P_comm[:]), noAlias)
 	o.Dir = workingDir(pid)
 	o.Project = projectOf(o.Dir)
 	// The number may have been given to another process meanwhile.
@@ -64,6 +64,9 @@ func readProcess(pid int) known {
 	}
 	return k
 }
+
+// noAlias keeps the executable's name.
+func noAlias(string) bool { return false }
 
 func kinfo(pid int) (*unix.KinfoProc, error) { return unix.SysctlKinfoProc("kern.proc.pid", pid) }
 
@@ -79,7 +82,7 @@ func parents(info *unix.KinfoProc) []monban.Parent {
 		if args, err := unix.SysctlRaw("kern.procargs2", pid); err == nil {
 			exe, _, _ = parseProcargs2(args)
 		}
-		list = append(list, monban.Parent{PID: pid, Name: programName(exe, nil, cString(parent.Proc.P_comm[:]))})
+		list = append(list, monban.Parent{PID: pid, Name: programName(exe, nil, cString(parent.Proc.P_comm[:]), noAlias)})
 		info = parent
 	}
 	return list

@@ -76,7 +76,12 @@ func (l *look) name(ctx context.Context) []monban.Gap {
 		d.To = forwardTarget(d)
 	}
 	gaps := l.socketUnits()
-	return append(gaps, l.explainUnnamed(ctx)...)
+	gaps = append(gaps, l.explainUnnamed(ctx)...)
+	if l.table.aside.isStuck() {
+		gaps = append(gaps, monban.Gap{Source: "/proc", Hides: monban.HidesDetails,
+			Err: "a file system does not answer: projects and names of links were not looked for"})
+	}
+	return gaps
 }
 
 // walk looks for the sockets of wanted in every process there is now.

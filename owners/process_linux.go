@@ -2,6 +2,7 @@ package owners
 
 import (
 	"errors"
+	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,10 +31,10 @@ type ancestor struct {
 // processTable reads the details of processes. It may be used by several
 // goroutines.
 type processTable struct {
-	proc     dirFD
-	boot     time.Time // when the machine started; zero is unknown
-	users    users
-	projects projects
+	proc  dirFD
+	boot  time.Time // when the machine started; zero is unknown
+	users users
+	aside aside
 
 	mu        sync.Mutex
 	ancestors map[int]*ancestor // nil is gone
@@ -60,13 +61,10 @@ func (t *processTable) read(files dirFD, up string) *process {
 	o.PID = leadingInt(raw)
 	o.Started = t.startTime(stat)
 	o.TTY = stat.tty != 0
-	if b, err := dir.read("cmdline", maxCommand); err == nil {
-		o.Command = parseCommand(b)
-	}
-	o.Exe, o.Deleted = executable(dir)
-	o.Name = programName(o.Exe, o.Command, stat.comm)
+	o.Exe, o.Deleted = t.executable(dir)
+	o.Name, o.Command = t.program(dir, o.Exe, stat.comm)
 	o.Dir = dir.link("cwd")
-	o.Project = t.projects.around(dir, o.Dir)
+	o.Project = t.project(dir, o.Dir)
 	if b, err := dir.read("cgroup", maxFile); err == nil {
 		at := parseCgroup(b)
 		o.Unit, o.Container = at.unit, at.container
@@ -131,14 +129,9 @@ func (t *processTable) readAncestor(pid int) *ancestor {
 	if !ok {
 		return nil
 	}
-	exe, _ := executable(dir)
-	var argv []string
-	if exe == "" {
-		if b, err := dir.read("cmdline", maxCommand); err == nil {
-			argv = parseCommand(b)
-		}
-	}
-	return &ancestor{stat: stat, name: programName(exe, argv, stat.comm)}
+	exe, _ := t.executable(dir)
+	name, _ := t.program(dir, exe, stat.comm)
+	return &ancestor{stat: stat, name: name}
 }
 
 // orphan reports whether nobody answers for a process: see [monban.Owner].
@@ -167,19 +160,62 @@ func (t *processTable) orphan(o *monban.Owner, s procStat) bool {
 
 // executable returns the path of a process's program, as the kernel tells it,
 // and whether it is no longer there.
-func executable(process dirFD) (path string, deleted bool) {
+func (t *processTable) executable(process dirFD) (path string, deleted bool) {
 	exe := process.link("exe")
 	path, deleted = strings.CutSuffix(exe, " (deleted)")
 	if !deleted {
 		return exe, false
 	}
 	// It may be the name of a file.
-	var running, named unix.Stat_t
-	if unix.Fstatat(int(process), "exe", &running, 0) == nil &&
-		unix.Lstat(exe, &named) == nil && running.Dev == named.Dev && running.Ino == named.Ino {
+	if t.aside.ask(process, func(process dirFD) string {
+		if sameFile(process, exe) {
+			return exe
+		}
+		return ""
+	}) != "" {
 		return exe, false
 	}
 	return path, true
+}
+
+// sameFile reports whether a path is a process's executable, as the process sees
+// the file system.
+func sameFile(process dirFD, at string) bool {
+	var running, named unix.Stat_t
+	return unix.Fstatat(int(process), "exe", &running, 0) == nil &&
+		unix.Fstatat(int(process), "root"+at, &named, 0) == nil &&
+		running.Dev == named.Dev && running.Ino == named.Ino
+}
+
+// program returns the name and the arguments of a process.
+func (t *processTable) program(process dirFD, exe, comm string) (name string, argv []string) {
+	if b, err := process.read("cmdline", maxCommand); err == nil {
+		argv = parseCommand(b)
+	}
+	return programName(exe, argv, comm, func(name string) bool {
+		return t.aside.ask(process, func(process dirFD) string {
+			at := path.Dir(exe) + "/" + name
+			if isLink(process, at, exe) ||
+				strings.HasPrefix(argv[0], "/") && path.Base(argv[0]) == name && isLink(process, argv[0], exe) {
+				return name
+			}
+			return ""
+		}) != ""
+	}), argv
+}
+
+// isLink reports whether a path leads to a process's executable, as the process
+// sees the file system: by one symbolic link, or to the same file.
+func isLink(process dirFD, at, exe string) bool {
+	if target := process.link("root" + at); target != "" {
+		if !path.IsAbs(target) {
+			target = path.Join(path.Dir(at), target)
+		}
+		if target == exe {
+			return true
+		}
+	}
+	return sameFile(process, at)
 }
 
 func readStat(process dirFD) (procStat, bool) {
@@ -233,54 +269,62 @@ func (u *users) name(uid uint32) string {
 	return u.root.link("run/systemd/dynamic-uid/direct:" + strconv.FormatUint(uint64(uid), 10))
 }
 
-// projects finds the git work tree around a directory.
-//
-// A working directory may lie on a file system whose server has gone, where
-// every look-up waits for ever, and the kernel cannot be asked first. So the
-// looking is done aside, for a bounded time; after the first that did not come
-// back it is not tried again.
-type projects struct {
+// aside asks questions of file systems whose server may have gone, or be another
+// user's, so that the answer may never come; and the kernel cannot be asked that
+// before. It waits a bounded time, and after the first question that was not
+// answered it asks no more.
+type aside struct {
 	mu    sync.Mutex
 	stuck bool
 }
 
-const projectTimeout = 100 * time.Millisecond
+const asideTimeout = 250 * time.Millisecond
 
-// maxDepth bounds how far up a work tree is looked for.
-const maxDepth = 40
-
-// around returns the nearest directory at or above the working directory of a
-// process, named cwd, that has a .git; "" is none.
-func (p *projects) around(process dirFD, cwd string) string {
-	if !strings.HasPrefix(cwd, "/") || strings.HasSuffix(cwd, " (deleted)") || p.isStuck() {
+// ask returns what question says of a process, "" if it does not say it in time.
+func (a *aside) ask(process dirFD, question func(process dirFD) string) string {
+	if a.isStuck() {
 		return ""
 	}
-	dup, err := unix.FcntlInt(uintptr(process), unix.F_DUPFD_CLOEXEC, 0)
+	// The question may outlive the walk, so it gets a directory of its own.
+	own, err := unix.FcntlInt(uintptr(process), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return ""
 	}
-	found := make(chan string, 1)
+	answer := make(chan string, 1)
 	go func() {
-		defer dirFD(dup).close()
-		found <- workTree(dirFD(dup), cwd)
+		defer dirFD(own).close()
+		answer <- question(dirFD(own))
 	}()
-	timer := time.NewTimer(projectTimeout)
+	timer := time.NewTimer(asideTimeout)
 	defer timer.Stop()
 	select {
-	case root := <-found:
-		return root
+	case s := <-answer:
+		return s
 	case <-timer.C:
-		p.mu.Lock()
-		p.stuck = true
-		p.mu.Unlock()
+		a.mu.Lock()
+		a.stuck = true
+		a.mu.Unlock()
 		return ""
 	}
 }
 
-func (p *projects) isStuck() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.stuck
+// isStuck reports whether a question was not answered.
+func (a *aside) isStuck() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stuck
+}
+
+// maxDepth bounds how far up a work tree is looked for.
+const maxDepth = 40
+
+// project returns the nearest directory at or above the working directory of a
+// process, named cwd, that has a .git; "" is none.
+func (t *processTable) project(process dirFD, cwd string) string {
+	if !strings.HasPrefix(cwd, "/") || strings.HasSuffix(cwd, " (deleted)") {
+		return ""
+	}
+	return t.aside.ask(process, func(process dirFD) string { return workTree(process, cwd) })
 }
 
 // workTree walks up from the working directory itself, not from its name: in

@@ -2,6 +2,7 @@ package owners
 
 import (
 	"bytes"
+	"cmp"
 	"path"
 	"strconv"
 	"strings"
@@ -133,16 +134,24 @@ func parsePID(name []byte) (pid int) {
 // Where that may not be read it is taken from the first argument, which the
 // program can rewrite, and last from the name of its first thread, which is cut
 // after 15 bytes and which frameworks set to things like "MainThread".
-func programName(exe string, argv []string, comm string) string {
-	if exe != "" && exe != "/" {
-		return path.Base(exe)
-	}
+//
+// Some executables are several programs, told apart by the name of the link that
+// they are started by: redis-server is a link to redis-check-rdb in Debian, and
+// httpd one to busybox. alias reports whether a name leads to the executable;
+// then it is the program's. python3 is not, when the executable is python3.11.
+func programName(exe string, argv []string, comm string, alias func(name string) bool) string {
+	argument := ""
 	if len(argv) > 0 {
-		if name := argumentName(argv[0], comm); name != "" {
-			return name
-		}
+		argument = argumentName(argv[0], comm)
 	}
-	return comm
+	base := path.Base(exe)
+	switch {
+	case exe == "" || exe == "/":
+		return cmp.Or(argument, comm)
+	case argument != "" && !strings.HasPrefix(base, argument) && alias(argument):
+		return argument
+	}
+	return base
 }
 
 // argumentName gets the program out of a first argument: "/usr/bin/node",
@@ -150,10 +159,13 @@ func programName(exe string, argv []string, comm string) string {
 func argumentName(arg, comm string) string {
 	arg, _, _ = strings.Cut(arg, ": ")
 	arg = strings.TrimSuffix(arg, ":")
-	// A path may have spaces. It is taken whole if the kernel's name, which it
-	// was given by exec, agrees.
-	if base := path.Base(arg); comm != "" && strings.HasPrefix(base, comm) {
-		return base
+	// A path may have spaces. The kernel's name, which is the first 15 bytes of
+	// what exec was given, tells where the name begins.
+	if rest, ok := strings.CutPrefix(path.Base(arg), comm); ok && comm != "" {
+		more, _, _ := strings.Cut(rest, " ")
+		if more == "" || len(comm) == 15 {
+			return comm + more
+		}
 	}
 	arg, _, _ = strings.Cut(arg, " ")
 	arg = strings.TrimPrefix(arg, "-") // a login shell

@@ -125,6 +125,12 @@ func TestProgramName(t *testing.T) {
 	for _, test := range []struct {
 		exe, arg, comm, want string
 	}{
+		{"/usr/bin/redis-check-rdb", "/usr/bin/redis-server 127.0.0.1:6379", "redis-server", "redis-server"},
+		{"/usr/bin/redis-check-rdb", "/usr/bin/redis-other", "redis-other", "redis-check-rdb"},
+		{"/usr/bin/python3.11", "python3", "python3", "python3.11"},
+		{"", "redis-server 127.0.0.1:6379", "redis-server", "redis-server"},
+		{"", "/opt/My App/a-program-with-a-long-name --x y", "a-program-with-", "a-program-with-a-long-name"},
+		{"", "/opt/x/serverless", "server", "serverless"},
 		{"/usr/bin/node", "node", "MainThread", "node"},
 		{"/usr/bin/python3.11", "/usr/bin/gunicorn", "gunicorn", "python3.11"},
 		{"/opt/My App/server", "x", "y", "server"},
@@ -145,7 +151,9 @@ func TestProgramName(t *testing.T) {
 		if test.arg != "" {
 			argv = []string{test.arg, "more"}
 		}
-		if got := programName(test.exe, argv, test.comm); got != test.want {
+		if got := programName(test.exe, argv, test.comm, func(name string) bool {
+			return name == "redis-server" || name == "python3"
+		}); got != test.want {
 			t.Errorf("programName(%q, %q, %q) = %q, want %q", test.exe, test.arg, test.comm, got, test.want)
 		}
 	}
