@@ -270,6 +270,11 @@ func TestTraffic(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
+		doors, looked, gaps := Look(Options{Ports: []monban.PortRange{{First: 7001, Last: 7002}}})
+		noGaps(t, gaps)
+		if fmt.Sprint(looked) != fmt.Sprint(want) || len(doors) != 2 {
+			t.Errorf("at a look: %d doors, want 2; traffic %+v\nwant %+v", len(doors), looked, want)
+		}
 		all, _ := Traffic(Options{})
 		total := 0
 		for _, tr := range all {

@@ -54,3 +54,8 @@ func readPCBs(ports portSet, hides monban.Subject, add func(*row) bool) (gaps []
 	}
 	return gaps
 }
+
+// look has nothing to gain here: the tables are read whole either way.
+func look(Options) ([]monban.Door, []monban.Traffic, []monban.Gap, bool) {
+	return nil, nil, nil, false
+}

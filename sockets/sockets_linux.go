@@ -47,6 +47,31 @@ func traffic(o Options) ([]monban.Traffic, []monban.Gap) {
 	return list, append(gaps, short...)
 }
 
+// look reads every table once. It gives up, and ok is false, when something was
+// out of the ordinary: an answer that has to be read again would count its
+// connections twice.
+func look(o Options) (doors []monban.Door, traffic []monban.Traffic, gaps []monban.Gap, ok bool) {
+	q := query{
+		ports:  o.Ports,
+		hides:  monban.HidesDoors,
+		states: func(p monban.Proto) diag.States { return doorStates(p) | diag.Connected },
+		once:   true,
+	}
+	var list doorList
+	var t *tally
+	gaps = q.within(o.NetNS, func(netns string) adder {
+		list, t = doorList{ports: o.Ports, netns: netns}, newTally(o.Ports)
+		return func(r *row) bool { return list.add(r) || t.add(r) }
+	})
+	for _, g := range gaps {
+		if g.Hides != monban.HidesBound {
+			return nil, nil, nil, false
+		}
+	}
+	traffic, short := t.result()
+	return list.doors(), traffic, append(gaps, short...), true
+}
+
 // doorStates are the states in which a socket of the given transport is a door.
 func doorStates(p monban.Proto) diag.States {
 	switch p {
@@ -67,6 +92,8 @@ type query struct {
 	// rereads is how often a table may be read once more to find what was left
 	// out, by a receiver that takes every socket once.
 	rereads int
+	// once gives up where a table would have to be read again.
+	once bool
 }
 
 // adder receives rows and reports whether it has learned something new. A row is
@@ -215,11 +242,16 @@ func (d *dump) readFamily(family uint8) error {
 			States:   d.states(d.proto),
 			Filter:   d.filter,
 		}, d.take)
+		if err == nil && split && d.once {
+			return errSplit
+		}
 		if err != nil || !split || d.fresh == 0 || n == d.rereads {
 			return err
 		}
 	}
 }
+
+var errSplit = errors.New("the answer was cut between sockets of one port")
 
 func protocolNumber(p monban.Proto) uint8 {
 	switch p {

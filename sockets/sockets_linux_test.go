@@ -296,6 +296,14 @@ func checkDoors(t *testing.T, s *scene) {
 	noGaps(t, gaps)
 	some := slices.DeleteFunc(slices.Clone(s.doors), func(d monban.Door) bool { return !inAny(ports, d.Bind.Port) })
 	same(t, fmt.Sprint("of ", ports), texts(doors), texts(some))
+	doors, traffic, gaps := Look(Options{Ports: ports})
+	noGaps(t, gaps)
+	same(t, fmt.Sprint("at a look, of ", ports), texts(doors), texts(some))
+	counted, gaps := Traffic(Options{Ports: ports})
+	noGaps(t, gaps)
+	if fmt.Sprint(traffic) != fmt.Sprint(counted) {
+		t.Errorf("at a look, of %v: traffic %v, want %v", ports, traffic, counted)
+	}
 
 	checkProc(t, s)
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -93,7 +92,7 @@ func isUsage(err error) bool {
 // app is one invocation: the flags that every verb has.
 type app struct {
 	sys  System
-	now  func() time.Time
+	args []string
 	lang report.Lang
 	// langGiven is set by --lang; only then are JSON's sentences translated.
 	langGiven bool
@@ -107,7 +106,7 @@ type app struct {
 }
 
 func newApp(sys System, args []string) *app {
-	a := &app{sys: sys, now: time.Now}
+	a := &app{sys: sys, args: args}
 	a.lang = envLang(sys.Getenv)
 	// Help and errors are written before or without flag parsing, so the
 	// language is looked up first.
@@ -181,8 +180,11 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.versionCommand())
 	root.SetHelpCommand(a.helpCommand(root))
 	root.InitDefaultHelpFlag()
-	root.InitDefaultCompletionCmd()
-	describe(root, a.lang)
+	// Only the shell's completion reads the words of all commands at once.
+	if slices.ContainsFunc(a.args, func(arg string) bool { return arg == "completion" || strings.HasPrefix(arg, "__complete") }) {
+		root.InitDefaultCompletionCmd()
+		describe(root, a.lang)
+	}
 	return root
 }
 

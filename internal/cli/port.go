@@ -44,7 +44,10 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 	if err != nil {
 		return err
 	}
-	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Neighbours: true, Traffic: ranges, Host: host.Ranges | host.Caps | host.Network})
+	local := make(chan portbook.Services, 1)
+	go func() { local <- localServices() }()
+	// Whether a wildcard address can be bound takes no look at the interfaces.
+	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Neighbours: true, Traffic: ranges, Host: host.Ranges | host.Caps})
 	if err != nil {
 		return err
 	}
@@ -61,7 +64,7 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 	}
 	return a.show(report.Result{
 		Verb: "port", Snapshot: snap, Book: book,
-		Data:     report.Ports{Ports: portViews(ranges, snap, book, localServices())},
+		Data:     report.Ports{Ports: portViews(ranges, snap, book, <-local)},
 		Findings: conflict.Inspect(&shown, book),
 	}, a.style(), failOn)
 }

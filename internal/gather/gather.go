@@ -5,7 +5,6 @@ package gather
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/monban-dev/monban"
@@ -39,18 +38,19 @@ func (want Want) Whole() Want {
 
 // Snapshot looks at this machine.
 func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
-	snap := &monban.Snapshot{At: time.Now()}
-	var hostGaps, doorGaps, trafficGaps, containerGaps []monban.Gap
-	var wg sync.WaitGroup
-	wg.Go(func() { snap.Host, hostGaps = host.Read(host.Identity | want.Host) })
-	wg.Go(func() { snap.Containers, containerGaps = owners.Containers(ctx) })
-	if len(want.Traffic) > 0 {
-		snap.TrafficOf = want.Traffic
-		wg.Go(func() { snap.Traffic, trafficGaps = sockets.Traffic(sockets.Options{Ports: want.Traffic}) })
-	}
-	snap.Doors, doorGaps = doors(want)
+	snap := &monban.Snapshot{At: time.Now(), TrafficOf: want.Traffic}
+	var hostGaps, socketGaps, containerGaps []monban.Gap
+	// Two goroutines and no more: to start a thread takes as long as to read
+	// what is left, and `monban 443` is measured beside a hello-world.
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		snap.Host, hostGaps = host.Read(host.Identity | want.Host)
+		snap.Containers, containerGaps = owners.Containers(ctx)
+	}()
+	snap.Doors, snap.Traffic, socketGaps = look(want)
 	ownerGaps := owners.Name(ctx, snap.Doors, owners.Options{})
-	wg.Wait()
+	<-done
 	snap.Doors, snap.Containers = owners.Join(snap.Doors, snap.Containers)
 	snap.Doors = wanted(snap.Doors, want.Ports)
 	if want.Neighbours && len(snap.Doors) > 0 && len(want.Ports) > 0 {
@@ -61,10 +61,24 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 			}
 		}
 	}
-	for _, gaps := range [][]monban.Gap{doorGaps, ownerGaps, containerGaps, trafficGaps, hostGaps} {
+	for _, gaps := range [][]monban.Gap{socketGaps, ownerGaps, containerGaps, hostGaps} {
 		snap.Gaps = append(snap.Gaps, gaps...)
 	}
 	return snap
+}
+
+// look reads the socket tables: once, where doors and connections are wanted of
+// the same ports.
+func look(want Want) ([]monban.Door, []monban.Traffic, []monban.Gap) {
+	if len(want.Traffic) > 0 && !want.AllNamespaces && slices.Equal(want.Ports, want.Traffic) {
+		return sockets.Look(sockets.Options{Ports: want.Ports})
+	}
+	found, gaps := doors(want)
+	if len(want.Traffic) == 0 {
+		return found, nil, gaps
+	}
+	traffic, more := sockets.Traffic(sockets.Options{Ports: want.Traffic})
+	return found, traffic, append(gaps, more...)
 }
 
 // doors reads the socket tables of this network namespace, or of all.
