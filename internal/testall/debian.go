@@ -58,7 +58,7 @@ func unpack(ctx context.Context, have map[string]bool) error {
 		if err := os.MkdirAll(root, 0o755); err != nil {
 			return err
 		}
-		script := `cd "$1" && apt-get -q -o APT::Sandbox::User=root download "$2" && dpkg-deb --extract "$2"_*.deb . && rm "$2"_*.deb`
+		script := `cd "$1" && apt-get -q update && apt-get -q -o APT::Sandbox::User=root download "$2" && dpkg-deb --extract "$2"_*.deb . && rm "$2"_*.deb`
 		if err := command(ctx, nil, "sh", "-c", script, "sh", root, name); err != nil {
 			return err
 		}

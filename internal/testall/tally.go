@@ -53,6 +53,9 @@ func (t *tally) count(e event, w io.Writer) {
 	name := e.Package + "." + e.Test
 	switch e.Action {
 	case "output":
+		if strings.HasPrefix(e.Output, "=== ") {
+			return // when it ran and paused: the events say that
+		}
 		t.said[name] = append(t.said[name], e.Output)
 		return
 	case "build-output":
@@ -104,7 +107,7 @@ func reason(said []string) string {
 	var why []string
 	for _, line := range said {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "=== ") || strings.HasPrefix(line, "--- ") {
+		if line == "" || strings.HasPrefix(line, "--- ") {
 			continue
 		}
 		why = append(why, line)
