@@ -62,6 +62,19 @@ const (
 	OrphanHolder Kind = "orphan-holder"
 )
 
+// The findings about what programs ask for. They warn and change no outcome.
+const (
+	// ClaimEphemeral: the port lies where outgoing connections take theirs from.
+	ClaimEphemeral Kind = "claim-ephemeral"
+	// ClaimReserved: an administrator has reserved the port, for somebody.
+	ClaimReserved Kind = "claim-reserved"
+	// ClaimBrowserBlocked: browsers refuse to connect to this port number.
+	ClaimBrowserBlocked Kind = "claim-browser-blocked"
+	// ClaimPrivileged: the program has to be started by root, and whoever looks
+	// is somebody else.
+	ClaimPrivileged Kind = "claim-privileged"
+)
+
 // Finding is something worth telling the user, as data: a code, the doors it is
 // about, and the evidence. Its sentence is made by whoever shows it.
 type Finding struct {

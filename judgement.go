@@ -44,3 +44,20 @@ type Judgement struct {
 	// socket that is bound but does not listen, on a system that lists none.
 	Missing []Gap
 }
+
+// Checked is a claim and what will come of it once the claims before it, in the
+// order in which their programs start, have opened their doors.
+type Checked struct {
+	Claim Claim
+	// Judgement is of the claim alone. Its Bind is what the program really
+	// binds on this machine, which differs from the claim's where the program
+	// falls back to IPv4 (Claim.OrIPv4) or takes the first free port of a range
+	// (Claim.UpTo). With Starts it may have a Cause and Against as that of a
+	// single bind has: the door opens and yet will not do what is expected.
+	Judgement Judgement
+	// Rivals are the other claims in the way, or that may be: indexes into the
+	// list of results. A running rival's doors are in Judgement.Against, too.
+	Rivals []int
+	// Own are the doors that the claim's own program holds already.
+	Own []Door
+}

@@ -45,6 +45,8 @@ const (
 	FixRestartProgram    = "restart-program"     // name, pid
 	FixReexec            = "reexec-init"         // none; command: pid 1 runs a deleted executable
 	FixOtherRange        = "other-range"         // port, first and last of the ephemeral range
+	FixEditPort          = "edit-port"           // port, a free one ("" if none is known), file:line
+	FixDeleteLine        = "delete-line"         // file:line: the same configuration asks elsewhere already
 )
 
 // otherPort offers a port that is free as far as the snapshot tells: the

@@ -42,6 +42,22 @@ const (
 // belongs to somebody else. With EACCES, Against has the doors that would be in
 // the way even of somebody who may.
 func CanBind(want monban.Bind, snap *monban.Snapshot) monban.Judgement {
+	h := &snap.Host
+	_, j := judge(want, asker{uid: uint32(h.UID), bindService: h.Caps.BindService, netRaw: h.Caps.NetRaw}, snap, new(openPorts))
+	return j
+}
+
+// asker is who asks for a door.
+type asker struct {
+	uid                 uint32
+	bindService, netRaw monban.Flag
+	freebind            bool
+}
+
+// judge puts one wanted bind to what is open. The attempt is nil where there is
+// nothing to attempt. The ports of snap's doors are added to open, which says
+// what other port is free.
+func judge(want monban.Bind, who asker, snap *monban.Snapshot, open *openPorts) (*attempt, monban.Judgement) {
 	if want.Port.Proto == monban.AnyProto {
 		want.Port.Proto = monban.TCP
 	}
@@ -49,15 +65,15 @@ func CanBind(want monban.Bind, snap *monban.Snapshot) monban.Judgement {
 	switch {
 	case snap.Host.OS != "linux", want.Port.Proto != monban.TCP && want.Port.Proto != monban.UDP, !want.Addr.IsValid():
 		j.Reason = ReasonSystem
-		return j
+		return nil, j
 	case !sameNetNS(want.NetNS, snap.Host.NetNS, snap.Host.NetNS):
 		j.Reason = ReasonNamespace
-		return j
+		return nil, j
 	case want.Port.Num == 0:
 		j.Outcome = monban.Starts
-		return j
+		return nil, j
 	}
-	a := newAttempt(want, snap)
+	a := newAttempt(want, who, snap, open)
 	stage, errno := a.alone()
 	a.meetDoors()
 	a.meetTraffic()
@@ -71,7 +87,7 @@ func CanBind(want monban.Bind, snap *monban.Snapshot) monban.Judgement {
 	default:
 		a.free(&j)
 	}
-	return j
+	return a, j
 }
 
 func sameNetNS(a, b, own string) bool {
@@ -96,11 +112,12 @@ const (
 // attempt is one bind put to the model.
 type attempt struct {
 	want monban.Bind
+	who  asker
 	snap *monban.Snapshot
 	net  Net
 	sock *Socket
 
-	open      openPorts
+	open      *openPorts
 	must, may []monban.Door // doors that are, or may be, in the way
 	forwarded []monban.Door
 	traffic   chance
@@ -108,9 +125,13 @@ type attempt struct {
 	counted   bool
 }
 
-func newAttempt(want monban.Bind, snap *monban.Snapshot) *attempt {
-	h := &snap.Host
-	a := &attempt{want: want, snap: snap, net: Net{
+func newAttempt(want monban.Bind, who asker, snap *monban.Snapshot, open *openPorts) *attempt {
+	return &attempt{want: want, who: who, snap: snap, net: netOf(&snap.Host), open: open}
+}
+
+// netOf is what the model has to know of a machine.
+func netOf(h *monban.Host) Net {
+	return Net{
 		Interfaces:   h.Interfaces,
 		Unprivileged: h.Unprivileged,
 		V6Only:       h.BindV6Only == monban.On,
@@ -118,15 +139,17 @@ func newAttempt(want monban.Bind, snap *monban.Snapshot) *attempt {
 		NoIPv6:    h.IPv6 == monban.Off && h.BindV6Only == monban.FlagUnknown,
 		Nonlocal4: h.NonlocalBind4 == monban.On,
 		Nonlocal6: h.NonlocalBind6 == monban.On,
-	}}
-	return a
+	}
+}
+
+func (w asker) process() *Process {
+	return &Process{UID: w.uid, BindService: w.bindService == monban.On, NetRaw: w.netRaw == monban.On}
 }
 
 // alone puts the attempt to an empty machine: privilege, address, family.
 func (a *attempt) alone() (stage string, errno Errno) {
 	l := NewLinux(a.net)
-	p := &Process{UID: uint32(a.snap.Host.UID), NetRaw: a.snap.Host.Caps.NetRaw == monban.On,
-		BindService: a.snap.Host.Caps.BindService == monban.On}
+	p := a.who.process()
 	family := IPv6
 	if a.want.Addr.Is4() {
 		family = IPv4
@@ -139,6 +162,7 @@ func (a *attempt) alone() (stage string, errno Errno) {
 	a.sock = s
 	s.SetReuseAddr(a.want.ReuseAddr == monban.On)
 	s.SetReusePort(a.want.ReusePort == monban.On)
+	s.SetFreebind(a.who.freebind)
 	if family == IPv6 && a.want.V6Only != monban.FlagUnknown {
 		s.SetV6Only(a.want.V6Only == monban.On)
 	}

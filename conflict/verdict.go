@@ -57,7 +57,7 @@ func (a *attempt) refused(j *monban.Judgement, stage string, errno Errno) {
 func (a *attempt) unsureHost(errno Errno) bool {
 	switch errno {
 	case EACCES:
-		return a.snap.Host.Caps.BindService == monban.FlagUnknown
+		return a.who.bindService == monban.FlagUnknown
 	case EADDRNOTAVAIL, ENODEV:
 		return len(a.snap.Host.Interfaces) == 0
 	}
@@ -157,7 +157,7 @@ func (a *attempt) fixes(cause Cause, d *monban.Door) []monban.Fix {
 	return append([]monban.Fix{other}, end...)
 }
 
-func (a *attempt) otherPort() monban.Fix { return otherPort(a.want, &a.snap.Host, &a.open) }
+func (a *attempt) otherPort() monban.Fix { return otherPort(a.want, &a.snap.Host, a.open) }
 
 // busy explains EADDRINUSE by connections alone.
 func (a *attempt) busy(j *monban.Judgement) {
@@ -228,7 +228,7 @@ func (a *attempt) free(j *monban.Judgement) {
 // hiddenPrivilege returns the gap that hides where the privileged ports end, if
 // that decides. The zero of Host.Unprivileged is a value of its own.
 func (a *attempt) hiddenPrivilege() []monban.Gap {
-	if a.want.Port.Num >= 1024 || a.snap.Host.Caps.BindService == monban.On || a.snap.Host.Unprivileged != 0 {
+	if a.want.Port.Num >= 1024 || a.who.bindService == monban.On || a.snap.Host.Unprivileged != 0 {
 		return nil
 	}
 	var out []monban.Gap

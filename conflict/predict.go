@@ -1,0 +1,400 @@
+package conflict
+
+import (
+	"slices"
+
+	"github.com/monban-dev/monban"
+)
+
+// More reasons of a [monban.Judgement] whose outcome is unknown.
+const (
+	// ReasonOwners: somebody has the port who cannot be named, and it may be
+	// the claim's own program.
+	ReasonOwners = "owners"
+	// ReasonRivals: it depends on an earlier claim that is itself unknown.
+	ReasonRivals = "rivals"
+)
+
+// Predict judges claims in the order in which their programs start, against each
+// other and against what is open in the snapshot, which has to hold every door
+// and the traffic of the claims' ports. The results have the order of claims.
+//
+// A claim that starts stays open for the later ones; one that fails is closed
+// again. A claim whose own program holds the port already is [monban.Running]:
+// the program would let go of it before it started anew. Claims are opened by
+// the user they name; a UID of -1 is the user who made the snapshot. An unknown
+// option of a claim counts as [CanBind] says.
+func Predict(claims []monban.Claim, snap *monban.Snapshot) []monban.Checked {
+	p := newPrediction(claims, snap)
+	for i := range claims {
+		p.out = append(p.out, p.check(&claims[i]))
+	}
+	p.settle()
+	return p.out
+}
+
+// prediction is one call of Predict.
+type prediction struct {
+	snap    *monban.Snapshot
+	open    *openPorts // by doors and by claims
+	doors   map[monban.Port][]monban.Door
+	traffic map[monban.Port][]monban.Traffic
+
+	// linux has the sockets of the claims that start, and of nobody else.
+	linux *Linux
+	// maybe are the sockets of the claims that may have started.
+	maybe map[monban.Port][]*Socket
+	owner map[*Socket]int
+	out   []monban.Checked
+}
+
+func newPrediction(claims []monban.Claim, snap *monban.Snapshot) *prediction {
+	p := &prediction{snap: snap, open: new(openPorts), linux: NewLinux(netOf(&snap.Host)),
+		doors: map[monban.Port][]monban.Door{}, traffic: map[monban.Port][]monban.Traffic{},
+		maybe: map[monban.Port][]*Socket{}, owner: map[*Socket]int{}, out: make([]monban.Checked, 0, len(claims))}
+	wanted := new(openPorts)
+	for i := range claims {
+		for port := range claimPorts(&claims[i]) {
+			wanted.add(port)
+		}
+	}
+	for i := range snap.Doors {
+		d := &snap.Doors[i]
+		p.open.add(d.Bind.Port)
+		if wanted.has(d.Bind.Port) && sameNetNS(d.Bind.NetNS, snap.Host.NetNS, snap.Host.NetNS) {
+			p.doors[d.Bind.Port] = append(p.doors[d.Bind.Port], *d)
+		}
+	}
+	for i := range claims {
+		p.open.add(claims[i].Bind.Port)
+	}
+	p.open.many = true // the whole machine is here
+	for _, t := range snap.Traffic {
+		if wanted.has(t.Port) {
+			p.traffic[t.Port] = append(p.traffic[t.Port], t)
+		}
+	}
+	return p
+}
+
+// claimPorts are the ports of which a claim takes the first that is free.
+func claimPorts(c *monban.Claim) func(yield func(monban.Port) bool) {
+	return func(yield func(monban.Port) bool) {
+		port := c.Bind.Port
+		if port.Proto == monban.AnyProto {
+			port.Proto = monban.TCP
+		}
+		for n := int(port.Num); n <= max(int(port.Num), int(c.UpTo)); n++ {
+			port.Num = uint16(n)
+			if !yield(port) {
+				return
+			}
+		}
+	}
+}
+
+// check judges the next claim and opens its door where it starts.
+func (p *prediction) check(c *monban.Claim) monban.Checked {
+	for port := range claimPorts(c) {
+		if done, ok := p.running(c, port); ok {
+			return done
+		}
+	}
+	var first monban.Checked
+	for port := range claimPorts(c) {
+		want := c.Bind
+		want.Port = port
+		done := p.judge(c, want)
+		if done.Judgement.Outcome != monban.Fails || done.Judgement.Errno != string(EADDRINUSE) {
+			return done
+		}
+		if port.Num == c.Bind.Port.Num {
+			first = done // the one to speak of when all fail
+		}
+	}
+	return first
+}
+
+// running reports whether the claim's own program has the very door.
+func (p *prediction) running(c *monban.Claim, port monban.Port) (monban.Checked, bool) {
+	want := c.Bind
+	want.Port = port
+	done := monban.Checked{Claim: *c, Judgement: monban.Judgement{Bind: want, Outcome: monban.Running}}
+	covered := false
+	for i := range p.doors[port] {
+		if d := &p.doors[port][i]; holds(c, d, p.snap) == itself {
+			done.Own = append(done.Own, *d)
+			covered = covered || covers(d, want)
+		}
+	}
+	return done, covered
+}
+
+// judge judges one port of a claim.
+func (p *prediction) judge(c *monban.Claim, want monban.Bind) monban.Checked {
+	done := monban.Checked{Claim: *c}
+	view := *p.snap
+	view.Traffic = p.traffic[want.Port]
+	view.Doors, done.Own = p.others(c, want.Port)
+	who := p.asker(c)
+	a, j := judge(want, who, &view, p.open)
+	if a != nil && c.OrIPv4 && noAddress(j) {
+		want.Addr, want.V6Only = wildcard4.Unmap(), monban.Off
+		a, j = judge(want, who, &view, p.open)
+	}
+	done.Judgement = j
+	if a == nil {
+		return done
+	}
+	p.published(c, a, &done)
+	p.meetRivals(c, a, &done)
+	p.hidden(c, &done)
+	p.ownPlace(c, a, &done)
+	p.forgive(c, &done)
+	p.explain(c, a, &done)
+	return done
+}
+
+// others splits the doors of a port into those in the claim's way and those that
+// its own program would give up first.
+func (p *prediction) others(c *monban.Claim, port monban.Port) (others, own []monban.Door) {
+	all := p.doors[port]
+	for i := range all {
+		if holds(c, &all[i], p.snap) == itself {
+			own = append(own, all[i])
+		}
+	}
+	if len(own) == 0 {
+		return all, nil
+	}
+	for i := range all {
+		if holds(c, &all[i], p.snap) != itself {
+			others = append(others, all[i])
+		}
+	}
+	return others, own
+}
+
+// asker is who binds a claim's door.
+func (p *prediction) asker(c *monban.Claim) asker {
+	h := &p.snap.Host
+	w := asker{uid: uint32(c.UID), bindService: c.BindService, netRaw: monban.FlagOf(c.UID == 0), freebind: c.FreeBind}
+	if c.UID < 0 {
+		w.uid = uint32(h.UID)
+	}
+	if w.bindService != monban.FlagUnknown {
+		return w
+	}
+	switch {
+	case int(w.uid) == h.UID && (h.UID != 0 || h.Caps.BindService != monban.FlagUnknown):
+		w.bindService = h.Caps.BindService
+	default:
+		w.bindService = monban.FlagOf(w.uid == 0)
+	}
+	return w
+}
+
+func noAddress(j monban.Judgement) bool {
+	return j.Outcome == monban.Fails && (j.Errno == string(EAFNOSUPPORT) || j.Errno == string(EADDRNOTAVAIL))
+}
+
+// published adds what the kernel does not know: an engine gives a published port
+// to one container only, also where no process listens for it.
+func (p *prediction) published(c *monban.Claim, a *attempt, done *monban.Checked) {
+	j := &done.Judgement
+	if j.Outcome != monban.Starts || !inContainer(c) {
+		return
+	}
+	for i := range a.forwarded {
+		d := &a.forwarded[i]
+		if d.To.Container == "" || holds(c, d, p.snap) == itself {
+			continue
+		}
+		j.Outcome, j.Stage, j.Errno, j.Cause = monban.Fails, StageBind, string(EADDRINUSE), string(D1)
+		j.Against, j.Missing = []monban.Door{*d}, nil
+		j.Fix = a.fixes(D1, d)
+		return
+	}
+}
+
+// meetRivals puts the attempt to the claims before it, and opens its door.
+//
+// Where nobody but claims has to do with the port, the model knows everything
+// and decides. Beside live sockets it does not know in what order they were
+// opened nor what the kernel remembers of them, and so lets a claim in for sure
+// only where nobody is in its way, and keeps it out for sure only where no
+// memory could help it.
+func (p *prediction) meetRivals(c *monban.Claim, a *attempt, done *monban.Checked) {
+	j := &done.Judgement
+	blocking := p.blocking(a.sock, p.claimed(a.want.Port))
+	perhaps := p.blocking(a.sock, p.maybe[a.want.Port])
+	alone := len(a.snap.Doors) == 0 && len(a.snap.Traffic) == 0 && len(p.maybe[a.want.Port]) == 0
+	switch {
+	case j.Outcome == monban.Fails:
+		if j.Errno == string(EADDRINUSE) {
+			done.Rivals = append(done.Rivals, p.indexes(blocking)...)
+		}
+		return
+	case j.Outcome == monban.Starts && alone, j.Outcome == monban.Starts && len(blocking)+len(perhaps) == 0:
+		s, stage, errno := p.start(c, a)
+		if errno == NoError {
+			p.owner[s] = len(p.out)
+			return
+		}
+		refuse(j, stage, errno)
+		done.Rivals = p.indexes(p.deciding(a.sock, blocking))
+		return
+	case p.certainly(a, blocking):
+		refuse(j, StageBind, EADDRINUSE)
+		j.Against = slices.Clone(a.must)
+		done.Rivals = p.indexes(blocking)
+		return
+	case j.Outcome == monban.Starts:
+		j.Outcome, j.Reason, j.Cause, j.Against, j.Fix, j.Missing = monban.OutcomeUnknown, ReasonRivals, "", nil, nil, nil
+		if len(blocking) > 0 && len(perhaps) == 0 {
+			j.Reason = ReasonOptions
+		}
+	}
+	done.Rivals = p.indexes(append(blocking, perhaps...))
+	p.mayStart(c, a)
+}
+
+func refuse(j *monban.Judgement, stage string, errno Errno) {
+	j.Outcome, j.Stage, j.Errno, j.Reason = monban.Fails, stage, string(errno), ""
+	j.Cause, j.Against, j.Fix, j.Missing = "", nil, nil, nil
+}
+
+// certainly reports whether the claims in the way keep the attempt out whatever
+// is not known about the others at the port.
+func (p *prediction) certainly(a *attempt, blocking []*Socket) bool {
+	s := a.sock
+	if s.proto == monban.UDP {
+		return len(blocking) > 0 && !s.reusePort
+	}
+	return slices.ContainsFunc(blocking, func(o *Socket) bool { return !mayRemember(s, o) })
+}
+
+// claimed are the sockets of claims at a port.
+func (p *prediction) claimed(port monban.Port) []*Socket {
+	if port.Proto == monban.UDP {
+		return p.linux.udp[port.Num]
+	}
+	if b := p.linux.tcp[port.Num]; b != nil {
+		return b.socks
+	}
+	return nil
+}
+
+// blocking returns those of the sockets that s meets and may not share with.
+func (p *prediction) blocking(s *Socket, among []*Socket) []*Socket {
+	var out []*Socket
+	for _, o := range among {
+		if s.proto == monban.UDP && s.udpMeets(o) && !s.udpShares(o) || s.proto == monban.TCP && s.tcpConflict(o) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// deciding returns the socket that decides: for UDP the first of the chain does.
+func (p *prediction) deciding(s *Socket, blocking []*Socket) []*Socket {
+	if s.proto == monban.UDP && s.reusePort && len(blocking) > 1 {
+		return blocking[:1]
+	}
+	return blocking
+}
+
+func (p *prediction) indexes(socks []*Socket) []int {
+	var out []int
+	for _, s := range socks {
+		out = append(out, p.owner[s])
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// start performs the system calls of a claim's program on the model.
+func (p *prediction) start(c *monban.Claim, a *attempt) (*Socket, string, Errno) {
+	proc, want := a.who.process(), a.want
+	family := IPv6
+	if want.Addr.Is4() {
+		family = IPv4
+	}
+	s, errno := p.linux.Socket(proc, want.Port.Proto, family)
+	if errno != NoError {
+		return nil, StageSocket, errno
+	}
+	s.SetReuseAddr(want.ReuseAddr == monban.On)
+	s.SetReusePort(want.ReusePort == monban.On)
+	s.SetFreebind(c.FreeBind)
+	if family == IPv6 && want.V6Only != monban.FlagUnknown {
+		s.SetV6Only(want.V6Only == monban.On)
+	}
+	if want.Device != "" {
+		errno = p.linux.SetDevice(proc, s, want.Device)
+	}
+	stage := StageBind
+	if errno == NoError {
+		errno = p.linux.Bind(proc, s, want.Addr, want.Port.Num)
+	}
+	if errno == NoError && c.Listen {
+		stage, errno = StageListen, p.linux.Listen(s)
+	}
+	if errno != NoError {
+		p.linux.Exit(proc)
+	}
+	return s, stage, errno
+}
+
+// mayStart keeps the socket of a claim that may have started.
+func (p *prediction) mayStart(c *monban.Claim, a *attempt) {
+	s := *a.sock
+	s.port = a.want.Port.Num
+	if c.Listen && s.proto == monban.TCP {
+		s.state = listening
+	}
+	p.owner[&s] = len(p.out)
+	p.maybe[a.want.Port] = append(p.maybe[a.want.Port], &s)
+}
+
+// hidden turns a failure into an unknown where the one in the way cannot be
+// named and may be the claim's own program.
+func (p *prediction) hidden(c *monban.Claim, done *monban.Checked) {
+	j := &done.Judgement
+	if j.Outcome != monban.Fails || j.Errno != string(EADDRINUSE) || len(j.Against) == 0 || len(done.Rivals) > 0 {
+		return
+	}
+	for i := range j.Against {
+		if holds(c, &j.Against[i], p.snap) != cannotTell {
+			return
+		}
+	}
+	j.Outcome, j.Stage, j.Errno, j.Cause, j.Reason = monban.OutcomeUnknown, "", "", "", ReasonOwners
+	j.Fix = lookAsRoot(done.Judgement.Bind.Port, p.snap)
+	j.Missing = append(gaps(p.snap, monban.HidesOwners), gaps(p.snap, monban.HidesContainers)...)
+}
+
+// ownPlace turns a start into running where the program holds an overlapping
+// door already, as after a change of its configuration.
+func (p *prediction) ownPlace(c *monban.Claim, a *attempt, done *monban.Checked) {
+	j := &done.Judgement
+	if j.Outcome != monban.Starts || len(done.Own) == 0 {
+		return
+	}
+	for i := range done.Own {
+		if d := &done.Own[i]; d.State == monban.Forwarded || a.sock.at.overlaps(a.socket(d.Bind, 0).at, true, true) {
+			*j = monban.Judgement{Bind: j.Bind, Outcome: monban.Running}
+			return
+		}
+	}
+}
+
+// forgive turns a failure that the program runs on after into a start with a
+// cause: the program starts, without this door.
+func (p *prediction) forgive(c *monban.Claim, done *monban.Checked) {
+	j := &done.Judgement
+	if c.Tolerates == monban.ToleratesNothing || !noAddress(*j) {
+		return
+	}
+	j.Outcome, j.Stage, j.Errno, j.Fix = monban.Starts, "", "", nil
+}

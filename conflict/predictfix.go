@@ -1,0 +1,137 @@
+package conflict
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/monban-dev/monban"
+)
+
+// explain gives a failure its cause and what to do about it, the smallest first.
+func (p *prediction) explain(c *monban.Claim, a *attempt, done *monban.Checked) {
+	j := &done.Judgement
+	if j.Outcome != monban.Fails {
+		return
+	}
+	if j.Cause == "" && len(done.Rivals) > 0 {
+		j.Cause = string(p.rivalCause(c, a, done.Rivals[0]))
+		j.Fix = p.rivalFixes(c, a, done)
+		return
+	}
+	if len(j.Against) > 0 && sameSoftware(c, &j.Against[0]) {
+		j.Cause = string(L22)
+	}
+	for i, f := range j.Fix {
+		if f.Code == FixOtherPort {
+			j.Fix = slices.Clone(j.Fix)
+			j.Fix[i] = p.editPort(c, a)
+		}
+	}
+}
+
+// sameSoftware reports whether another copy of the claim's program has a door.
+func sameSoftware(c *monban.Claim, d *monban.Door) bool {
+	if len(d.Owners) == 0 || d.To.Container != "" || d.Owners[0].Container != "" {
+		return false
+	}
+	o := &d.Owners[0]
+	return hasExe(&c.Program, o) && !isRuntime(o.Name) && sameInstallation(&c.Program, o)
+}
+
+// rivalCause names why an earlier claim is in the way.
+func (p *prediction) rivalCause(c *monban.Claim, a *attempt, rival int) Cause {
+	r := &p.out[rival].Claim
+	switch {
+	case c.Program.Project != "" && c.Program.Project == r.Program.Project:
+		return D4
+	case oneProgram(c, r):
+		return L21
+	case a.want.Port.Proto == monban.UDP && (a.sock.reuseAddr || a.sock.reusePort):
+		return L6
+	}
+	other := p.out[rival].Judgement.Bind
+	at := a.socket(other, 0).at
+	switch {
+	case at.v6 != a.sock.at.v6 && (at.any() || a.sock.at.any()):
+		return L3
+	case at.addr != a.sock.at.addr:
+		return L2
+	}
+	return L1
+}
+
+// oneProgram reports whether two claims come from one configuration of one
+// program. Each item of monban's own claims file is a program of its own.
+func oneProgram(c, r *monban.Claim) bool {
+	if c.By != r.By || c.By == "claims" {
+		return false
+	}
+	if c.Program.Config != "" || r.Program.Config != "" {
+		return c.Program.Config == r.Program.Config
+	}
+	return c.Name == r.Name && c.Pos.File == r.Pos.File
+}
+
+// rivalFixes orders what can be done about an earlier claim.
+func (p *prediction) rivalFixes(c *monban.Claim, a *attempt, done *monban.Checked) []monban.Fix {
+	num := strconv.Itoa(int(a.want.Port.Num))
+	edit := p.editPort(c, a)
+	switch Cause(done.Judgement.Cause) {
+	case L21, D4:
+		if c.Pos.Line > 0 && !c.Default {
+			return []monban.Fix{{Code: FixDeleteLine, Args: []string{c.Pos.String()}}, edit}
+		}
+	case L3:
+		return []monban.Fix{{Code: FixV6Only, Args: []string{num}}, edit}
+	case L2:
+		if a.want.Wildcard() {
+			return []monban.Fix{{Code: FixOtherAddress, Args: []string{num}}, edit}
+		}
+	}
+	return []monban.Fix{edit}
+}
+
+// editPort is [FixOtherPort] where it is known what line to change.
+func (p *prediction) editPort(c *monban.Claim, a *attempt) monban.Fix {
+	f := otherPort(a.want, &p.snap.Host, p.open)
+	if c.Pos.File == "" {
+		return f
+	}
+	return monban.Fix{Code: FixEditPort, Args: append(f.Args, c.Pos.String())}
+}
+
+// settle names the claims behind the doors in the way: a running program's claim
+// may stand after the one it is in the way of.
+func (p *prediction) settle() {
+	type place struct {
+		port   monban.Port
+		addr   netip.Addr
+		device string
+		inode  uint64
+	}
+	at := func(d *monban.Door) place { return place{d.Bind.Port, d.Bind.Addr, d.Bind.Device, d.Inode} }
+	running := map[place][]int{}
+	for i := range p.out {
+		for k := range p.out[i].Own {
+			d := at(&p.out[i].Own[k])
+			running[d] = append(running[d], i)
+		}
+	}
+	if len(running) == 0 {
+		return
+	}
+	for i := range p.out {
+		done := &p.out[i]
+		if done.Judgement.Outcome == monban.Running || done.Judgement.Outcome == monban.Starts {
+			continue
+		}
+		for k := range done.Judgement.Against {
+			for _, r := range running[at(&done.Judgement.Against[k])] {
+				if !slices.Contains(done.Rivals, r) {
+					done.Rivals = append(done.Rivals, r)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package conflict
+
+import (
+	"strconv"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/portbook"
+)
+
+// Warn returns what may surprise people about claims that are no conflict: ports
+// that outgoing connections can take first, that somebody has reserved, that
+// browsers refuse, or that take root to open. A warning changes no outcome.
+func Warn(checked []monban.Checked, snap *monban.Snapshot) []monban.Finding {
+	w := warning{snap: snap}
+	for i := range checked {
+		c := &checked[i]
+		if c.Judgement.Bind.Port.Num != 0 && c.Judgement.Outcome != monban.Fails {
+			w.claim(c)
+		}
+	}
+	return w.found
+}
+
+type warning struct {
+	snap  *monban.Snapshot
+	found []monban.Finding
+}
+
+func (w *warning) claim(c *monban.Checked) {
+	h, port := &w.snap.Host, c.Judgement.Bind.Port
+	num := strconv.Itoa(int(port.Num))
+	running := c.Judgement.Outcome == monban.Running
+	if lendable(h, port) {
+		r := monban.PortRange{First: h.Ephemeral.First, Last: h.Ephemeral.Last}
+		w.add(c, monban.ClaimEphemeral, monban.Low, monban.Evidence{Source: "ip_local_port_range", Text: r.String()},
+			monban.Fix{Code: FixOtherRange, Args: []string{num, strconv.Itoa(int(r.First)), strconv.Itoa(int(r.Last))}},
+			reserve(h, port))
+	}
+	for _, r := range h.Reserved {
+		if r.Contains(port) && !running {
+			w.add(c, monban.ClaimReserved, monban.Info, monban.Evidence{Source: "ip_local_reserved_ports", Text: r.String()})
+		}
+	}
+	if port.Proto == monban.TCP && portbook.BrowserBlocked(port.Num) && forBrowsers(c) {
+		w.add(c, monban.ClaimBrowserBlocked, monban.Low, monban.Evidence{Source: "fetch.spec.whatwg.org", Text: num},
+			otherPort(c.Judgement.Bind, h, portsOf(w.snap)))
+	}
+	if c.Claim.UID == 0 && h.UID > 0 && port.Num < h.Unprivileged && !running && c.Claim.BindService == monban.FlagUnknown {
+		w.add(c, monban.ClaimPrivileged, monban.Info,
+			monban.Evidence{Source: "ip_unprivileged_port_start", Text: strconv.Itoa(int(h.Unprivileged))})
+	}
+}
+
+// add records a warning, with the claim's line as its first evidence.
+func (w *warning) add(c *monban.Checked, kind monban.Kind, severity monban.Severity, why monban.Evidence, fix ...monban.Fix) {
+	line := monban.Evidence{Source: c.Claim.By, Text: c.Claim.Name, File: c.Claim.Pos.File, Line: c.Claim.Pos.Line}
+	w.found = append(w.found, monban.Finding{Kind: kind, Severity: severity, Bind: c.Judgement.Bind,
+		Evidence: []monban.Evidence{line, why}, Fix: fix})
+}
+
+// forBrowsers reports whether people will put the port into a browser: a web
+// server's or a project's, unless the number belongs to another protocol that
+// everybody knows by it.
+func forBrowsers(c *monban.Checked) bool {
+	switch c.Claim.By {
+	case "apache", "nginx", "lighttpd", "caddy", "traefik", "tomcat", "spring", "aspnet", "iis", "vite", "next", "npm", "kibana":
+		return true
+	case "compose", "kubernetes", "procfile", "env", "package", "devcontainer", "claims":
+		return c.Judgement.Bind.Port.Num >= 1024
+	}
+	return false
+}
