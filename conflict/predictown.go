@@ -221,7 +221,7 @@ func namedConfig(p *monban.Program, o *monban.Owner) naming {
 		if arg == "-p" || arg == "-d" || arg == "-D" {
 			roots = append(roots, value)
 		}
-		if isConfig(p.Config, value, roots) {
+		if isSameConfig(p.Config, value, roots) {
 			return same
 		}
 		found = other
@@ -294,9 +294,9 @@ func hasConfigName(s string) bool {
 	return strings.HasSuffix(s, "_config")
 }
 
-// isConfig reports whether a command line's path is the configuration, or the
+// isSameConfig reports whether a command line's path is the configuration, or the
 // directory it lies in.
-func isConfig(config, value string, roots []string) bool {
+func isSameConfig(config, value string, roots []string) bool {
 	config, value = slashed(config), slashed(value)
 	if isAbs(value) {
 		return below(config, value)
