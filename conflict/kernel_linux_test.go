@@ -253,7 +253,10 @@ type kernelRun struct {
 // handle is one process's descriptor of one socket.
 type handle struct{ actor, sock int }
 
-func (k *kernel) run(s set) []Errno {
+func (k *kernel) run(s set) []Errno { return k.runThen(s, func() {}) }
+
+// runThen performs a set and calls then while its sockets are still there.
+func (k *kernel) runThen(s set, then func()) []Errno {
 	r := kernelRun{k: k, fds: map[handle]int{}}
 	m := s.newModelRun(k.net)
 	out := make([]Errno, len(s.steps))
@@ -268,6 +271,7 @@ func (k *kernel) run(s set) []Errno {
 		}
 		k.on(s.actors[st.Actor], func() { out[i] = errno(r.step(st, to, m)) })
 	}
+	then()
 	r.closeAll()
 	return out
 }

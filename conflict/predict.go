@@ -152,6 +152,9 @@ func (p *prediction) judge(c *monban.Claim, want monban.Bind) monban.Checked {
 	p.ownPlace(c, a, &done)
 	p.forgive(c, &done)
 	p.explain(c, a, &done)
+	if done.Judgement.Stage == StageSocket {
+		done.Judgement.Stage = StageBind // to the program it is one step
+	}
 	return done
 }
 
@@ -348,6 +351,9 @@ func (p *prediction) start(c *monban.Claim, a *attempt) (*Socket, string, Errno)
 
 // mayStart keeps the socket of a claim that may have started.
 func (p *prediction) mayStart(c *monban.Claim, a *attempt) {
+	if c.Listen && a.sock.proto == monban.UDP {
+		return // it fails at listen at the latest
+	}
 	s := *a.sock
 	s.port = a.want.Port.Num
 	if c.Listen && s.proto == monban.TCP {
