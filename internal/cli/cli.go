@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -93,7 +94,10 @@ func isUsage(err error) bool {
 type app struct {
 	sys  System
 	args []string
-	lang report.Lang
+	now  func() time.Time
+	// registryAt is where an updated registry is kept; "" is the usual place.
+	registryAt string
+	lang       report.Lang
 	// langGiven is set by --lang; only then are JSON's sentences translated.
 	langGiven bool
 
@@ -106,7 +110,7 @@ type app struct {
 }
 
 func newApp(sys System, args []string) *app {
-	a := &app{sys: sys, args: args}
+	a := &app{sys: sys, args: args, now: time.Now}
 	a.lang = envLang(sys.Getenv)
 	// Help and errors are written before or without flag parsing, so the
 	// language is looked up first.
@@ -177,7 +181,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.showSecrets, "show-secrets", false, "")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkGlobals() }
-	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.versionCommand())
+	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.pickCommand(), a.versionCommand())
 	root.SetHelpCommand(a.helpCommand(root))
 	root.InitDefaultHelpFlag()
 	// Only the shell's completion reads the words of all commands at once.

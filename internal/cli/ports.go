@@ -1,12 +1,8 @@
 package cli
 
 import (
+	"bytes"
 	"context"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,12 +75,11 @@ func (a *app) update(ctx context.Context, from string) error {
 	if path == "" {
 		return report.NoRegistryHome()
 	}
-	r, err := open(ctx, from)
+	csv, err := registry(ctx, from)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	blob, stats, err := portbook.Compile(r)
+	blob, stats, err := portbook.Compile(bytes.NewReader(csv))
 	if err != nil {
 		return report.RegistryRefused(from, err)
 	}
@@ -97,53 +92,4 @@ func (a *app) update(ctx context.Context, from string) error {
 	book, gaps := a.book()
 	return a.show(report.Result{Verb: "ports-update", Snapshot: identity(gaps), Book: book,
 		Data: report.Update{From: from, Path: path, Rows: stats.Rows, Date: stats.Date, Before: stats.Before}}, a.style(), monban.SeverityUnknown)
-}
-
-// open returns the bytes of a file or of a web address. Plain http is only for
-// this machine: names of ports are read by people who act on them.
-func open(ctx context.Context, from string) (io.ReadCloser, error) {
-	u, err := url.Parse(from)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
-		f, err := os.Open(from)
-		if err != nil {
-			return nil, report.CannotRead(from, err)
-		}
-		return f, nil
-	}
-	if u.Scheme == "http" && !loopbackHost(u.Hostname()) {
-		return nil, report.InsecureAddress(from)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		cancel()
-		return nil, report.RegistryUnreachable(from, err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		cancel()
-		return nil, report.RegistryUnreachable(from, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
-		cancel()
-		return nil, report.RegistryUnreachable(from, fmt.Errorf("the server answered %s", resp.Status))
-	}
-	return body{resp.Body, cancel}, nil
-}
-
-// body ends the request's context when the answer has been read.
-type body struct {
-	io.ReadCloser
-	cancel context.CancelFunc
-}
-
-func (b body) Close() error {
-	defer b.cancel()
-	return b.ReadCloser.Close()
-}
-
-func loopbackHost(name string) bool {
-	ip := net.ParseIP(name)
-	return name == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -84,6 +84,9 @@ func (a *app) show(r report.Result, s report.Style, failOn monban.Severity) erro
 // registryPath is where `ports update` keeps a newer registry: one for the
 // machine, which only root may replace, or one for the user.
 func (a *app) registryPath() string {
+	if a.registryAt != "" {
+		return a.registryAt
+	}
 	if runtime.GOOS == "windows" {
 		if dir := a.sys.Getenv("LocalAppData"); dir != "" {
 			return filepath.Join(dir, "monban", "registry")
