@@ -69,6 +69,10 @@ func Run(ctx context.Context, sys System, args []string) int {
 	if errors.As(err, &found) {
 		return exitFound
 	}
+	var shown shownError
+	if errors.As(err, &shown) {
+		return shown.code
+	}
 	code := exitFailed
 	if isUsage(err) {
 		code = exitUsage
@@ -82,6 +86,12 @@ func Run(ctx context.Context, sys System, args []string) int {
 type foundError struct{}
 
 func (foundError) Error() string { return "findings at or above --fail-on" }
+
+// shownError makes the exit code what it says: the result that was shown tells
+// why, and there is nothing to add.
+type shownError struct{ code int }
+
+func (shownError) Error() string { return "told by the result" }
 
 // isUsage tells a wrong command line from a failure: report's problems say so,
 // and what cobra and pflag complain about always is one.

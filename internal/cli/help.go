@@ -109,6 +109,12 @@ func flagValue(name string) string {
 		return "PROTO"
 	case "user":
 		return "USER"
+	case "address":
+		return "ADDRESS"
+	case "pid":
+		return "PID"
+	case "grace":
+		return "DURATION"
 	default:
 		return "KEY"
 	}

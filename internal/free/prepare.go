@@ -11,10 +11,13 @@ import (
 	"github.com/monban-dev/monban/conflict"
 )
 
-// FixAtSupervisor is the code of a fix that is not one of package conflict's: to
-// stop a program through its supervisor. Its arguments are the supervisor, and
-// the name it knows the program by ("" if unknown).
-const FixAtSupervisor = "stop-at-supervisor"
+// The codes of [monban.Fix] beside those of package conflict.
+const (
+	FixAtSupervisor = "stop-at-supervisor" // supervisor, the name it knows the program by ("" if unknown); command
+	FixStopParent   = "stop-parent"        // name, pid: end the program that starts it again; command
+	FixUnitStarter  = "unit-starter"       // unit: find out what starts it; command
+	FixAsRoot       = "free-as-root"       // none; command
+)
 
 var (
 	errGone      = errors.New("the process has ended")

@@ -122,6 +122,19 @@ func (v *view) fixSentence(f monban.Fix) string {
 		return say("Let systemd start itself anew in place; nothing is stopped.", "systemd を動かしたまま自身を再実行させます。サービスは止まりません。")
 	case "other-range":
 		return say("Choose a port outside %[2]s–%[3]s.", "%[2]s–%[3]s の範囲の外のポートを選びます。", arg(0), arg(1), arg(2))
+	case "free-as-root":
+		return say("With sudo it can be done:", "sudo を付けると実行できます:")
+	case "stop-at-supervisor":
+		if arg(1) == "" {
+			return say("Stop it through %s, which runs it.", "管理している %s を通して停止します。", arg(0))
+		}
+		return say("Stop %[2]s through %[1]s, which starts it again otherwise.", "%[1]s を通して %[2]s を停止します(そうしないと再び起動します)。", arg(0), arg(1))
+	case "stop-parent":
+		return say("%[1]s (pid %[2]s) starts it again: end that first, or stop the program there.",
+			"%[1]s(pid %[2]s)が再び起動しています。先にこれを終了するか、その中で停止してください。", arg(0), arg(1))
+	case "unit-starter":
+		return say("Find out what starts %s again: a .socket, .path or .timer unit, or another service.",
+			"%s を再び起動しているもの(.socket、.path、.timer ユニットや別のサービス)を調べます。", arg(0))
 	default:
 		return f.Code
 	}

@@ -190,6 +190,29 @@ func topics() []topic {
 			},
 		},
 		{
+			command: "monban free",
+			short: [2]string{
+				"Make a port free: stop the program that has it, through whatever runs it.",
+				"ポートを空けます。使っているプログラムを、管理しているものを通して停止します。",
+			},
+			long: [][2]string{
+				{
+					"It shows who has the port and what would be done, asks, makes sure that it is still the same program, does it, and watches whether the port stays free. A service is stopped by systemctl, a container by its engine, a supervised program by its supervisor; anything else gets SIGTERM, and SIGKILL if it does not let go. A bare number means TCP.",
+					"だれが使っているかと実行内容を表示して確認を求め、同じプログラムであることを確かめてから実行し、空いたままかどうかを見届けます。サービスは systemctl、コンテナはそのエンジン、スーパーバイザーの下のプログラムはそのスーパーバイザーで停止します。それ以外には SIGTERM を送り、手放さなければ SIGKILL を送ります。番号だけを書くと TCP です。",
+				},
+				{
+					"It never touches pid 1, the kernel, container engines and their forwarders, sshd, or a program that this command itself runs below; it then says what to do instead. Exit status: 0 the port is free, 4 it is not and why, 2 it has to be asked for differently (several programs have the number, or nobody is there to say yes).",
+					"PID 1、カーネル、コンテナエンジンとその転送プロセス、sshd、このコマンド自身の親にあたるプログラムには手を出さず、代わりの方法を示します。終了コード: 0 は空いた、4 は空けられなかった(理由を表示)、2 は指定のやり直しが必要(同じ番号を複数のプログラムが使っている、または確認に答える端末がない)。",
+				},
+			},
+			examples: []example{
+				{"monban free 8080", [2]string{"show, ask, stop, verify", "表示し、確認してから停止"}},
+				{"monban free 8080 --dry-run", [2]string{"only show what would be done", "実行内容を表示するだけ"}},
+				{"monban free 53/udp --yes", [2]string{"UDP, without asking", "UDP を、確認せずに"}},
+				{"monban free 5173 --address ::1", [2]string{"only the program on this address", "このアドレスのプログラムだけ"}},
+			},
+		},
+		{
 			command: "monban version",
 			short: [2]string{
 				"Show the version of monban and of its port registry.",
@@ -247,6 +270,16 @@ func flagText(name string) [2]string {
 		return [2]string{"only this transport: tcp, udp, sctp, dccp", "このプロトコルだけ: tcp, udp, sctp, dccp"}
 	case "port":
 		return [2]string{"only these ports: numbers, ranges or services, separated by commas", "このポートだけ: 番号、範囲、サービス名(コンマ区切り)"}
+	case "address":
+		return [2]string{"only the door that is bound to this address", "このアドレスにバインドされたドアだけ"}
+	case "pid":
+		return [2]string{"only the doors that this process holds", "このプロセスが持つドアだけ"}
+	case "grace":
+		return [2]string{"how long a program gets to end by itself before it is killed (default 10s)", "強制終了するまで待つ時間(既定は 10s)"}
+	case "dry-run":
+		return [2]string{"show what would be done, and do nothing", "実行内容を表示するだけで、何もしない"}
+	case "yes":
+		return [2]string{"do not ask", "確認を求めない"}
 	case "user":
 		return [2]string{"only the doors of this user (name or number)", "このユーザー(名前または番号)のドアだけ"}
 	case "sort":

@@ -48,7 +48,7 @@ type Result struct {
 }
 
 // Data is the part of a result that differs from verb to verb. It is one of
-// [Status], [Ports], [Search], [Update], [Explanation], [Difference] and [Version].
+// [Status], [Ports], [Search], [Update], [Explanation], [Difference], [Free] and [Version].
 type Data interface {
 	// wire returns the value of the envelope's "data".
 	wire(v *view) any
