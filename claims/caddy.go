@@ -27,6 +27,7 @@ type caddy struct {
 	globalBind  []word
 	snippets    map[string][]statement
 	sites       []caddySite
+	redirects   []caddySite
 }
 
 // caddySite is one address of a site.
@@ -132,7 +133,8 @@ func (c *caddy) site(f file, st statement) {
 
 // claim makes the sockets. The host of an address is what a request asks for,
 // and binds nothing. A site that has a certificate is also served by HTTP/3 and
-// has a redirect on the port of HTTP (measured with 2.x).
+// has a redirect on the port of HTTP at its own addresses, unless some site has
+// that port already, whatever its address (hasListenerAddress; measured with 2.6).
 func (c *caddy) claim() {
 	who := c.s.daemon("caddy", []string{"caddy"}, "caddy.service")
 	who.reusePort = monban.On // for a reload without a gap
@@ -142,6 +144,14 @@ func (c *caddy) claim() {
 	}
 	for _, site := range c.sites {
 		c.address(who, site)
+	}
+	if !slices.ContainsFunc(c.s.claims, func(claim monban.Claim) bool { return claim.Bind.Port.Num == c.http }) {
+		for _, site := range c.redirects {
+			who.name = "caddy " + site.at.text
+			pos := site.at.pos(site.f)
+			pos.Len = 0
+			c.sockets(who, site, c.http, pos, true, false)
+		}
 	}
 	c.adminSocket(who)
 	c.s.once()
@@ -186,8 +196,8 @@ func (c *caddy) address(who asker, site caddySite) {
 		num, tls = c.http, false
 	}
 	c.sockets(who, site, num, pos, port.text == "", tls)
-	if tls && !c.redirOff && num == c.https && host != "" {
-		c.sockets(who, site, c.http, monban.Pos{File: pos.File, Line: pos.Line, Col: pos.Col}, true, false)
+	if tls && !c.redirOff && host != "" {
+		c.redirects = append(c.redirects, site)
 	}
 }
 

@@ -222,20 +222,23 @@ func (c *commandLine) goServer(program, name, usual string) {
 	if absent {
 		at.text = usual
 	}
+	before := len(c.s.claims)
 	for _, one := range at.split(",") {
 		c.listen(program, argument{stripScheme(one), true}, "", 0)
-		if absent && len(c.s.claims) > 0 {
-			c.s.last().Default = true
-		}
+	}
+	for i := range c.s.claims[before:] {
+		c.s.claims[before+i].Default = absent
 	}
 	if program == "alertmanager" || program == "prometheus-alertmanager" {
 		cluster := c.flag("--cluster.listen-address")
 		if !cluster.ok {
 			cluster = argument{word{text: "0.0.0.0:9094"}, true}
 		}
+		before := len(c.s.claims)
 		if cluster.text != "" {
 			c.listen(program, cluster, "", 9094)
-			again := *c.s.last()
+		}
+		for _, again := range c.s.claims[before:] {
 			again.Bind.Port.Proto, again.Listen, again.Bind.ReuseAddr = monban.UDP, false, monban.Off
 			c.s.claims = append(c.s.claims, again)
 		}

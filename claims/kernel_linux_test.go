@@ -25,8 +25,10 @@ import (
 type daemon struct {
 	program string
 	rounds  int
+	slow    bool // takes more than some seconds
 	// write makes a configuration and returns its main file and the command
-	// that starts the daemon in the foreground.
+	// that starts the daemon in the foreground. Without a main file the
+	// command line is what is read.
 	write func(*config) (main string, argv []string)
 }
 
@@ -75,12 +77,19 @@ func sameAsKernel(t *testing.T, d daemon) bool {
 		}
 	}
 	main, argv := d.write(c)
-	found, gaps, err := Read(machine(), main)
-	if err != nil {
-		t.Fatal(err)
+	found, gaps := FromCommand(argv, nil)
+	if main != "" {
+		var err error
+		if found, gaps, err = Read(machine(), main); err != nil {
+			t.Fatal(err)
+		}
 	}
 	want := socketsOf(found)
-	got, output := run(t, ns, argv, want)
+	patience := 8 * time.Second
+	if d.slow {
+		patience = 40 * time.Second
+	}
+	got, output := run(t, ns, argv, want, patience)
 	if got == nil {
 		t.Logf("seed %d: did not start: %s\n%s", seed, output, c.text.String())
 		return false
@@ -107,7 +116,7 @@ func socketsOf(found []monban.Claim) []string {
 
 // run starts a daemon and returns its sockets once they are those wanted, or
 // some seconds later whatever there is; nil if it ended by itself.
-func run(t *testing.T, ns *netnstest.NS, argv, want []string) (got []string, output string) {
+func run(t *testing.T, ns *netnstest.NS, argv, want []string, patience time.Duration) (got []string, output string) {
 	t.Helper()
 	// A process namespace, so that the end of the first process is the end of
 	// all, and directories of its own for what daemons leave behind.
@@ -121,8 +130,11 @@ func run(t *testing.T, ns *netnstest.NS, argv, want []string) (got []string, out
 	}
 	ended, cancel := context.WithCancel(context.Background())
 	go func() { cmd.Wait(); cancel() }()
-	defer func() { cmd.Process.Kill(); <-ended.Done() }()
-	deadline := time.Now().Add(8 * time.Second)
+	defer func() {
+		cmd.Process.Kill()
+		<-ended.Done()
+	}()
+	deadline := time.Now().Add(patience)
 	enough := 2
 	if len(want) == 0 {
 		enough = 15 // nothing is what a daemon has before it starts, too
@@ -156,7 +168,8 @@ func (s *safeBuffer) Write(p []byte) (int, error) {
 func (s *safeBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.b.String()
+	text := s.b.String()
+	return text[max(0, len(text)-1500):]
 }
 
 // lentFrom is where the ports begin that the kernel chooses, which Squid has for
@@ -250,22 +263,30 @@ func (c *config) port() int { return 2000 + c.rand.IntN(58000) }
 
 func daemons() []daemon {
 	return []daemon{
-		{"apache2", 6, apacheConfig},
-		{"nginx", 8, nginxConfig},
-		{"redis-server", 6, redisConfig},
-		{"sshd", 6, sshdConfig},
-		{"vsftpd", 4, vsftpdConfig},
-		{"haproxy", 6, haproxyConfig},
-		{"dovecot", 5, dovecotConfig},
-		{"proftpd", 5, proftpdConfig},
-		{"postfix", 4, postfixConfig},
-		{"mariadbd", 4, mariadbConfig},
-		{"initdb", 4, postgresConfig},
-		{"lighttpd", 5, lighttpdConfig},
-		{"named", 4, namedConfig},
-		{"squid", 3, squidConfig},
-		{"mosquitto", 5, mosquittoConfig},
-		{"php-fpm8.2", 5, fpmConfig},
+		{"apache2", 6, false, apacheConfig},
+		{"nginx", 8, false, nginxConfig},
+		{"redis-server", 6, false, redisConfig},
+		{"sshd", 6, false, sshdConfig},
+		{"vsftpd", 4, false, vsftpdConfig},
+		{"haproxy", 6, false, haproxyConfig},
+		{"dovecot", 5, false, dovecotConfig},
+		{"proftpd", 5, false, proftpdConfig},
+		{"postfix", 4, false, postfixConfig},
+		{"mariadbd", 4, false, mariadbConfig},
+		{"initdb", 4, false, postgresConfig},
+		{"lighttpd", 5, false, lighttpdConfig},
+		{"named", 4, false, namedConfig},
+		{"squid", 3, false, squidConfig},
+		{"mosquitto", 5, false, mosquittoConfig},
+		{"php-fpm8.2", 5, false, fpmConfig},
+		{"caddy", 5, false, caddyConfig},
+		{"memcached", 4, false, memcachedCommand},
+		{"prometheus-node-exporter", 3, false, exporterCommand},
+		{"prometheus-alertmanager", 2, false, alertmanagerCommand},
+		{"php", 2, false, phpCommand},
+		{"python3", 3, false, pythonCommand},
+		{"java", 2, false, tomcatConfig},
+		{"rabbitmq-server", 1, true, rabbitConfig},
 	}
 }
 
@@ -654,4 +675,120 @@ func fpmConfig(c *config) (string, []string) {
 	}
 	main := c.file("php-fpm.conf", "[global]\nerror_log = "+c.dir+"/log\ninclude="+c.dir+"/pool.d/*.conf\n")
 	return main, []string{"php-fpm8.2", "-F", "-y", main}
+}
+
+func caddyConfig(c *config) (string, []string) {
+	http, https := c.port(), c.port()
+	text := fmt.Sprintf("{\n\tskip_install_trust\n\tlocal_certs\n\tstorage file_system %s/data\n\thttp_port %d\n\thttps_port %d\n", c.dir, http, https)
+	if c.chance() {
+		text += "\tadmin " + c.one("off", fmt.Sprintf("localhost:%d", c.port()), fmt.Sprintf(":%d", c.port())) + "\n"
+	}
+	if c.chance() {
+		text += "\tauto_https " + c.one("off", "disable_redirects", "disable_certs") + "\n"
+	}
+	text += "}\n(here) {\n\tbind 127.0.0.1\n}\n"
+	for i, site := range c.some(4, "a.example.test, www.example.test", "http://b.example.test", fmt.Sprintf(":%d", c.port()),
+		fmt.Sprintf("http://c.example.test:%d", c.port()), fmt.Sprintf("d.example.test:%d", c.port()), "https://127.0.0.1") {
+		text += site + " {\n"
+		if c.chance() && i > 0 {
+			text += "\timport here\n"
+		}
+		text += "\trespond \"hello {host}\"\n}\n"
+	}
+	main := c.file("Caddyfile", text)
+	return main, []string{"env", "HOME=" + c.dir, "caddy", "run", "--adapter", "caddyfile", "--config", main}
+}
+
+func memcachedCommand(c *config) (string, []string) {
+	argv := []string{"memcached", "-u", "nobody"}
+	if c.chance() {
+		argv = append(argv, "-p", strconv.Itoa(c.port()))
+	}
+	if c.chance() {
+		argv = append(argv, "-l", c.one("127.0.0.1", "::1", "0.0.0.0", "127.0.0.1,::1"))
+	}
+	if c.chance() {
+		argv = append(argv, "-U", strconv.Itoa(c.port()))
+	}
+	fmt.Fprintln(&c.text, argv)
+	return "", argv
+}
+
+func exporterCommand(c *config) (string, []string) {
+	argv := []string{"prometheus-node-exporter", "--collector.disable-defaults"}
+	if c.chance() {
+		argv = append(argv, "--web.listen-address="+c.one("", "127.0.0.1", "[::1]", "0.0.0.0", "[::]", "localhost")+":"+strconv.Itoa(c.port()))
+	}
+	fmt.Fprintln(&c.text, argv)
+	return "", argv
+}
+
+func alertmanagerCommand(c *config) (string, []string) {
+	conf := c.file("am.yml", "route:\n  receiver: x\nreceivers:\n- name: x\n")
+	argv := []string{"prometheus-alertmanager", "--config.file=" + conf, "--storage.path=" + c.dir, "--cluster.advertise-address=127.0.0.1:9094"}
+	if c.chance() {
+		argv = append(argv, "--web.listen-address", ":"+strconv.Itoa(c.port()))
+	}
+	if c.chance() {
+		argv = append(argv, "--cluster.listen-address=")
+	}
+	fmt.Fprintln(&c.text, argv)
+	return "", argv
+}
+
+func phpCommand(c *config) (string, []string) {
+	argv := []string{"php", "-S", c.one("localhost", "127.0.0.1", "0.0.0.0", "[::1]") + ":" + strconv.Itoa(c.port())}
+	fmt.Fprintln(&c.text, argv)
+	return "", argv
+}
+
+func pythonCommand(c *config) (string, []string) {
+	argv := []string{"python3", "-m", "http.server"}
+	if c.chance() {
+		argv = append(argv, strconv.Itoa(c.port()))
+	}
+	if c.chance() {
+		argv = append(argv, "--bind", c.one("127.0.0.1", "::1", "::", "0.0.0.0", "localhost"))
+	}
+	fmt.Fprintln(&c.text, argv)
+	return "", argv
+}
+
+func tomcatConfig(c *config) (string, []string) {
+	if _, err := os.Stat("/usr/share/tomcat10/bin/catalina.sh"); err != nil {
+		netnstest.Skip(c.t, "needs Debian's tomcat10: %v", err)
+	}
+	address := ""
+	if c.chance() {
+		address = ` address="` + c.one("127.0.0.1", "::1", "0.0.0.0", "localhost") + `"`
+	}
+	main := c.file("conf/server.xml", fmt.Sprintf(`<?xml version="1.0"?>
+<!-- <Connector port="1"/> -->
+<Server port="%d" shutdown="SHUTDOWN">
+  <Service name="Catalina">
+    <Connector port="%d"
+      protocol="HTTP/1.1"%s redirectPort="8443"/>
+    <Connector protocol="AJP/1.3" port="%d" secretRequired="false"/>
+    <Engine name="Catalina" defaultHost="localhost"><Host name="localhost" appBase="webapps"/></Engine>
+  </Service>
+</Server>
+`, c.rand.IntN(2)*(c.port()+1)-1, c.port(), address, c.port()))
+	for _, dir := range []string{"logs", "temp", "webapps", "work"} {
+		c.owned(dir, "root")
+	}
+	return main, []string{"env", "CATALINA_HOME=/usr/share/tomcat10", "CATALINA_BASE=" + c.dir, "/usr/share/tomcat10/bin/catalina.sh", "run"}
+}
+
+func rabbitConfig(c *config) (string, []string) {
+	text := ""
+	if c.chance() {
+		text += fmt.Sprintf("listeners.tcp.default = %d # x\n", c.port())
+	} else if c.chance() {
+		text += fmt.Sprintf("listeners.tcp.local = 127.0.0.1:%d\n", c.port())
+	}
+	main := c.file("rabbitmq.conf", text+"log.console = true\n")
+	c.file("enabled_plugins", c.one("[].", "[rabbitmq_management]."))
+	dir := c.owned("rabbit", "root")
+	return main, []string{"env", "HOME=" + dir, "RABBITMQ_NODENAME=x@localhost", "RABBITMQ_CONFIG_FILE=" + main, "RABBITMQ_ENABLED_PLUGINS_FILE=" + c.dir + "/enabled_plugins",
+		"RABBITMQ_MNESIA_BASE=" + dir, "RABBITMQ_LOG_BASE=" + dir, "RABBITMQ_PID_FILE=" + dir + "/pid", "/usr/lib/rabbitmq/bin/rabbitmq-server"}
 }

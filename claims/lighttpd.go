@@ -155,7 +155,9 @@ func (l *lighttpd) claim() {
 	for _, sock := range l.sockets {
 		host, port := hostPort(word{text: sock.text, line: sock.pos.Line, col: sock.pos.Col})
 		if port.text == "" {
-			port.text = own.text
+			sock.pos.Len = 0 // the port is the server's own
+			l.socket(who, host, located{text: own.text, pos: sock.pos}, true, monban.ToleratesNothing)
+			continue
 		}
 		at := located{text: port.text, pos: sock.pos}
 		at.pos.Col, at.pos.Len = port.col, len(port.text)

@@ -116,7 +116,6 @@ func (m *mosquitto) claim(who asker, l mosquittoListener) {
 		if len(addrs) > 1 {
 			sock.tolerates = monban.ToleratesAny
 		}
-		m.s.claim(who, sock)
-		m.s.last().Bind.Device = l.device
+		m.s.claim(who, sock).Bind.Device = l.device
 	}
 }

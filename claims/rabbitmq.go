@@ -16,7 +16,7 @@ func readRabbitMQ(s *scan) {
 		s.decline() // read with that one
 		return
 	}
-	r := rabbit{s: s, off: map[string]bool{}, node: 5672}
+	r := rabbit{s: s, off: map[string]bool{}, hosts: map[string]string{}, node: 5672}
 	r.environment(path.Join(dir, "rabbitmq-env.conf"))
 	if path.Base(s.main) == "rabbitmq.conf" {
 		s.open(monban.Pos{}, s.main, r.read)
@@ -32,6 +32,7 @@ type rabbit struct {
 	s       *scan
 	sets    []rabbitPort
 	off     map[string]bool
+	hosts   map[string]string // management.tcp.ip and the like
 	enabled []string
 	node    int // the port of AMQP when no listener is configured
 	dist    located
@@ -74,6 +75,11 @@ func (r *rabbit) read(f file) {
 			continue
 		}
 		what := ""
+		if web, ok := strings.CutSuffix(key, ".ip"); ok {
+			web = strings.TrimSuffix(strings.TrimSuffix(web, ".tcp"), ".listener")
+			r.hosts[strings.Replace(web, ".ssl", " tls", 1)] = st.value.text
+			continue
+		}
 		switch {
 		case strings.HasPrefix(key, "listeners.tcp."):
 			what = "amqp"
@@ -150,6 +156,10 @@ func (r *rabbit) claim() {
 	usual("stomp", 61613, r.has("rabbitmq_stomp") && !r.off["stomp.listeners.tcp"])
 	usual("prometheus", 15692, r.has("rabbitmq_prometheus"))
 	usual("stream", 5552, r.has("rabbitmq_stream"))
+	// Erlang's own name server, which the first node on a machine starts.
+	for _, addr := range [...]netip.Addr{any4(), any6()} {
+		r.s.claim(who, socket{at: netip.AddrPortFrom(addr, 4369), proto: monban.TCP, name: "epmd", v6only: monban.On, absent: true, tolerates: monban.ToleratesAny})
+	}
 	if r.dist.text != "" {
 		num, _ := number(r.dist.text)
 		r.socket(who, "nodes", "0.0.0.0", socket{at: netip.AddrPortFrom(any4(), uint16(num)), pos: r.dist.pos})
@@ -161,6 +171,16 @@ func (r *rabbit) claim() {
 func (r *rabbit) socket(who asker, what, host string, sock socket) {
 	who.name = "rabbitmq " + what
 	sock.proto = monban.TCP
+	if what == "management" || what == "management tls" || what == "prometheus" {
+		// The web server has a default of its own, which is IPv4 only
+		// (measured with 3.10).
+		if host == "" {
+			host = "0.0.0.0"
+		}
+		if at := r.hosts[what]; at != "" {
+			host = at
+		}
+	}
 	if host == "" {
 		sock.at, sock.v6only, sock.orIPv4 = netip.AddrPortFrom(any6(), sock.at.Port()), monban.Off, true
 		r.s.claim(who, sock)

@@ -16,6 +16,7 @@ import (
 type scan struct {
 	*files
 	main  string // the file to start with, inside the tree
+	named bool   // by the user
 	names *names
 
 	claims   []monban.Claim
@@ -23,6 +24,7 @@ type scan struct {
 	mentions []mention
 	seen     []string // every file that has been loaded
 	stack    []string // the files being read now, the outermost first
+	whole    []string // files that are a part of this and not to be read by themselves
 	// declined says that the file is something else than its name promises.
 	declined bool
 }
@@ -192,8 +194,18 @@ type socket struct {
 	upTo      uint16
 }
 
-// claim records a socket.
-func (s *scan) claim(who asker, sock socket) {
+// claim records a socket. No program listens on port 0: where it does not turn
+// the listener off, which is the reader's business, it is an error.
+//
+// The claim is returned for what socket has no field for.
+func (s *scan) claim(who asker, sock socket) *monban.Claim {
+	if sock.at.Port() == 0 {
+		if sock.pos.File == "" {
+			sock.pos.File = s.place.shown(s.main)
+		}
+		s.gap(sock.pos, BadPort, "0")
+		return &monban.Claim{} // nobody's
+	}
 	name := sock.name
 	if name == "" {
 		name = who.name
@@ -219,6 +231,7 @@ func (s *scan) claim(who asker, sock socket) {
 		UpTo: sock.upTo, Listen: sock.proto == monban.TCP, UID: who.uid,
 		Tolerates: sock.tolerates, OrIPv4: sock.orIPv4, Default: sock.absent, Pos: sock.pos, Program: who.program,
 	})
+	return &s.claims[len(s.claims)-1]
 }
 
 // mention is a place that names a port but opens nothing: a VirtualHost, a
@@ -245,9 +258,6 @@ func (s *scan) rootUID() int {
 	}
 	return -1
 }
-
-// last returns the claim recorded last, for what socket has no field for.
-func (s *scan) last() *monban.Claim { return &s.claims[len(s.claims)-1] }
 
 // once merges claims of one program for one place: its sockets are shared by
 // the lines that ask for them, as servers of one nginx do.
