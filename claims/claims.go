@@ -148,7 +148,7 @@ func (r *reading) parallel(wanted func(*job) bool) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for j := range work {
-				j.scan = &scan{files: r.files, names: r.names, main: j.name}
+				j.scan = &scan{files: r.files, names: r.names, main: j.name, named: j.named}
 				j.reader.read(j.scan)
 			}
 		})
@@ -173,6 +173,7 @@ func (r *reading) declined() error {
 }
 
 func (r *reading) result() ([]monban.Claim, []monban.Gap) {
+	onceCompose(r.jobs)
 	r.agree()
 	claims := []monban.Claim{}
 	gaps := r.gaps

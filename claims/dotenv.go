@@ -141,16 +141,20 @@ func (d *dotenv) value(key word) bool {
 
 // expanded adds a value after replacing the variables in it.
 func (d *dotenv) expanded(key, w word) bool {
+	if !strings.Contains(w.text, "$") || len(w.text) > maxTemplate {
+		v := variable{text: w.text} // a key or a certificate, not a port
+		if w.long == 0 {
+			v.pos = w.pos(d.f)
+		}
+		d.add(key, v)
+		return true
+	}
 	t, _, err := expand(d.f, w, d.lookup)
 	if err != nil {
 		d.failed = err
 		return false
 	}
-	v := variable{text: t.text}
-	if w.long == 0 && t.text == w.text {
-		v.pos = w.pos(d.f)
-	}
-	d.add(key, v)
+	d.add(key, variable{text: t.text})
 	return true
 }
 

@@ -68,6 +68,8 @@ func readers() []reader {
 		{by: "spring", is: named("application.yml", "application.yaml"), read: readSpringYAML},
 		{by: "aspnet", is: named("launchSettings.json"), read: readLaunchSettings},
 
+		{by: "compose", is: isCompose, looks: looksLikeCompose, read: readCompose},
+
 		{by: "loose", is: extension(".conf"), read: readLoose, piece: true},
 	}
 }
