@@ -305,9 +305,12 @@ func (a *attempt) note(c *chanced, o *Socket) {
 // s, and o has not asked for the port since. Beside an o that listens on every
 // device that takes an o of the same user, whose SO_REUSEPORT was on at the time;
 // or else [::], which the kernel remembers as one place whether or not it takes
-// IPv4.
+// IPv4, and which it takes for the same place as 0.0.0.0 if it does.
 func mayRemember(s, o *Socket) bool {
-	return s.reusePort && (o.device != 0 || o.state != listening || o.uid == s.uid || s.at.any() && o.at.mapped())
+	if !s.reusePort {
+		return false
+	}
+	return o.device != 0 || o.state != listening || o.uid == s.uid || s.at.any() && (o.at.mapped() || o.at.v6only && !s.at.v6only)
 }
 
 // socket is a live socket as the model has it.

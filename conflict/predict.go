@@ -232,6 +232,9 @@ func (p *prediction) meetRivals(c *monban.Claim, a *attempt, done *monban.Checke
 	blocking := p.blocking(a.sock, p.claimed(a.want.Port))
 	perhaps := p.blocking(a.sock, p.maybe[a.want.Port])
 	alone := len(a.snap.Doors) == 0 && len(a.snap.Traffic) == 0 && len(p.maybe[a.want.Port]) == 0
+	if !alone && a.sock.proto == monban.UDP && a.sock.reusePort && (j.Errno == "" || j.Errno == string(EADDRINUSE)) {
+		alone = p.firstDecides(a, j)
+	}
 	switch {
 	case j.Outcome == monban.Fails:
 		if j.Errno == string(EADDRINUSE) {
@@ -260,6 +263,35 @@ func (p *prediction) meetRivals(c *monban.Claim, a *attempt, done *monban.Checke
 	}
 	done.Rivals = p.indexes(append(blocking, perhaps...))
 	p.mayStart(c, a)
+}
+
+// firstDecides looks at a UDP socket with SO_REUSEPORT beside live sockets: the
+// first of the chain that it meets decides, and claims are put before all that
+// was there, unless they are of IPv6 and set SO_REUSEPORT themselves. It reports
+// whether a claim decides, so that the model is right about it; else it makes
+// a judgement uncertain that rests on a live socket further down.
+func (p *prediction) firstDecides(a *attempt, j *monban.Judgement) bool {
+	s, met := a.sock, 0
+	chain := p.claimed(a.want.Port)
+	for _, o := range chain {
+		if !s.udpMeets(o) {
+			continue
+		}
+		if met++; !(o.reusePort && o.at.v6) && len(p.maybe[a.want.Port]) == 0 && len(chain)+len(a.snap.Doors) <= udpLongChain {
+			*j = monban.Judgement{Bind: j.Bind, Outcome: monban.Starts}
+			return true
+		}
+		break
+	}
+	for _, o := range p.maybe[a.want.Port] {
+		if s.udpMeets(o) {
+			met++
+		}
+	}
+	if met > 0 && j.Outcome == monban.Fails {
+		*j = monban.Judgement{Bind: j.Bind, Reason: ReasonOptions, Against: j.Against}
+	}
+	return false
 }
 
 func refuse(j *monban.Judgement, stage string, errno Errno) {
