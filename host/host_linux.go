@@ -10,7 +10,7 @@ import (
 )
 
 func (v *view) read(parts Parts) {
-	f := files{root: os.DirFS("/"), getenv: os.Getenv, ownsNet: ownsNet}
+	f := files{root: root(), getenv: os.Getenv, ownsNet: ownsNet}
 	if !f.identity(v) {
 		return
 	}

@@ -112,10 +112,13 @@ func (t *tally) result() ([]monban.Traffic, []monban.Gap) {
 		slices.SortFunc(tr.Locals, netip.Addr.Compare)
 		list = append(list, *tr)
 	}
-	slices.SortFunc(list, func(a, b monban.Traffic) int {
-		return cmp.Or(cmp.Compare(a.Port.Num, b.Port.Num), cmp.Compare(a.Port.Proto, b.Port.Proto))
-	})
+	slices.SortFunc(list, compareTraffic)
 	return list, t.gaps()
+}
+
+// compareTraffic is the order of port and transport.
+func compareTraffic(a, b monban.Traffic) int {
+	return cmp.Or(cmp.Compare(a.Port.Num, b.Port.Num), cmp.Compare(a.Port.Proto, b.Port.Proto))
 }
 
 func (t *tally) gaps() (gaps []monban.Gap) {

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -45,7 +47,7 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 		return err
 	}
 	local := make(chan portbook.Services, 1)
-	go func() { local <- localServices() }()
+	go func() { local <- localServices(ranges) }()
 	// Whether a wildcard address can be bound takes no look at the interfaces.
 	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Neighbours: true, Traffic: ranges, Host: host.Ranges | host.Caps})
 	if err != nil {
@@ -191,8 +193,14 @@ func splitList(s string) []string {
 }
 
 // localServices reads this machine's own services file, so that the answer
-// matches what its other tools print. Without one there are no local names.
-func localServices() portbook.Services {
+// matches what its other tools print. Without one there are no local names; and
+// most ports are not in it, which a look at its bytes tells sooner than reading
+// it.
+func localServices(ranges []monban.PortRange) portbook.Services {
+	text, err := os.ReadFile("/etc/services")
+	if err != nil || len(ranges) == 1 && ranges[0].Len() == 1 && !bytes.Contains(text, fmt.Appendf(nil, "%d/", ranges[0].First)) {
+		return nil
+	}
 	services, err := portbook.ReadServices(os.DirFS("/"), "etc/services")
 	if err != nil {
 		return nil
