@@ -191,7 +191,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.showSecrets, "show-secrets", false, "")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkGlobals() }
-	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.pickCommand(), a.versionCommand())
+	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.freeCommand(), a.pickCommand(), a.versionCommand())
 	root.SetHelpCommand(a.helpCommand(root))
 	root.InitDefaultHelpFlag()
 	// Only the shell's completion reads the words of all commands at once.
