@@ -115,6 +115,14 @@ func flagValue(name string) string {
 		return "PID"
 	case "grace":
 		return "DURATION"
+	case "for", "port-env":
+		return "NAME"
+	case "count":
+		return "N"
+	case "range":
+		return "RANGE"
+	case "listen":
+		return "ADDRESS"
 	default:
 		return "KEY"
 	}

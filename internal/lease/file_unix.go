@@ -119,3 +119,24 @@ func (f *File) trust(file *os.File) error {
 }
 
 func replace(from, to string) error { return os.Rename(from, to) }
+
+// rootOnly reports whether root can work at path without being led elsewhere:
+// every directory on the way is root's, and others cannot put anything in the
+// place of what is root's. What does not exist yet, root will make.
+func rootOnly(path string) bool {
+	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
+		info, err := os.Lstat(at)
+		switch {
+		case err == nil:
+			mode := info.Mode()
+			if info.Sys().(*syscall.Stat_t).Uid != 0 || !info.IsDir() || mode.Perm()&0o022 != 0 && mode&os.ModeSticky == 0 {
+				return false
+			}
+		case !errors.Is(err, os.ErrNotExist):
+			return false
+		}
+		if at == filepath.Dir(at) {
+			return true
+		}
+	}
+}

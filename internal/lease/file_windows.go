@@ -76,3 +76,5 @@ func replace(from, to string) error {
 }
 
 func actAs(f *File, _ func() error) error { return f.problem(Unsupported, errors.ErrUnsupported) }
+
+func rootOnly(string) bool { return false }

@@ -198,7 +198,8 @@ func TestFind(t *testing.T) {
 		{"", 1000, "", nil, NoHome},
 		{"HOME=here", 1000, "", nil, NoHome},
 		{"HOME=/root", 0, rootFile, nil, 0},
-		{"HOME=/root XDG_STATE_HOME=/state", 0, rootFile, nil, 0},
+		{"HOME=/root XDG_STATE_HOME=/state", 0, "/state/monban/leases", nil, 0},
+		{"HOME=/root XDG_STATE_HOME=/home/hana/state", 0, rootFile, nil, 0},
 		{"HOME=/root SUDO_UID=0", 0, rootFile, nil, 0},
 		{"HOME=/root SUDO_UID=1000", 0, "/home/hana/.local/state/monban/leases", &user{1000, 100}, 0},
 		{"HOME=/root SUDO_UID=1000 XDG_STATE_HOME=/state", 0, "/state/monban/leases", &user{1000, 100}, 0},
@@ -213,7 +214,7 @@ func TestFind(t *testing.T) {
 			}
 			return ""
 		}
-		f, err := find(getenv, tt.euid, lookup)
+		f, err := find(getenv, tt.euid, lookup, func(path string) bool { return !strings.HasPrefix(path, "/home") })
 		if tt.problem != 0 {
 			if e, ok := err.(*Error); !ok || e.Problem != tt.problem || f != nil {
 				t.Errorf("%s as %d: %v, %v", tt.env, tt.euid, f, err)

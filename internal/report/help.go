@@ -190,6 +190,34 @@ func topics() []topic {
 			},
 		},
 		{
+			command: "monban pick",
+			short: [2]string{
+				"Print a free port and keep it for this project.",
+				"空いているポートを選び、このプロジェクト用に確保します。",
+			},
+			long: [][2]string{
+				{
+					"Only numbers are printed, one a line. With --for NAME the port stays the same: the same name in the same git work tree (or, outside of one, the same directory) gets the same port tomorrow, until it has not been used for 30 days. Without a name every call gets another port, which nobody else is given for an hour.",
+					"番号だけを 1 行に 1 つずつ出力します。--for 名前 を付けると、同じ git 作業ツリー(その外では同じディレクトリ)の同じ名前には、翌日も同じポートを返します(30 日間使わないと期限切れ)。名前を付けないと、呼び出すたびに別のポートを返し、1 時間はほかに割り当てません。",
+				},
+				{
+					"The port is free now, outgoing connections cannot take it (61000–65535 on a default Linux; elsewhere stderr says what was chosen and why), browsers accept it, and it is not reserved, leased to somebody else, or named in this project's files. Nothing is opened to find out.",
+					"選ぶのは、いま空いていて、外向きの接続に使われず(Linux の既定では 61000~65535。それ以外では選んだ範囲と理由を標準エラーに表示)、ブラウザーに拒否されず、予約や他の割り当て、このプロジェクトの設定ファイルと重ならないポートです。調べるためにポートを開くことはありません。",
+				},
+				{
+					"The leases are in $XDG_STATE_HOME/monban/leases or ~/.local/state/monban/leases (root: /var/lib/monban/leases); under sudo they are the invoking user's.",
+					"割り当ては $XDG_STATE_HOME/monban/leases または ~/.local/state/monban/leases(root は /var/lib/monban/leases)に保存します。sudo では実行したユーザーのものを使います。",
+				},
+			},
+			examples: []example{
+				{"monban pick", [2]string{"a free port", "空いているポート"}},
+				{"PORT=$(monban pick --for web) npm start", [2]string{"the same port every day", "毎日同じポートで起動"}},
+				{"monban pick -n 3 --range 8000-8999", [2]string{"three of a range", "範囲から 3 つ"}},
+				{"monban pick --list", [2]string{"who has which port", "割り当ての一覧"}},
+				{"monban pick --release web", [2]string{"give it back", "割り当てを解除"}},
+			},
+		},
+		{
 			command: "monban free",
 			short: [2]string{
 				"Make a port free: stop the program that has it, through whatever runs it.",
@@ -270,6 +298,16 @@ func flagText(name string) [2]string {
 		return [2]string{"only this transport: tcp, udp, sctp, dccp", "このプロトコルだけ: tcp, udp, sctp, dccp"}
 	case "port":
 		return [2]string{"only these ports: numbers, ranges or services, separated by commas", "このポートだけ: 番号、範囲、サービス名(コンマ区切り)"}
+	case "for":
+		return [2]string{"what the port is for: the same name in the same work tree gets the same port", "ポートの用途: 同じ作業ツリーで同じ名前なら、同じポートになる"}
+	case "count":
+		return [2]string{"how many ports (default 1)", "ポートの個数(既定は 1)"}
+	case "range":
+		return [2]string{"choose from these ports only, for example 8000-8999", "この範囲から選ぶ(例: 8000-8999)"}
+	case "list":
+		return [2]string{"show the leases: which port, for whom, until when, whether it is open", "割り当ての一覧を表示する(ポート、用途、期限、使用中かどうか)"}
+	case "release":
+		return [2]string{"give ports back, by name or number; without any, all of this work tree", "名前か番号で指定した割り当てを解除する(省略するとこの作業ツリーのすべて)"}
 	case "address":
 		return [2]string{"only the door that is bound to this address", "このアドレスにバインドされたドアだけ"}
 	case "pid":
