@@ -54,14 +54,15 @@ func (f files) engineFile() string {
 
 // marker returns the kind that the surroundings claim, the most specific first.
 func (f files) marker() string {
-	if kind := f.engineFile(); kind != "" {
-		return kind
-	}
-	// systemd as pid 1 of a container notes there what it was told; other inits
-	// have it in their environment, which only root may read.
+	// systemd as pid 1 of a container notes there, at every start, what it was
+	// told. An engine's file may lie in an image or a copied root for ever.
 	if word, err := fs.ReadFile(f.root, "run/systemd/container"); err == nil {
 		return containerWord(string(word))
 	}
+	if kind := f.engineFile(); kind != "" {
+		return kind
+	}
+	// Other inits have it in their environment, which only root may read.
 	if env, err := fs.ReadFile(f.root, "proc/1/environ"); err == nil {
 		if kind := containerWord(environ(string(env), "container")); kind != "" {
 			return kind
