@@ -73,7 +73,11 @@ func (a *app) explainSnapshot(ctx context.Context, in *inside, ports []monban.Po
 	if in.load == "" && len(ports) == 0 {
 		return identity(nil), nil
 	}
-	return a.snapshot(ctx, in, gather.Want{Ports: ports, Neighbours: true, Traffic: ports, Host: host.Ranges | host.Caps | host.Network})
+	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ports, Traffic: ports, Host: host.Ranges | host.Caps | host.Network})
+	if err == nil && in.load == "" {
+		gather.AddNeighbours(snap, ports)
+	}
+	return snap, err
 }
 
 // explained puts a complaint beside what is open now.

@@ -49,7 +49,7 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 	local := make(chan portbook.Services, 1)
 	go func() { local <- localServices(ranges) }()
 	// Whether a wildcard address can be bound takes no look at the interfaces.
-	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Neighbours: true, Traffic: ranges, Host: host.Ranges | host.Caps})
+	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps})
 	if err != nil {
 		return err
 	}
@@ -64,11 +64,23 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 			shown.Doors = append(shown.Doors, d)
 		}
 	}
+	services := <-local
+	views := portViews(ranges, snap, book, services)
+	if in.load == "" && in.save == "" && slices.ContainsFunc(views, refused) {
+		gather.AddNeighbours(snap, ranges)
+		views = portViews(ranges, snap, book, services)
+	}
 	return a.show(report.Result{
 		Verb: "port", Snapshot: snap, Book: book,
-		Data:     report.Ports{Ports: portViews(ranges, snap, book, <-local)},
+		Data:     report.Ports{Ports: views},
 		Findings: conflict.Inspect(&shown, book),
 	}, a.style(), failOn)
+}
+
+// refused reports whether some bind of the port would fail, so that the user
+// will want another one.
+func refused(v report.PortView) bool {
+	return slices.ContainsFunc(v.Bind, func(j monban.Judgement) bool { return j.Outcome == monban.Fails })
 }
 
 // portViews collects what is known about each number, once.
@@ -165,7 +177,11 @@ func lookup(book names, arg string) ([]monban.PortRange, error) {
 	name, suffix, hasProto := strings.Cut(arg, "/")
 	found := book.Lookup(name)
 	if len(found) == 0 {
-		return nil, report.UnknownService(name, book.Nearest(name, 3))
+		var nearest []string
+		if strings.TrimSpace(name) != "" {
+			nearest = book.Nearest(name, 3)
+		}
+		return nil, report.UnknownService(name, nearest)
 	}
 	if !hasProto {
 		return found, nil

@@ -21,9 +21,6 @@ type Want struct {
 	Traffic []monban.PortRange
 	// Host is what to read of the machine itself, besides its identity.
 	Host host.Parts
-	// Neighbours asks for the other doors too, without their owners, when one
-	// of Ports is taken: then a free port nearby can be named.
-	Neighbours bool
 	// AllNamespaces asks for the doors of every network namespace.
 	AllNamespaces bool
 }
@@ -53,18 +50,22 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 	<-done
 	snap.Doors, snap.Containers = owners.Join(snap.Doors, snap.Containers)
 	snap.Doors = wanted(snap.Doors, want.Ports)
-	if want.Neighbours && len(snap.Doors) > 0 && len(want.Ports) > 0 {
-		others, _ := sockets.Doors(sockets.Options{}) // its gaps are those of the first look
-		for _, d := range others {
-			if !contains(want.Ports, d.Bind.Port) {
-				snap.Doors = append(snap.Doors, d)
-			}
-		}
-	}
 	for _, gaps := range [][]monban.Gap{socketGaps, ownerGaps, containerGaps, hostGaps} {
 		snap.Gaps = append(snap.Gaps, gaps...)
 	}
 	return snap
+}
+
+// AddNeighbours adds the doors that snap, a look at some ports only, left out,
+// without their owners: where a port cannot be opened, a free one can then be
+// named.
+func AddNeighbours(snap *monban.Snapshot, ports []monban.PortRange) {
+	others, _ := sockets.Doors(sockets.Options{}) // its gaps are those of the first look
+	for _, d := range others {
+		if !contains(ports, d.Bind.Port) {
+			snap.Doors = append(snap.Doors, d)
+		}
+	}
 }
 
 // look reads the socket tables: once, where doors and connections are wanted of

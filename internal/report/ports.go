@@ -471,8 +471,12 @@ func (v *view) bindText(p *printer, pv PortView) {
 			}
 			var fresh []monban.Fix
 			for _, f := range j.Fix {
-				if text := v.fixSentence(f); !said[text] {
-					said[text] = true
+				key := v.fixSentence(f)
+				if f.Code == "other-port" {
+					key = f.Code // one free port is enough
+				}
+				if !said[key] {
+					said[key] = true
 					fresh = append(fresh, f)
 				}
 			}
