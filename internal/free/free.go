@@ -154,8 +154,9 @@ func (p *Plan) Ready() bool { return len(p.Steps) > 0 && len(p.Refused) == 0 && 
 // Self is what has to be known about this process, so that it never saws off the
 // branch it sits on.
 type Self struct {
-	UID       int
-	Ancestors []int // nearest first, without this process
+	UID int
+	// Ancestors are this process, then its ancestors, nearest first.
+	Ancestors []int
 	// Groups are the control groups it is in, as paths.
 	Groups []string
 	// SSHPort is the port of this machine that the session came in by

@@ -180,7 +180,7 @@ func myself() (Self, error) {
 	if b, err := readSmall("/proc/self/cgroup"); err == nil {
 		self.Groups = parseGroups(b)
 	}
-	for pid := os.Getppid(); pid > 0 && len(self.Ancestors) < 256; {
+	for pid := os.Getpid(); pid > 0 && len(self.Ancestors) < 256; {
 		self.Ancestors = append(self.Ancestors, pid)
 		st, err := readStat(pid)
 		if err != nil {
