@@ -31,7 +31,7 @@ func (c *composeScan) spend(n int) bool {
 	c.spent += n
 	if c.spent > maxPublished && !c.stopped {
 		c.stopped = true
-		c.gap(monban.Pos{File: c.place.shown(c.main)}, TooLarge, "")
+		c.gap(monban.Pos{File: c.place.shown(c.main)}, TooMuch, "")
 	}
 	return !c.stopped
 }
@@ -75,6 +75,7 @@ type composeService struct {
 	scale     *int
 	container string
 	extends   *composeExtends
+	busy      bool // being extended
 }
 
 // composeExtends names the service whose settings are to be taken.
@@ -106,7 +107,7 @@ func (c *composeScan) model(files []string, dir string, env *environment, from m
 			c.whole = append(c.whole, name)
 		}
 		if c.loads++; c.loads > maxComposeLoads {
-			c.gap(from, TooMany, c.place.shown(name))
+			c.gap(from, TooMuch, c.place.shown(name))
 			return total
 		}
 		parsed := c.parse(from, name)
@@ -138,19 +139,23 @@ func (c *composeScan) document(f file, root *value, dir string, env *environment
 	if services.tag0() == "!reset" {
 		return doc
 	}
-	known := map[string]bool{}
+	last := map[string]*value{}
+	for _, p := range services.table() {
+		last[p.key.text] = p.value
+	}
 	for i, p := range services.table() {
 		if i == maxServices {
-			c.gap(p.key.pos(f), TooLarge, "")
+			c.gap(p.key.pos(f), TooMuch, "")
 			break
 		}
 		name := p.key.text
 		doc.removes(p.value, removal{service: name})
-		if p.value.tag0() == "!reset" || known[name] {
+		v, ok := last[name]
+		if !ok || p.value.tag0() == "!reset" {
 			continue
 		}
-		known[name] = true
-		doc.model.services = append(doc.model.services, c.serviceOf(doc, name, services.get(name)))
+		delete(last, name)
+		doc.model.services = append(doc.model.services, c.serviceOf(doc, name, v))
 	}
 	return doc
 }
@@ -364,10 +369,15 @@ func (c *composeScan) extend(s *composeService, m *composeModel, doc *composeDoc
 		c.gap(from.pos, Cycle, from.service)
 		return
 	}
+	if base.busy {
+		c.gap(from.pos, Cycle, from.service)
+		return
+	}
+	s.busy = true
 	c.extend(base, m, baseDoc, append(chain, step))
 	name := s.name
 	*s = *c.merge(doc.removeFrom(base, name), s)
-	s.name, s.extends = name, nil
+	s.name, s.extends, s.busy = name, nil, false
 }
 
 // extended loads the file that a service extends from. Its includes do not count.
@@ -378,7 +388,7 @@ func (c *composeScan) extended(from *composeExtends, env *environment) *composeD
 		return nil
 	}
 	if c.loads++; c.loads > maxComposeLoads {
-		c.gap(from.pos, TooMany, c.place.shown(name))
+		c.gap(from.pos, TooMuch, c.place.shown(name))
 		return nil
 	}
 	parsed := c.parse(from.pos, name)

@@ -153,6 +153,9 @@ func (c *composeScan) hostPorts(p *composePort, host span, ip netip.Addr, proto 
 	}
 	one.pos.Len, one.agree = 0, nil // none of them can be changed alone
 	for i := range int(last-first) + 1 {
+		if c.stopped {
+			return
+		}
 		one.at, one.target = netip.AddrPortFrom(ip, first+uint16(i)), target+uint16(i)
 		p.add(c, one)
 	}

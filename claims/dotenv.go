@@ -100,7 +100,8 @@ func (d *dotenv) entry() bool {
 	}
 	for i, r := range name {
 		if !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsSpace(r) && !strings.ContainsRune("_.-[]", r) {
-			return d.fail(d.word(d.at+i, d.at+i+utf8.RuneLen(max(r, 0))), BadSyntax)
+			_, size := utf8.DecodeRuneInString(name[i:])
+			return d.fail(d.word(d.at+i, d.at+i+size), BadSyntax)
 		}
 	}
 	name = strings.TrimRightFunc(name, unicode.IsSpace)

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/monban-dev/monban"
 )
@@ -26,6 +27,7 @@ const (
 	Undefined                       // a variable without a value
 	NotFollowed                     // decided elsewhere: a script's output, a plugin
 	Unrecognised                    // no reader knows the file
+	TooMuch                         // a short text that stands for very many things
 )
 
 // Error is a problem at a place.
@@ -55,17 +57,19 @@ func (e *Error) message() string {
 	case Outside:
 		return fmt.Sprintf("outside the tree being read: %q", e.Text)
 	case BadSyntax:
-		return fmt.Sprintf("not understood: %q", e.Text)
+		return fmt.Sprintf(badSyntax+"%q", e.Text)
 	case BadPort:
-		return fmt.Sprintf("not a port: %q", e.Text)
+		return fmt.Sprintf(badPort+"%q", e.Text)
 	case BadAddress:
-		return fmt.Sprintf("not an address: %q", e.Text)
+		return fmt.Sprintf(badAddress+"%q", e.Text)
 	case Unresolved:
 		return fmt.Sprintf("address of %q is not known here", e.Text)
 	case Undefined:
 		return fmt.Sprintf("no value for %q", e.Text)
 	case NotFollowed:
 		return fmt.Sprintf("not followed: %q", e.Text)
+	case TooMuch:
+		return "stands for too many things"
 	case Unrecognised:
 		return "not a configuration file that is known here"
 	default:
@@ -77,3 +81,17 @@ func (e *Error) message() string {
 func (e *Error) gap() monban.Gap {
 	return monban.Gap{Source: e.Pos.String(), Err: e.message(), Hides: monban.HidesClaims}
 }
+
+// Broken reports whether a gap says that a line of a file is wrong, and not only
+// that something it leads to could not be followed from here.
+func Broken(g monban.Gap) bool {
+	return g.Hides == monban.HidesClaims && (strings.HasPrefix(g.Err, badSyntax) || strings.HasPrefix(g.Err, badPort) ||
+		strings.HasPrefix(g.Err, badAddress))
+}
+
+// How the messages of broken lines begin.
+const (
+	badSyntax  = "not understood: "
+	badPort    = "not a port: "
+	badAddress = "not an address: "
+)

@@ -64,7 +64,7 @@ func (t template) at() monban.Pos {
 func expand(f file, w word, vars variables) (t template, unset []string, failed *Error) {
 	e := expansion{vars: vars, out: template{whole: w.pos(f)}}
 	if len(w.text) > maxTemplate {
-		return template{}, nil, &Error{Pos: e.out.at(), Problem: TooLarge}
+		return template{}, nil, &Error{Pos: e.out.at(), Problem: TooMuch}
 	}
 	if w.long == 0 {
 		e.origin = e.out.whole
@@ -100,7 +100,7 @@ func (e *expansion) literal(s string, off int) {
 // value writes the value of a variable.
 func (e *expansion) value(v variable) {
 	if e.text.Len()+len(v.text) > maxTemplate {
-		e.fail(TooLarge, "")
+		e.fail(TooMuch, "")
 		return
 	}
 	if v.pos.Len == len(v.text) && v.text != "" {

@@ -145,7 +145,7 @@ func (y *yamlTree) value(n *yaml.Node, depth int) *value {
 	case y.failed != nil:
 		return nil
 	case y.nodes > maxNodes:
-		return y.fail(n, TooLarge, "")
+		return y.fail(n, TooMuch, "")
 	case depth > maxNesting:
 		return y.fail(n, TooDeep, "")
 	}
