@@ -23,6 +23,7 @@ import (
 
 // TestDocker publishes a port of a real container, with docker-proxy and without.
 func TestDocker(t *testing.T) {
+	tidyCgroup(t, "docker") // both daemons have the same
 	for _, proxy := range []bool{true, false} {
 		t.Run(fmt.Sprintf("userland-proxy=%t", proxy), func(t *testing.T) {
 			t.Parallel()
@@ -33,7 +34,6 @@ func TestDocker(t *testing.T) {
 
 func testDocker(t *testing.T, proxy bool) {
 	netnstest.Need(t, "dockerd")
-	tidyCgroup(t, "docker")
 	r := newRoom(t, true)
 	d := startDocker(r, fmt.Sprintf("--userland-proxy=%t", proxy))
 	d.importFixture("test/web:1")
