@@ -22,7 +22,6 @@ type caddy struct {
 	http, https uint16
 	admin       string
 	adminPos    monban.Pos
-	autoOff     bool // auto_https off
 	redirOff    bool
 	globalBind  []word
 	snippets    map[string][]statement
@@ -97,8 +96,7 @@ func (c *caddy) global(f file, body []statement) {
 		case "admin":
 			c.admin, c.adminPos = arg.text, arg.pos(f)
 		case "auto_https":
-			c.autoOff = arg.text == "off"
-			c.redirOff = c.autoOff || arg.text == "disable_redirects"
+			c.redirOff = arg.text == "off" || arg.text == "disable_redirects"
 		case "default_bind":
 			c.globalBind = st.args()
 		}
@@ -140,6 +138,7 @@ func (c *caddy) claim() {
 	who.reusePort = monban.On // for a reload without a gap
 	if who.uid == 0 {
 		who.uid = c.s.user("caddy")
+		who.bindService = monban.On // from its unit
 		who.program.Units = append(who.program.Units, "caddy-api.service")
 	}
 	for _, site := range c.sites {
@@ -177,7 +176,7 @@ func (c *caddy) address(who asker, site caddySite) {
 	}
 	host, port := hostPort(rest)
 	who.name = "caddy " + site.at.text
-	num, tls := c.https, !c.autoOff && scheme.text != "http"
+	num, tls := c.https, scheme.text != "http" // also where auto_https is off (measured)
 	pos := site.at.pos(site.f)
 	pos.Len = 0
 	switch {
@@ -215,14 +214,14 @@ func (c *caddy) sockets(stream asker, site caddySite, num uint16, pos monban.Pos
 			continue
 		}
 		who, addr, v6only := stream, any6(), monban.Off
-		if host != "" && host != "::" {
+		if host != "" && host != "::" && host != "0.0.0.0" {
 			addrs := c.s.hostOf(site.f, w, host)
 			if addrs == nil {
 				continue
 			}
 			addr, v6only = addrs[0], monban.FlagUnknown
 		}
-		sock := socket{at: netip.AddrPortFrom(addr, num), proto: monban.TCP, v6only: v6only, pos: pos, absent: absent, orIPv4: host == ""}
+		sock := socket{at: netip.AddrPortFrom(addr, num), proto: monban.TCP, v6only: v6only, pos: pos, absent: absent, orIPv4: addr == any6() && host != "::"}
 		c.s.claim(who, sock)
 		if tls {
 			sock.proto = monban.UDP
@@ -244,7 +243,7 @@ func (c *caddy) adminSocket(who asker) {
 	}
 	who.name = "caddy admin"
 	addr := any6()
-	if host != "" {
+	if host != "" && host != "0.0.0.0" {
 		addrs := c.s.names.host(host)
 		if len(addrs) == 0 {
 			c.s.gap(c.adminPos, Unresolved, host)

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"io/fs"
+	"os"
 	"path"
 	"runtime"
 	"slices"
@@ -44,6 +45,7 @@ func System(p Place) ([]monban.Claim, []monban.Gap) {
 	r := newReading(p)
 	units := map[string]bool{}
 	for _, reader := range r.readers {
+		var seen sameFiles
 		for _, pattern := range reader.system {
 			found, err := glob(p.FS, pattern)
 			if err != nil {
@@ -53,7 +55,7 @@ func System(p Place) ([]monban.Claim, []monban.Gap) {
 				if reader.by == "systemd" && units[path.Base(name)] {
 					continue // wanted by more than one
 				}
-				if info, err := fs.Stat(p.FS, name); err == nil && info.Mode().IsRegular() {
+				if info, err := fs.Stat(p.FS, name); err == nil && info.Mode().IsRegular() && !seen.have(info) {
 					r.jobs = append(r.jobs, job{name: name, reader: reader})
 					units[path.Base(name)] = true
 				}
@@ -64,6 +66,19 @@ func System(p Place) ([]monban.Claim, []monban.Gap) {
 	claims, gaps := r.result()
 	r.atBoot(claims)
 	return claims, gaps
+}
+
+// sameFiles knows the files that one reader has met by their names: Debian's
+// /var/lib/tomcat10/conf is a link to /etc/tomcat10.
+type sameFiles []fs.FileInfo
+
+// have reports whether a file was met before, under any name.
+func (s *sameFiles) have(info fs.FileInfo) bool {
+	if slices.ContainsFunc(*s, func(f fs.FileInfo) bool { return os.SameFile(f, info) }) {
+		return true
+	}
+	*s = append(*s, info)
+	return false
 }
 
 // reading is one call of Read or System.

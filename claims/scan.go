@@ -178,6 +178,7 @@ type asker struct {
 	program              monban.Program
 	uid                  int
 	reuseAddr, reusePort monban.Flag
+	bindService          monban.Flag
 }
 
 // socket is one socket that a program opens.
@@ -228,7 +229,7 @@ func (s *scan) claim(who asker, sock socket) *monban.Claim {
 			Port: monban.Port{Num: sock.at.Port(), Proto: sock.proto}, Addr: addr, V6Only: sock.v6only,
 			ReuseAddr: who.reuseAddr, ReusePort: who.reusePort,
 		},
-		UpTo: sock.upTo, Listen: sock.proto == monban.TCP, UID: who.uid,
+		UpTo: sock.upTo, Listen: sock.proto == monban.TCP, UID: who.uid, BindService: who.bindService,
 		Tolerates: sock.tolerates, OrIPv4: sock.orIPv4, Default: sock.absent, Pos: sock.pos, Program: who.program,
 	})
 	return &s.claims[len(s.claims)-1]
