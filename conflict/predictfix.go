@@ -83,7 +83,7 @@ func (p *prediction) rivalFixes(c *monban.Claim, a *attempt, done *monban.Checke
 			return []monban.Fix{{Code: FixDeleteLine, Args: []string{c.Pos.String()}}, edit}
 		}
 	case L3:
-		return []monban.Fix{{Code: FixV6Only, Args: []string{num}}, edit}
+		return []monban.Fix{edit, {Code: FixV6Only, Args: []string{num}}}
 	case L2:
 		if a.want.Wildcard() {
 			return []monban.Fix{{Code: FixOtherAddress, Args: []string{num}}, edit}

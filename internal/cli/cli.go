@@ -19,10 +19,11 @@ import (
 
 // The exit codes of the command contract.
 const (
-	exitOK     = 0
-	exitFound  = 1 // --fail-on was reached
-	exitUsage  = 2 // the command line, or a file it named, is wrong
-	exitFailed = 4 // it could not be done
+	exitOK         = 0
+	exitFound      = 1 // --fail-on was reached, or check found a conflict
+	exitUsage      = 2 // the command line, or a file it named, is wrong
+	exitIncomplete = 3 // something that was not seen could change the answer
+	exitFailed     = 4 // it could not be done
 )
 
 // System is everything the program has of the world around it, so that a test
@@ -161,8 +162,8 @@ func envLang(getenv func(string) string) report.Lang {
 // style returns how the result is to be written.
 func (a *app) style() report.Style {
 	s := report.Style{Format: report.Text, Lang: a.lang, ShowSecrets: a.showSecrets, Verbose: a.verbose}
-	if a.format == string(report.JSON) {
-		s.Format = report.JSON
+	if a.format == string(report.JSON) || a.format == string(report.SARIF) {
+		s.Format = report.Format(a.format)
 		if !a.langGiven {
 			s.Lang = report.EN
 		}
@@ -190,8 +191,8 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.noColor, "no-color", false, "")
 	flags.BoolVar(&a.showSecrets, "show-secrets", false, "")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkGlobals() }
-	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.freeCommand(), a.pickCommand(), a.versionCommand())
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkGlobals(cmd) }
+	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.checkCommand(), a.freeCommand(), a.pickCommand(), a.versionCommand())
 	root.SetHelpCommand(a.helpCommand(root))
 	root.InitDefaultHelpFlag()
 	// Only the shell's completion reads the words of all commands at once.
@@ -202,12 +203,15 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-func (a *app) checkGlobals() error {
+func (a *app) checkGlobals(cmd *cobra.Command) error {
 	if a.json {
 		a.format = string(report.JSON)
 	}
-	switch report.Format(a.format) {
-	case report.Text, report.JSON:
+	switch format := report.Format(a.format); {
+	case format == report.Text, format == report.JSON:
+	case cmd.Name() == "check" && format == report.SARIF:
+	case cmd.Name() == "check":
+		return report.BadChoice("--format", a.format, "text", "json", "sarif")
 	default:
 		return report.BadChoice("--format", a.format, "text", "json")
 	}

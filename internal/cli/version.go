@@ -24,12 +24,9 @@ func (a *app) versionCommand() *cobra.Command {
 
 func (a *app) version() error {
 	book, gaps := a.book()
-	v := report.Version{Version: "dev", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+	v := report.Version{Version: ownVersion(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 		Registry: book.Version(), Rows: book.Rows()}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" && info.Main.Version != "(devel)" {
-			v.Version = info.Main.Version
-		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
 				v.Revision = s.Value
@@ -37,4 +34,12 @@ func (a *app) version() error {
 		}
 	}
 	return a.show(report.Result{Verb: "version", Snapshot: identity(gaps), Book: book, Data: v}, a.style(), monban.SeverityUnknown)
+}
+
+// ownVersion is the version of this monban.
+func ownVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
 }

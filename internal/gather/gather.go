@@ -29,6 +29,7 @@ type Want struct {
 // snapshot has to hold.
 func (want Want) Whole() Want {
 	want.Ports = nil
+	want.Traffic = []monban.PortRange{{First: 0, Last: 65535}}
 	want.Host = host.Ranges | host.Caps | host.Network
 	return want
 }

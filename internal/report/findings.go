@@ -171,6 +171,27 @@ func (v *view) findingSentence(f monban.Finding) string {
 			"%[1]s listens on %[2]s, inside the range %[3]d–%[4]d from which outgoing connections borrow their ports. After a restart the number may be taken by a client, and the server will not start.",
 			"%[1]s が %[2]s で待ち受けています。外向きの接続が使う一時ポートの範囲 %[3]d–%[4]d の中なので、再起動したときに番号を先に取られて起動できないことがあります。",
 			v.who(&a), place(a.Bind), r.First, r.Last)
+	case monban.ClaimEphemeral:
+		r := v.Snapshot.Host.Ephemeral
+		return say(
+			"%[1]s wants %[2]s, inside the range %[3]d–%[4]d from which outgoing connections borrow their ports. Some day the number will be taken before the program starts.",
+			"%[1]s が必要とする %[2]s は、外向きの接続が使う一時ポートの範囲 %[3]d–%[4]d の中です。起動前に番号を先に取られることがあります。",
+			claimOf(f), place(f.Bind), r.First, r.Last)
+	case monban.ClaimReserved:
+		return say(
+			"%[1]s wants %[2]s, which an administrator has reserved. The program gets it; see that it is meant for this one.",
+			"%[1]s が必要とする %[2]s は、管理者が予約したポートです。開くことはできますが、このプログラム用の予約か確認してください。",
+			claimOf(f), place(f.Bind))
+	case monban.ClaimBrowserBlocked:
+		return say(
+			"%[1]s wants %[2]s, but browsers refuse to connect to port %[3]d.",
+			"%[1]s は %[2]s を必要としていますが、ブラウザーはポート %[3]d への接続を拒否します。",
+			claimOf(f), place(f.Bind), f.Bind.Port.Num)
+	case monban.ClaimPrivileged:
+		return say(
+			"%[1]s wants %[2]s: ports below %[3]d are opened by root only, so start it with sudo or as a service.",
+			"%[1]s は %[2]s を必要としています。%[3]d 未満のポートを開けるのは root だけなので、sudo を付けるかサービスとして起動してください。",
+			claimOf(f), place(f.Bind), v.Snapshot.Host.Unprivileged)
 	case monban.DeletedExe:
 		return say(
 			"%[1]s on %[2]s runs from a file that is no longer on disk (%[3]s), usually because it was upgraded: the old version still serves.",
@@ -246,6 +267,12 @@ func (v *view) everyone(doors []monban.Door) string {
 		}
 	}
 	return strings.Join(names, v.style.Lang.pick(", ", "、"))
+}
+
+// claimOf names the claim a warning is about, which is its first evidence.
+func claimOf(f monban.Finding) string {
+	e := f.Evidence[0]
+	return claimPlace(&monban.Claim{Name: e.Text, Pos: monban.Pos{File: e.File, Line: e.Line}})
 }
 
 func ownerExe(d *monban.Door) string {

@@ -135,6 +135,13 @@ func (v *view) fixSentence(f monban.Fix) string {
 	case "unit-starter":
 		return say("Find out what starts %s again: a .socket, .path or .timer unit, or another service.",
 			"%s を再び起動しているもの(.socket、.path、.timer ユニットや別のサービス)を調べます。", arg(0))
+	case "edit-port":
+		if arg(1) == "" {
+			return say("Use another port in %s.", "%s で別のポートを指定します。", arg(2))
+		}
+		return say("Use another port in %[2]s; %[1]s is free now.", "%[2]s で別のポートを指定します。いまは %[1]s が空いています。", arg(1), arg(2))
+	case "delete-line":
+		return say("Delete %s if it asks for the same door by mistake.", "同じ指定が重複しているだけなら、%s を削除します。", arg(0))
 	default:
 		return f.Code
 	}
@@ -154,6 +161,10 @@ func (v *view) unknownSentence(reason string) string {
 		return l.pick("It depends on socket options of the program that has the port, which the kernel does not tell.", "ポートを持つプログラムのソケットオプションによって変わりますが、カーネルからは確認できません。")
 	case "host":
 		return l.pick("A fact about this machine that decides could not be read.", "判断に必要なこのマシンの情報を読めませんでした。")
+	case "owners":
+		return l.pick("Whoever has the port cannot be named, and may be this very program.", "ポートの持ち主を確認できません。このプログラム自身が動いている可能性もあります。")
+	case "rivals":
+		return l.pick("It depends on an earlier claim that could not be judged either.", "先に起動するプログラムの結果が不明なため、判断できません。")
 	case "namespace":
 		return l.pick("It concerns another network namespace than the one that was looked at.", "調べたものとは別のネットワーク名前空間の話です。")
 	}

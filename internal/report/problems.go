@@ -99,6 +99,14 @@ func CannotRead(path string, err error) error {
 	return &Problem{en: fmt.Sprintf("%s: %v", path, pathless(err)), ja: fmt.Sprintf("%s を読めません: %v", path, pathless(err)), usage: true, err: err}
 }
 
+// BadFile says what is wrong in a file the user named, and where.
+func BadFile(err error) error {
+	return &Problem{en: err.Error(), ja: fmt.Sprintf("ファイルに誤りがあります: %v", err), usage: true, err: err}
+}
+
+// BadLine is [BadFile] for something that a reader has noted.
+func BadLine(g monban.Gap) error { return BadFile(fmt.Errorf("%s: %s", g.Source, g.Err)) }
+
 // CannotWrite says that a result could not be written.
 func CannotWrite(path string, err error) error {
 	return &Problem{en: fmt.Sprintf("cannot write %s: %v", path, pathless(err)), ja: fmt.Sprintf("%s に書き込めません: %v", path, pathless(err)), err: err}

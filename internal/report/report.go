@@ -22,8 +22,9 @@ type Format string
 
 // The formats.
 const (
-	Text Format = "text"
-	JSON Format = "json"
+	Text  Format = "text"
+	JSON  Format = "json"
+	SARIF Format = "sarif" // of results that have places in files: [Check]
 )
 
 // Style says how a result is to be written.
@@ -77,6 +78,9 @@ func Write(w io.Writer, r Result, s Style) error {
 	v := &view{Result: r, style: s, shapes: make(map[*monban.Owner][]ownerWire)}
 	if s.Format == JSON {
 		return v.writeJSON(w)
+	}
+	if check, ok := r.Data.(Check); ok && s.Format == SARIF {
+		return v.writeSARIF(w, check)
 	}
 	p := newPrinter(w, s)
 	r.Data.text(p, v)

@@ -1,0 +1,220 @@
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"hash/fnv"
+	"io"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/monban-dev/monban"
+)
+
+// SARIF 2.1.0 (OASIS, section 3), as far as code hosts and editors show it: one
+// run, a rule for each cause and warning, a result for each claim that cannot
+// start, cannot be judged, or is worth a warning.
+
+type sarifLog struct {
+	Schema  string     `json:"$schema"`
+	Version string     `json:"version"`
+	Runs    []sarifRun `json:"runs"`
+}
+
+type sarifRun struct {
+	Tool        sarifTool         `json:"tool"`
+	Invocations []sarifInvocation `json:"invocations"`
+	Results     []sarifResult     `json:"results"`
+	Language    string            `json:"language"`
+}
+
+type sarifTool struct {
+	Driver sarifDriver `json:"driver"`
+}
+
+type sarifDriver struct {
+	Name           string      `json:"name"`
+	Version        string      `json:"version,omitempty"`
+	InformationURI string      `json:"informationUri"`
+	Rules          []sarifRule `json:"rules"`
+}
+
+type sarifRule struct {
+	ID               string      `json:"id"`
+	ShortDescription sarifText   `json:"shortDescription"`
+	FullDescription  sarifText   `json:"fullDescription"`
+	Help             sarifText   `json:"help"`
+	Default          sarifConfig `json:"defaultConfiguration"`
+}
+
+type sarifConfig struct {
+	Level string `json:"level"`
+}
+
+type sarifText struct {
+	Text string `json:"text"`
+}
+
+type sarifInvocation struct {
+	ExecutionSuccessful bool                `json:"executionSuccessful"`
+	Notifications       []sarifNotification `json:"toolExecutionNotifications"`
+}
+
+type sarifNotification struct {
+	Level   string    `json:"level"`
+	Message sarifText `json:"message"`
+}
+
+type sarifResult struct {
+	RuleID       string            `json:"ruleId"`
+	RuleIndex    int               `json:"ruleIndex"`
+	Level        string            `json:"level"`
+	Message      sarifText         `json:"message"`
+	Locations    []sarifLocation   `json:"locations"`
+	Related      []sarifLocation   `json:"relatedLocations,omitempty"`
+	Fingerprints map[string]string `json:"partialFingerprints"`
+}
+
+type sarifLocation struct {
+	ID       *int          `json:"id,omitempty"`
+	Physical sarifPhysical `json:"physicalLocation"`
+	Message  *sarifText    `json:"message,omitempty"`
+}
+
+type sarifPhysical struct {
+	Artifact sarifArtifact `json:"artifactLocation"`
+	Region   *sarifRegion  `json:"region,omitempty"`
+}
+
+type sarifArtifact struct {
+	URI       string `json:"uri"`
+	URIBaseID string `json:"uriBaseId,omitempty"`
+}
+
+type sarifRegion struct {
+	StartLine int `json:"startLine"`
+}
+
+// writeSARIF writes a check as one SARIF run.
+func (v *view) writeSARIF(w io.Writer, c Check) error {
+	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "monban", Version: c.Release,
+		InformationURI: "https://github.com/monban-dev/monban", Rules: []sarifRule{}}},
+		Invocations: []sarifInvocation{{ExecutionSuccessful: true, Notifications: []sarifNotification{}}},
+		Results:     []sarifResult{}, Language: v.style.Lang.pick("en-US", "ja-JP")}
+	for i := range c.Claims {
+		done := &c.Claims[i]
+		switch done.Judgement.Outcome {
+		case monban.Fails:
+			run.add(v.sarifCause(done.Judgement.Cause), "error", sarifClaim(c, v, done))
+		case monban.OutcomeUnknown:
+			run.add(v.sarifUnknown(done.Judgement.Reason), "warning", sarifClaim(c, v, done))
+		}
+	}
+	for _, f := range v.Findings {
+		level := "note"
+		if f.Severity > monban.Info {
+			level = "warning"
+		}
+		text := v.findingSentence(f)
+		rule := sarifRule{ID: string(f.Kind), ShortDescription: sarifText{string(f.Kind)}, FullDescription: sarifText{text}, Help: sarifText{text}}
+		if len(f.Evidence) > 0 {
+			run.add(rule, level, sarifResult{Message: sarifText{v.withFixes(text, f.Fix)},
+				Locations:    sarifPlace(monban.Pos{File: f.Evidence[0].File, Line: f.Evidence[0].Line}),
+				Fingerprints: fingerprint(string(f.Kind), f.Evidence[0].File, f.Bind)})
+		}
+	}
+	for _, g := range DecidingGaps(c.Claims, v.Snapshot.Gaps) {
+		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, sarifNotification{"warning", sarifText{v.gapSentence(g)}})
+	}
+	bw := bufio.NewWriterSize(w, 64<<10)
+	enc := json.NewEncoder(&jsonWriter{w: bw})
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	log := sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}}
+	if err := enc.Encode(log); err != nil {
+		return err
+	}
+	return bw.Flush()
+}
+
+// add records a result under its rule.
+func (r *sarifRun) add(rule sarifRule, level string, result sarifResult) {
+	rules := &r.Tool.Driver.Rules
+	at := slices.IndexFunc(*rules, func(have sarifRule) bool { return have.ID == rule.ID })
+	if at < 0 {
+		at = len(*rules)
+		rule.Default.Level = level
+		*rules = append(*rules, rule)
+	}
+	result.RuleID, result.RuleIndex, result.Level = rule.ID, at, level
+	r.Results = append(r.Results, result)
+}
+
+func (v *view) sarifCause(id string) sarifRule {
+	title, why, fixes := causeText(id, v.style.Lang)
+	if title == "" {
+		id, title = "bind", v.style.Lang.pick("The door cannot be opened", "ドアを開けません")
+		why = title
+	}
+	return sarifRule{ID: id, ShortDescription: sarifText{title}, FullDescription: sarifText{why}, Help: sarifText{strings.Join(append([]string{why}, fixes...), "\n")}}
+}
+
+func (v *view) sarifUnknown(reason string) sarifRule {
+	text := sarifText{v.unknownSentence(reason)}
+	return sarifRule{ID: "unknown-" + reason, ShortDescription: text, FullDescription: text, Help: text}
+}
+
+// sarifClaim is the result for a claim; the claims in its way are related.
+func sarifClaim(c Check, v *view, done *monban.Checked) sarifResult {
+	r := sarifResult{Message: sarifText{v.withFixes(c.why(v, done), done.Judgement.Fix)}, Locations: sarifPlace(done.Claim.Pos),
+		Fingerprints: fingerprint(done.Claim.Name, done.Claim.Pos.File, done.Judgement.Bind)}
+	for _, i := range done.Rivals {
+		rival := &c.Claims[i]
+		for _, at := range sarifPlace(rival.Claim.Pos) {
+			id := len(r.Related) + 1
+			at.ID, at.Message = &id, &sarifText{claimPlace(&rival.Claim) + ": " + wanted(rival)}
+			r.Related = append(r.Related, at)
+		}
+	}
+	return r
+}
+
+func (v *view) withFixes(text string, fixes []monban.Fix) string {
+	for _, f := range fixes {
+		text += "\n→ " + v.fixSentence(f)
+	}
+	return text
+}
+
+// sarifPlace is a place in a file; none for a claim that stands in no file.
+// A relative path starts where the check was made, which code hosts take for the
+// root of the sources. Columns are left out: ours count bytes.
+func sarifPlace(pos monban.Pos) []sarifLocation {
+	if pos.File == "" {
+		return []sarifLocation{}
+	}
+	name := strings.ReplaceAll(pos.File, `\`, "/")
+	at := sarifArtifact{URI: (&url.URL{Path: name}).String(), URIBaseID: "%SRCROOT%"}
+	switch {
+	case path.IsAbs(name):
+		at = sarifArtifact{URI: (&url.URL{Scheme: "file", Path: name}).String()}
+	case len(name) > 1 && name[1] == ':':
+		at = sarifArtifact{URI: (&url.URL{Scheme: "file", Path: "/" + name}).String()}
+	}
+	l := sarifLocation{Physical: sarifPhysical{Artifact: at}}
+	if pos.Line > 0 {
+		l.Physical.Region = &sarifRegion{pos.Line}
+	}
+	return []sarifLocation{l}
+}
+
+// fingerprint tells results apart across versions of a file: by what is asked
+// for and not by the line.
+func fingerprint(name, file string, b monban.Bind) map[string]string {
+	h := fnv.New64a()
+	io.WriteString(h, strings.Join([]string{name, file, addrText(b), b.Port.String()}, "\x00"))
+	return map[string]string{"monbanClaim/v1": strconv.FormatUint(h.Sum64(), 16)}
+}
