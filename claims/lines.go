@@ -16,7 +16,8 @@ type word struct {
 	// an option.
 	quoted bool
 	// long is how many bytes of the file it takes where escapes make that
-	// differ from its text; 0 is len(text).
+	// differ from its text; 0 is len(text), and -1 is not known: a piece of a
+	// word with escapes.
 	long int
 	// joined is the line of several that it stands in, at off; nil for most.
 	joined *line
@@ -29,7 +30,7 @@ func (w word) pos(f file) monban.Pos {
 	if n == 0 {
 		n = len(w.text)
 	}
-	return monban.Pos{File: f.show, Line: w.line, Col: w.col, Len: n}
+	return monban.Pos{File: f.show, Line: w.line, Col: w.col, Len: max(n, 0)}
 }
 
 // sub is the word w.text[from:to], at its own place.
@@ -37,7 +38,11 @@ func (w word) sub(from, to int) word {
 	if w.joined != nil && w.long == 0 {
 		return w.joined.word(w.off+from, w.off+to)
 	}
-	w.text, w.col, w.long = w.text[from:to], w.col+from, 0
+	if w.long != 0 {
+		w.text, w.long = w.text[from:to], -1
+		return w
+	}
+	w.text, w.col = w.text[from:to], w.col+from
 	return w
 }
 

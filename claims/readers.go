@@ -69,6 +69,7 @@ func readers() []reader {
 		{by: "aspnet", is: named("launchSettings.json"), read: readLaunchSettings},
 
 		{by: "compose", is: isCompose, looks: looksLikeCompose, read: readCompose},
+		{by: "devcontainer", is: named("devcontainer.json", ".devcontainer.json"), read: readDevcontainer},
 		{by: "kubernetes", is: isManifest, looks: looksLikeKubernetes, read: readKubernetes},
 
 		{by: "loose", is: extension(".conf"), read: readLoose, piece: true},
