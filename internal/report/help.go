@@ -241,6 +241,30 @@ func topics() []topic {
 			},
 		},
 		{
+			command: "monban check",
+			short: [2]string{
+				"Predict whether what files ask for can start here, before anything is started.",
+				"設定ファイルが必要とするポートを、起動前にこのマシンで開けるかどうか調べます。",
+			},
+			long: [][2]string{
+				{
+					"Reads which ports the configuration files below this directory, or the named files, ask for: Apache, nginx, MySQL, PostgreSQL, Redis, Compose, systemd units and many more, and monban's own claims.yaml. Then it judges by the kernel's own rules whether each can be opened: against each other, against what is open now, against privileges and addresses. A program that is running already is no conflict.",
+					"このディレクトリー以下、または指定したファイルの設定(Apache、nginx、MySQL、PostgreSQL、Redis、Compose、systemd ユニットなど、および monban の claims.yaml)が必要とするポートを読み取り、互いの重複、いま開いているポート、権限、アドレスの面から、それぞれ開けるかどうかをカーネルと同じ規則で判断します。既に動いているプログラム自身は競合とみなしません。",
+				},
+				{
+					"Nothing is started or opened. Exit status: 0 all can start, 1 a conflict, 2 a named file is wrong, 3 something could not be seen that may change the answer. That makes it a pre-commit hook.",
+					"何も起動せず、ポートも開きません。終了コード: 0 はすべて起動可能、1 は競合あり、2 は指定したファイルの誤り、3 は答えを変えうる未確認の情報あり。pre-commit フックとしても使えます。",
+				},
+			},
+			examples: []example{
+				{"monban check", [2]string{"this project", "このプロジェクト"}},
+				{"monban check compose.yaml /etc/nginx/nginx.conf", [2]string{"these files, in start order", "指定したファイル(起動順)"}},
+				{"monban check --system", [2]string{"the daemons of this machine", "このマシンのデーモン"}},
+				{"monban check --format sarif", [2]string{"for code hosts and editors", "コードホスティングやエディター向け"}},
+				{"monban check --load server.json", [2]string{"against a saved machine (monban --save)", "保存した別のマシンの状態と照合(monban --save)"}},
+			},
+		},
+		{
 			command: "monban version",
 			short: [2]string{
 				"Show the version of monban and of its port registry.",
@@ -275,7 +299,7 @@ func flagText(name string) [2]string {
 	case "json":
 		return [2]string{"print JSON (the same as --format json)", "JSON で出力する(--format json と同じ)"}
 	case "format":
-		return [2]string{"output format: text or json", "出力形式: text または json"}
+		return [2]string{"output format: text or json; of check also sarif", "出力形式: text または json(check では sarif も)"}
 	case "lang":
 		return [2]string{"language of the text: ja or en (default from MONBAN_LANG, LC_ALL, LC_MESSAGES, LANG)", "表示言語: ja または en(既定は MONBAN_LANG、LC_ALL、LC_MESSAGES、LANG の順)"}
 	case "no-color":
@@ -290,6 +314,8 @@ func flagText(name string) [2]string {
 		return [2]string{"keep the whole inside view in a file", "このマシンの状態をファイルに保存する"}
 	case "load":
 		return [2]string{"show a saved view instead of this machine", "このマシンの代わりに、保存した状態を表示する"}
+	case "system":
+		return [2]string{"the places where this machine's daemons keep their configuration, and the command lines of running programs", "このマシンのデーモンの設定ファイルと、動作中のプログラムのコマンドラインを調べる"}
 	case "diff":
 		return [2]string{"compare with a saved view: opened, closed, changed hands", "保存した状態と比べる(開いた、閉じた、持ち主が変わった)"}
 	case "fail-on":
