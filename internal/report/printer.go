@@ -56,8 +56,10 @@ func (p *printer) f(en, ja string, args ...any) string {
 }
 
 // emit writes one piece of text. It is the terminal boundary.
-func (p *printer) emit(s style, text string) {
-	text = safe(text)
+func (p *printer) emit(s style, text string) { p.put(s, safe(text)) }
+
+// put writes text that has been escaped.
+func (p *printer) put(s style, text string) {
 	if !p.color || s == plain || text == "" {
 		p.w.WriteString(text)
 		return
@@ -67,6 +69,17 @@ func (p *printer) emit(s style, text string) {
 	p.w.WriteByte('m')
 	p.w.WriteString(text)
 	p.w.WriteString("\x1b[0m")
+}
+
+// spaces writes n of them, none if n is negative.
+func (p *printer) spaces(n int) {
+	const blank = "                                                                "
+	for ; n > len(blank); n -= len(blank) {
+		p.w.WriteString(blank)
+	}
+	if n > 0 {
+		p.w.WriteString(blank[:n])
+	}
 }
 
 // line writes spans and ends the line.

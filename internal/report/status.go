@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,8 +113,25 @@ func keyOf(d *monban.Door) entryKey {
 // holder cannot be seen are put together only with those of the same user.
 func entries(doors []monban.Door) []entry {
 	out := make([]entry, 0, len(doors))
+	sorted := sortedDoors(doors)
+	for len(sorted) > 0 {
+		n := 1
+		for n < len(sorted) && sorted[n].Bind.Port == sorted[0].Bind.Port && sorted[n].Bind.NetNS == sorted[0].Bind.NetNS {
+			n++
+		}
+		out = appendEntries(out, sorted[:n:n])
+		sorted = sorted[n:]
+	}
+	return out
+}
+
+// appendEntries groups the doors of one port.
+func appendEntries(out []entry, doors []*monban.Door) []entry {
+	if len(doors) == 1 { // the usual case
+		return append(out, entry{doors})
+	}
 	at := make(map[entryKey]int, len(doors))
-	for _, d := range sortedDoors(doors) {
+	for _, d := range doors {
 		key := keyOf(d)
 		if i, ok := at[key]; ok {
 			out[i].doors = append(out[i].doors, d)
@@ -240,28 +258,54 @@ func (v *view) statusColumns(p *printer) ([]column, func(entry) []cell) {
 			column{title: p.f("COMMAND", "コマンド"), rank: 8},
 			column{title: p.f("PARENTS", "親プロセス"), rank: 7})
 	}
+	front := len(cols) - v.ownerColumns()
+	behind := make(map[*monban.Owner][]cell)
 	render := func(e entry) []cell {
-		d, o := e.first(), e.owner()
-		row := []cell{{bold, d.Bind.Port.String()}}
-		if !terminal || v.style.Wide {
-			row = append(row, cell{plain, d.Bind.Port.Class().String()})
+		d := e.first()
+		row := make([]cell, 0, len(cols))
+		row = append(row, cell{style: bold, text: d.Bind.Port.String()})
+		if front > 4 {
+			row = append(row, cell{style: plain, text: d.Bind.Port.Class().String()})
 		}
-		row = append(row, cell{scopeStyle(e), v.addressCell(e)}, cell{plain, v.purpose(d)}, v.programCell(e))
-		if o == nil {
-			row = append(row, cell{dim, "-"}, cell{dim, v.uidName(d)}, cell{dim, "-"}, cell{dim, "-"}, cell{dim, v.targetText(d)})
-			if v.style.Wide {
-				row = append(row, cell{dim, "-"}, cell{dim, "-"})
-			}
-			return row
+		row = append(row, cell{style: scopeStyle(e), text: v.addressCell(e)}, cell{style: plain, text: v.purpose(d)}, v.programCell(e))
+		o := e.owner()
+		if o == nil || d.To.Port != 0 {
+			return append(row, v.ownerCells(d, o)...)
 		}
-		row = append(row, cell{plain, fmt.Sprint(o.PID)}, cell{plain, userName(o)}, cell{plain, v.startedBy(o)},
-			cell{plain, v.age(o.Started)}, cell{dim, v.where(d, o)})
-		if v.style.Wide {
-			row = append(row, cell{plain, orDash(strings.Join(o.Command, " "))}, cell{dim, orDash(parentChain(o))})
+		// The doors of one program have the same owners.
+		rest, ok := behind[o]
+		if !ok {
+			rest = v.ownerCells(d, o)
+			behind[o] = rest
+		}
+		return append(row, rest...)
+	}
+	return cols, render
+}
+
+// ownerColumns is how many columns [view.ownerCells] fills.
+func (v *view) ownerColumns() int {
+	if v.style.Wide {
+		return 7
+	}
+	return 5
+}
+
+// ownerCells says who is behind a door, from the pid on. o is nil where nobody
+// can be named.
+func (v *view) ownerCells(d *monban.Door, o *monban.Owner) []cell {
+	if o == nil {
+		row := []cell{{style: dim, text: "-"}, {style: dim, text: v.uidName(d)}, {style: dim, text: "-"}, {style: dim, text: "-"}, {style: dim, text: v.targetText(d)}}
+		for len(row) < v.ownerColumns() {
+			row = append(row, cell{style: dim, text: "-"})
 		}
 		return row
 	}
-	return cols, render
+	row := []cell{{text: strconv.Itoa(o.PID)}, {text: userName(o)}, {text: v.startedBy(o)}, {text: v.age(o.Started)}, {style: dim, text: v.where(d, o)}}
+	if v.style.Wide {
+		row = append(row, cell{text: orDash(strings.Join(o.Command, " "))}, cell{style: dim, text: orDash(parentChain(o))})
+	}
+	return row
 }
 
 func scopeStyle(e entry) style {

@@ -25,28 +25,47 @@ const gutter = 2
 // table writes rows under their titles, fitted to the terminal. It returns how
 // many columns had to be left out. In a pipe everything is written whole.
 func (p *printer) table(cols []column, groups []group) (left int) {
-	widths := make([]int, len(cols))
+	titles := make([]cell, len(cols))
 	for i, c := range cols {
-		widths[i] = cells(c.title)
+		titles[i] = cell{dim, c.title}
 	}
+	widths := make([]int, len(cols))
+	head := measure(titles, widths)
+	lines := make([]measured, 0, len(groups))
 	for _, g := range groups {
 		for _, row := range g.rows {
-			for i, c := range row {
-				widths[i] = max(widths[i], cells(safe(c.text)))
-			}
+			lines = append(lines, measure(row, widths))
 		}
 	}
 	shown := p.fitColumns(cols, widths)
-	p.row(cols, widths, shown, headings(cols))
+	p.row(cols, widths, shown, head)
 	for _, g := range groups {
 		if g.title != "" && len(g.rows) > 0 && p.width > 0 {
 			p.line(span{cyan, g.title})
 		}
-		for _, row := range g.rows {
-			p.row(cols, widths, shown, row)
+		for range g.rows {
+			p.row(cols, widths, shown, lines[0])
+			lines = lines[1:]
 		}
 	}
 	return len(cols) - len(shown)
+}
+
+// measured is a row whose text is escaped, with the cells that each text takes.
+type measured struct {
+	row    []cell
+	widths []int
+}
+
+// measure escapes a row in place and widens widths to hold it.
+func measure(row []cell, widths []int) measured {
+	m := measured{row, make([]int, len(row))}
+	for i := range row {
+		row[i].text = safe(row[i].text)
+		m.widths[i] = cells(row[i].text)
+		widths[i] = max(widths[i], m.widths[i])
+	}
+	return m
 }
 
 // group is a run of rows under a heading. Headings are for terminals: in a pipe
@@ -56,30 +75,23 @@ type group struct {
 	rows  [][]cell
 }
 
-func headings(cols []column) []cell {
-	row := make([]cell, len(cols))
-	for i, c := range cols {
-		row[i] = cell{dim, c.title}
-	}
-	return row
-}
-
-func (p *printer) row(cols []column, widths, shown []int, row []cell) {
+func (p *printer) row(cols []column, widths, shown []int, m measured) {
 	for n, i := range shown {
-		text := safe(row[i].text)
-		if n == len(shown)-1 && !cols[i].right {
-			p.emit(row[i].style, fit(text, widths[i]))
-			break
+		text, width := m.row[i].text, m.widths[i]
+		if width > widths[i] {
+			text = fit(text, widths[i])
+			width = cells(text)
 		}
-		text = fit(text, widths[i])
+		last := n == len(shown)-1
 		if cols[i].right {
-			text = pad("", widths[i]-cells(text)) + text
-		} else {
-			text = pad(text, widths[i])
+			p.spaces(widths[i] - width)
 		}
-		p.emit(row[i].style, text)
-		if n < len(shown)-1 {
-			p.w.WriteString("  ")
+		p.put(m.row[i].style, text)
+		if !cols[i].right && !last {
+			p.spaces(widths[i] - width)
+		}
+		if !last {
+			p.spaces(gutter)
 		}
 	}
 	p.w.WriteByte('\n')
