@@ -43,7 +43,7 @@ type ownerWire struct {
 	Dir       string         `json:"dir"`
 	Project   string         `json:"project"`
 	Parents   []parentWire   `json:"parents"`
-	Started   *time.Time     `json:"started,omitempty"`
+	Started   string         `json:"started,omitempty"` // RFC 3339
 }
 
 type containerWire struct {
@@ -114,8 +114,7 @@ func (v *view) owner(o *monban.Owner) ownerWire {
 		Parents: make([]parentWire, 0, len(o.Parents)),
 	}
 	if !o.Started.IsZero() {
-		t := o.Started.UTC()
-		w.Started = &t
+		w.Started = o.Started.UTC().Format(time.RFC3339Nano)
 	}
 	for _, p := range o.Parents {
 		w.Parents = append(w.Parents, parentWire(p))

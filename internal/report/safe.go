@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/binary"
 	"io"
 	"strconv"
 	"strings"
@@ -73,20 +74,24 @@ type jsonWriter struct {
 // Write implements io.Writer. p must not end inside a character, which holds
 // for encoding/json: it writes whole values.
 func (w *jsonWriter) Write(p []byte) (int, error) {
-	out := w.buf[:0]
+	w.buf = w.buf[:0]
 	start := 0
 	for i := 0; i < len(p); {
+		if i+8 <= len(p) && plainASCII(binary.LittleEndian.Uint64(p[i:])) {
+			i += 8
+			continue
+		}
 		if p[i] < utf8.RuneSelf && p[i] != 0x7f {
 			i++
 			continue
 		}
 		r, n := utf8.DecodeRune(p[i:])
 		if !unicode.IsPrint(r) {
-			out = append(out, p[start:i]...)
+			w.buf = append(w.buf, p[start:i]...)
 			for _, u := range utf16.AppendRune(nil, r) {
-				out = append(out, '\\', 'u')
+				w.buf = append(w.buf, '\\', 'u')
 				for shift := 12; shift >= 0; shift -= 4 {
-					out = append(out, "0123456789abcdef"[u>>shift&0xf])
+					w.buf = append(w.buf, "0123456789abcdef"[u>>shift&0xf])
 				}
 			}
 			start = i + n
@@ -96,9 +101,17 @@ func (w *jsonWriter) Write(p []byte) (int, error) {
 	if start == 0 {
 		return w.w.Write(p)
 	}
-	w.buf = append(out, p[start:]...)
+	w.buf = append(w.buf, p[start:]...)
 	if _, err := w.w.Write(w.buf); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// plainASCII reports whether none of the eight bytes of w is 0x7f or above.
+// encoding/json has escaped what is below 0x20, and with the high bits clear
+// adding 1 sets one exactly where there is a 0x7f.
+func plainASCII(w uint64) bool {
+	const high, one = 0x8080808080808080, 0x0101010101010101
+	return w&high == 0 && (w+one)&high == 0
 }
