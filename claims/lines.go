@@ -39,7 +39,9 @@ func (w word) sub(from, to int) word {
 		return w.joined.word(w.off+from, w.off+to)
 	}
 	if w.long != 0 {
-		w.text, w.long = w.text[from:to], -1
+		if to-from < len(w.text) {
+			w.text, w.long = w.text[from:to], -1
+		}
 		return w
 	}
 	w.text, w.col = w.text[from:to], w.col+from

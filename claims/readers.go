@@ -69,6 +69,8 @@ func readers() []reader {
 		{by: "aspnet", is: named("launchSettings.json"), read: readLaunchSettings},
 
 		{by: "compose", is: isCompose, looks: looksLikeCompose, read: readCompose},
+		{by: "node", is: named("package.json"), read: readPackage},
+		{by: "node", is: isNodeConfig, read: readNodeConfig, piece: true},
 		{by: "devcontainer", is: named("devcontainer.json", ".devcontainer.json"), read: readDevcontainer},
 		{by: "kubernetes", is: isManifest, looks: looksLikeKubernetes, read: readKubernetes},
 
