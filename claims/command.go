@@ -13,8 +13,17 @@ import (
 // the variables of ports are looked at. A command line that says nothing about
 // ports is no claim and no gap. Only programs whose port is on the command line
 // are known here; what others read from their files is [System]'s business.
+//
+// Of a host name only localhost is known, as both loopback addresses;
+// [Place.FromCommand] asks the hosts file of a machine.
 func FromCommand(argv, env []string) ([]monban.Claim, []monban.Gap) {
-	s := &scan{files: &files{}, names: newNames(Place{})}
+	return Place{}.FromCommand(argv, env)
+}
+
+// FromCommand is [FromCommand] for a program that runs, or would, on the machine
+// whose files p has.
+func (p Place) FromCommand(argv, env []string) ([]monban.Claim, []monban.Gap) {
+	s := &scan{files: &files{place: p}, names: newNames(p)}
 	s.commandAt(file{}, argv, nil, env)
 	return s.claims, s.gaps
 }
@@ -213,6 +222,27 @@ func goServer(program string) (usual, name string, ok bool) {
 	return "", "", false
 }
 
+// systemOrder reports whether a program takes the first address that
+// getaddrinfo(3) finds, where IPv6 comes first (measured). Go, Java and the other
+// servers in Python take IPv4 first.
+func (c *commandLine) systemOrder(by string) bool {
+	if by == "php" || by == "python" {
+		return true
+	}
+	_, ok := devServer(by, []string{"dev"})
+	if !ok {
+		_, ok = devServer(by, nil)
+	}
+	return ok
+}
+
+// isGo reports whether the program is one of those written in Go.
+func (c *commandLine) isGo() bool {
+	program := programName(c.argv[0])
+	_, _, ok := goServer(program)
+	return ok || program == "ollama" || program == "caddy" || program == "kubectl"
+}
+
 // goServer claims what Go's net.Listen opens. Its sockets have SO_REUSEADDR, and
 // an address without a host is one socket of both families.
 func (c *commandLine) goServer(program, name, usual string) {
@@ -296,6 +326,13 @@ func (c *commandLine) hostPort(by string, host, port argument, usualHost string,
 	default:
 		addrs = c.s.names.host(where)
 	}
+	if len(addrs) == 1 && addrs[0] == any4() && c.isGo() {
+		addrs[0] = any6() // as wide as no host at all: see goListen
+		sock.v6only, sock.orIPv4 = monban.Off, true
+	}
+	if c.systemOrder(by) {
+		addrs = addrs[len(addrs)-1:]
+	}
 	if by == "java" {
 		c.s.javaSocket(c.f, who, where, word{}, socket{at: netip.AddrPortFrom(any6(), uint16(num)), pos: sock.pos})
 		return
@@ -364,14 +401,36 @@ func (c *commandLine) java() {
 	}
 }
 
+// memcached opens a socket for each address, and for each family where it is
+// given none; for UDP only when it is told to.
 func (c *commandLine) memcached() {
-	host := c.flag("-l", "--listen")
-	c.hostPort("memcached", host, c.flag("-p", "--port"), "", 11211)
-	if udp := c.flag("-U", "--udp-port"); udp.ok && udp.text != "0" {
-		before := len(c.s.claims)
-		c.hostPort("memcached", host, udp, "", 0)
-		for i := range c.s.claims[before:] {
-			c.s.claims[before+i].Bind.Port.Proto, c.s.claims[before+i].Listen = monban.UDP, false
+	hosts := c.flag("-l", "--listen").split(",")
+	if len(hosts) == 0 {
+		hosts = []word{{text: "0.0.0.0"}, {text: "::"}}
+	}
+	before := len(c.s.claims)
+	udp := c.flag("-U", "--udp-port")
+	on := udp.ok && udp.text != "0"
+	port := c.flag("-p", "--port")
+	if !port.ok && on {
+		port = udp // also the one of TCP then (measured with 1.6)
+	}
+	for _, host := range hosts {
+		c.hostPort("memcached", argument{host, true}, port, "", 11211)
+	}
+	if on {
+		first := len(c.s.claims)
+		for _, host := range hosts {
+			c.hostPort("memcached", argument{host, true}, udp, "", 0)
+		}
+		for i := range c.s.claims[first:] {
+			c.s.claims[first+i].Bind.Port.Proto, c.s.claims[first+i].Listen = monban.UDP, false
+		}
+	}
+	for i := range c.s.claims[before:] {
+		claim := &c.s.claims[before+i]
+		if claim.Bind.Addr == any6() {
+			claim.Bind.V6Only, claim.Tolerates = monban.On, monban.ToleratesAddress
 		}
 	}
 }

@@ -140,7 +140,8 @@ func (h *haproxy) address(f file, w word, proto monban.Proto, v6only monban.Flag
 		if addrs = h.s.hostOf(f, w, host); addrs == nil {
 			return
 		}
-		addrs = addrs[:1]
+		// The first that getaddrinfo(3) finds, and IPv6 comes first (measured).
+		addrs = addrs[len(addrs)-1:]
 	}
 	pos := port.pos(f)
 	if expanded != 0 {

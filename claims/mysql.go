@@ -220,8 +220,8 @@ func (m *mysql) sockets(who asker, port *located, usual uint16, bind *located, n
 		for _, addr := range addrs {
 			one := sock
 			one.at = netip.AddrPortFrom(addr, sock.at.Port())
-			if addr == any6() {
-				one.v6only = monban.Off
+			if addr == any6() { // measured with MariaDB 10.11
+				one.v6only = monban.FlagOf(m.product == "mariadb")
 			}
 			m.s.claim(who, one)
 		}

@@ -52,6 +52,7 @@ func newNginx(s *scan) *nginx { return &nginx{s: s, dir: path.Dir(s.main)} }
 type nginx struct {
 	s       *scan
 	dir     string
+	servers int
 	listens []nginxListen
 }
 
@@ -65,6 +66,7 @@ type nginxListen struct {
 	own               bool
 	v6only, reusePort bool
 	absent            bool
+	server            int // which server it is of
 }
 
 func (n *nginx) read(f file, context string) {
@@ -86,10 +88,22 @@ func (n *nginx) block(f file, statements []statement, context string) {
 	}
 }
 
+// twice reports whether the server of listens[i] has asked for the same address
+// before: nginx refuses to start ("a duplicate listen").
+func (n *nginx) twice(i int) bool {
+	for _, o := range n.listens[:i] {
+		if l := n.listens[i]; o.server == l.server && o.at == l.at && o.proto == l.proto {
+			return true
+		}
+	}
+	return false
+}
+
 // server reads one server. One without a listen line has port 80 in the http
 // module; elsewhere it is an error.
 func (n *nginx) server(f file, st statement, module string) {
 	before := len(n.listens)
+	n.servers++
 	n.serverBody(f, st.body, module)
 	if len(n.listens) == before && module == "http" && !n.unixOnly(st) {
 		pos := st.words[0].pos(f)
@@ -165,7 +179,7 @@ func (n *nginx) listen(f file, st statement, module string) {
 	}
 	for num := int(first); num <= int(last); num++ {
 		for _, addr := range addrs {
-			l.at = netip.AddrPortFrom(addr, uint16(num))
+			l.at, l.server = netip.AddrPortFrom(addr, uint16(num)), n.servers
 			n.listens = append(n.listens, l)
 		}
 	}
@@ -177,7 +191,12 @@ func (n *nginx) listen(f file, st statement, module string) {
 func (n *nginx) claim() {
 	who := asker{by: "nginx", uid: n.s.rootUID(), reuseAddr: monban.On, program: monban.Program{Exes: []string{"nginx", "nginx.exe"},
 		Units: []string{"nginx.service"}, Config: n.s.place.abs(n.s.main)}}
-	for _, l := range n.listens {
+	var again []int
+	for i, l := range n.listens {
+		if n.twice(i) {
+			again = append(again, i)
+			continue
+		}
 		if !l.at.Addr().IsUnspecified() && !n.alone(l) {
 			n.s.mention("nginx", n.s.main, l.at.Port(), l.pos)
 			continue
@@ -187,6 +206,10 @@ func (n *nginx) claim() {
 		n.s.claim(who, socket{at: l.at, proto: l.proto, v6only: v6only, pos: l.pos, absent: l.absent})
 	}
 	n.s.once()
+	for _, i := range again {
+		l := n.listens[i]
+		n.s.claim(who, socket{at: l.at, proto: l.proto, v6only: monban.FlagOf(l.v6only), pos: l.pos})
+	}
 }
 
 // any reports whether an option is set by any line for the same socket.

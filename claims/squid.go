@@ -41,7 +41,8 @@ func (q *squid) read(f file) {
 	}
 }
 
-// listen is one port. Squid's wildcard takes both families in one socket.
+// listen is one port. Squid's wildcard takes both families in one socket; of a
+// name that has both it takes IPv6 (measured with 5.7).
 func (q *squid) listen(f file, name string, w word, proto monban.Proto) {
 	host, port := hostPort(w)
 	num, ok := q.s.portOf(f, port, proto)
@@ -55,8 +56,8 @@ func (q *squid) listen(f file, name string, w word, proto monban.Proto) {
 			return
 		}
 	}
-	sock := socket{at: netip.AddrPortFrom(addrs[0], num), proto: proto, pos: port.pos(f)}
-	if addrs[0] == any6() {
+	sock := socket{at: netip.AddrPortFrom(addrs[len(addrs)-1], num), proto: proto, pos: port.pos(f)}
+	if addrs[len(addrs)-1] == any6() {
 		sock.v6only, sock.orIPv4 = monban.Off, true
 	}
 	who := q.who

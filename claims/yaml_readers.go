@@ -153,7 +153,8 @@ func (s *scan) traefik(f file, doc *value) {
 	}
 }
 
-// goListen claims what Go's net.Listen("tcp", address) opens.
+// goListen claims what Go's net.Listen("tcp", address) opens: for 0.0.0.0 as for
+// no host it is one socket of both families (net.favoriteAddrFamily; measured).
 func (s *scan) goListen(f file, who asker, address word, proto monban.Proto) {
 	host, port := hostPort(address)
 	num, ok := s.portOf(f, port, proto)
@@ -164,8 +165,8 @@ func (s *scan) goListen(f file, who asker, address word, proto monban.Proto) {
 		who.reuseAddr = monban.Off // Go sets it for streams only
 	}
 	sock := socket{at: netip.AddrPortFrom(any6(), num), proto: proto, pos: port.pos(f), v6only: monban.Off}
-	if host == "" || host == "::" {
-		sock.orIPv4 = host == ""
+	if host == "" || host == "::" || host == "0.0.0.0" {
+		sock.orIPv4 = host != "::"
 	} else {
 		addrs := s.hostOf(f, address, host)
 		if addrs == nil {
