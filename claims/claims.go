@@ -115,21 +115,25 @@ func (r *reading) add(path string) error {
 	if info.IsDir() {
 		return r.walk(name)
 	}
-	if reader, ok := r.recognise(name); ok {
-		r.jobs = append(r.jobs, job{name: name, reader: reader, named: true})
-		return nil
-	}
 	data, problem := r.files.load(name)
 	if problem != nil {
 		return problem
 	}
-	for _, reader := range r.readers {
-		if reader.looks != nil && reader.looks(data) {
-			r.jobs = append(r.jobs, job{name: name, reader: reader, named: true})
-			return nil
+	reader, ok := r.recognise(name)
+	if !ok || reader.looks != nil && !reader.looks(data) {
+		// A name may promise too much: any .yaml can be a manifest.
+		for _, other := range r.readers {
+			if other.looks != nil && other.looks(data) {
+				reader, ok = other, true
+				break
+			}
 		}
 	}
-	return &Error{Pos: monban.Pos{File: path}, Problem: Unrecognised}
+	if !ok {
+		return &Error{Pos: monban.Pos{File: path}, Problem: Unrecognised}
+	}
+	r.jobs = append(r.jobs, job{name: name, reader: reader, named: true})
+	return nil
 }
 
 // recognise finds the reader of a file by its name.
