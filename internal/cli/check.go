@@ -106,6 +106,11 @@ func (a *app) asked(saved *monban.Snapshot, system bool, paths []string) ([]monb
 			return all, gaps, nil
 		}
 	}
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil {
+			return nil, nil, report.CannotRead(path, err)
+		}
+	}
 	more, moreGaps, err := claims.Read(p, paths...)
 	if err != nil {
 		return nil, nil, badPath(err)

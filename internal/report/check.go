@@ -198,6 +198,7 @@ func (c Check) text(p *printer, v *view) {
 			p.blank()
 		}
 		c.tableText(p)
+		p.blank()
 	}
 	for _, f := range v.Findings {
 		if f.Severity > monban.Info || v.style.Verbose {
