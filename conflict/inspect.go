@@ -14,7 +14,7 @@ import (
 // namespace at a time, and never guesses who is behind a door: where the owner
 // of one cannot be seen, it is not called a stranger to another.
 func Inspect(snap *monban.Snapshot, book *portbook.Book) []monban.Finding {
-	in := inspection{snap: ordered(snap), book: book, open: portsOf(snap)}
+	in := inspection{snap: ordered(snap), book: book, open: portsOf(snap), programs: map[*monban.Owner]identity{}}
 	for _, group := range byPort(in.snap) {
 		in.splits(group)
 		in.shared(group)
@@ -36,6 +36,9 @@ type inspection struct {
 	book  *portbook.Book
 	open  *openPorts
 	found []monban.Finding
+	// programs are the services that programs are known for at any port. The
+	// doors of one program share their owners.
+	programs map[*monban.Owner]identity
 }
 
 func (in *inspection) add(f monban.Finding, doors ...monban.Door) {
@@ -47,28 +50,38 @@ func (in *inspection) add(f monban.Finding, doors ...monban.Door) {
 // ordered returns the snapshot with its doors in the order of their namespaces,
 // ports and addresses, so that the findings do not depend on the kernel's.
 func ordered(snap *monban.Snapshot) *monban.Snapshot {
-	out := *snap
-	out.Doors = slices.Clone(snap.Doors)
-	slices.SortStableFunc(out.Doors, func(a, b monban.Door) int {
+	// A door is large: to sort 10,000 of them themselves takes three times as
+	// long as to sort their places.
+	places := make([]*monban.Door, len(snap.Doors))
+	for i := range snap.Doors {
+		places[i] = &snap.Doors[i]
+	}
+	slices.SortStableFunc(places, func(a, b *monban.Door) int {
 		return cmp.Or(cmp.Compare(a.Bind.NetNS, b.Bind.NetNS), cmp.Compare(a.Bind.Port.Num, b.Bind.Port.Num),
 			cmp.Compare(a.Bind.Port.Proto, b.Bind.Port.Proto), a.Bind.Addr.Compare(b.Bind.Addr),
 			cmp.Compare(a.Inode, b.Inode))
 	})
+	out := *snap
+	out.Doors = make([]monban.Door, len(places))
+	for i, d := range places {
+		out.Doors[i] = *d
+	}
 	return &out
 }
 
 // byPort groups the doors that hold a socket by namespace and port.
 func byPort(snap *monban.Snapshot) [][]monban.Door {
 	var groups [][]monban.Door
-	for _, d := range snap.Doors {
+	for i := range snap.Doors {
+		d := &snap.Doors[i]
 		if d.State != monban.Listen && (d.State != monban.Bound || d.Bind.Port.Proto != monban.UDP) {
 			continue
 		}
 		last := len(groups) - 1
 		if last < 0 || d.Bind.Port != groups[last][0].Bind.Port || d.Bind.NetNS != groups[last][0].Bind.NetNS {
-			groups = append(groups, []monban.Door{d})
-		} else if !slices.ContainsFunc(groups[last], func(o monban.Door) bool { return twins(&o, &d) }) {
-			groups[last] = append(groups[last], d)
+			groups = append(groups, snap.Doors[i:i+1:i+1])
+		} else if !slices.ContainsFunc(groups[last], func(o monban.Door) bool { return twins(&o, d) }) {
+			groups[last] = append(groups[last], *d)
 		}
 	}
 	return groups

@@ -21,21 +21,22 @@ func (in *inspection) wide() {
 	var order []key
 	doors := map[key][]monban.Door{}
 	facts := map[key]identity{}
-	for _, d := range in.snap.Doors {
+	for i := range in.snap.Doors {
+		d := &in.snap.Doors[i]
 		if d.Bind.Scope() != monban.ScopeEvery ||
 			d.State == monban.Bound && d.Bind.Port.Proto == monban.TCP {
 			continue
 		}
-		id, ok := in.identify(&d)
+		id, ok := in.identify(d)
 		if !ok || !id.use.Kind.Inner() {
 			continue
 		}
-		k := key{id.use.Name, programKey(&d, in.snap), d.Bind.Port}
+		k := key{id.use.Name, programKey(d, in.snap), d.Bind.Port}
 		if len(doors[k]) == 0 {
 			order = append(order, k)
 			facts[k] = id
 		}
-		doors[k] = append(doors[k], d)
+		doors[k] = append(doors[k], *d)
 	}
 	for _, k := range order {
 		id, d := facts[k], doors[k][0]
@@ -84,13 +85,24 @@ func (in *inspection) identify(d *monban.Door) (identity, bool) {
 	if got, ok := id.first(in.book.Practice(id.port), runs); ok {
 		return got, true
 	}
-	if got, ok := id.first(in.book.UsesOf(o.Name), runs); ok {
-		return got, true
+	if use := in.program(o, runs); use.Name != "" {
+		id.use = use
+		return id, true
 	}
 	if interpreter(o.Name) {
 		return id.byNumber(in.book)
 	}
 	return identity{}, false
+}
+
+// program returns what o is known for at any port, the zero Use if for nothing.
+func (in *inspection) program(o *monban.Owner, runs func(portbook.Use) bool) portbook.Use {
+	id, ok := in.programs[o]
+	if !ok {
+		id, _ = identity{}.first(in.book.UsesOf(o.Name), runs)
+		in.programs[o] = id
+	}
+	return id.use
 }
 
 func (id identity) first(uses []portbook.Use, is func(portbook.Use) bool) (identity, bool) {
