@@ -54,6 +54,7 @@ const (
 // nobody and browsers accept.
 func otherPort(want monban.Bind, h *monban.Host, open *openPorts) monban.Fix {
 	fix := monban.Fix{Code: FixOtherPort, Args: []string{strconv.Itoa(int(want.Port.Num)), ""}}
+	open.complete()
 	if !open.others(want.Port.Num) {
 		return fix // a view of one port says nothing about the others
 	}
@@ -90,6 +91,16 @@ type openPorts struct {
 	udp, rest [1 << 10]uint64
 	first     uint16
 	any, many bool
+	// late adds what is only needed when another port is to be named.
+	late func(*openPorts)
+}
+
+// complete adds what was left for later.
+func (o *openPorts) complete() {
+	if late := o.late; late != nil {
+		o.late = nil
+		late(o)
+	}
 }
 
 func portsOf(snap *monban.Snapshot) *openPorts {

@@ -45,13 +45,14 @@ type prediction struct {
 	// maybe are the sockets of the claims that may have started.
 	maybe map[monban.Port][]*Socket
 	owner map[*Socket]int
+	moves map[mover]monban.Fix
 	out   []monban.Checked
 }
 
 func newPrediction(claims []monban.Claim, snap *monban.Snapshot) *prediction {
 	p := &prediction{snap: snap, open: new(openPorts), linux: NewLinux(netOf(&snap.Host)),
 		doors: map[monban.Port][]monban.Door{}, traffic: map[monban.Port][]monban.Traffic{},
-		maybe: map[monban.Port][]*Socket{}, owner: map[*Socket]int{}, out: make([]monban.Checked, 0, len(claims))}
+		maybe: map[monban.Port][]*Socket{}, owner: map[*Socket]int{}, moves: map[mover]monban.Fix{}, out: make([]monban.Checked, 0, len(claims))}
 	wanted := new(openPorts)
 	for i := range claims {
 		for port := range claimPorts(&claims[i]) {
@@ -60,15 +61,19 @@ func newPrediction(claims []monban.Claim, snap *monban.Snapshot) *prediction {
 	}
 	for i := range snap.Doors {
 		d := &snap.Doors[i]
-		p.open.add(d.Bind.Port)
 		if wanted.has(d.Bind.Port) && sameNetNS(d.Bind.NetNS, snap.Host.NetNS, snap.Host.NetNS) {
 			p.doors[d.Bind.Port] = append(p.doors[d.Bind.Port], *d)
 		}
 	}
-	for i := range claims {
-		p.open.add(claims[i].Bind.Port)
+	p.open.late = func(open *openPorts) {
+		for i := range snap.Doors {
+			open.add(snap.Doors[i].Bind.Port)
+		}
+		for i := range claims {
+			open.add(claims[i].Bind.Port)
+		}
+		open.many = true // the whole machine is here
 	}
-	p.open.many = true // the whole machine is here
 	for _, t := range snap.Traffic {
 		if wanted.has(t.Port) {
 			p.traffic[t.Port] = append(p.traffic[t.Port], t)

@@ -98,13 +98,6 @@ func table2(claims []monban.Claim, got []monban.Checked, want []string) string {
 	return b.String()
 }
 
-// machine is one on which nothing is open.
-func machine(n Net) *monban.Snapshot {
-	return &monban.Snapshot{TrafficOf: []monban.PortRange{{First: 0, Last: 65535}},
-		Host: monban.Host{OS: "linux", Interfaces: n.Interfaces, Unprivileged: n.Unprivileged, BindV6Only: monban.Off, IPv6: monban.On,
-			Caps: monban.Caps{BindService: monban.On, NetRaw: monban.On}}}
-}
-
 // claims makes a random claims file. Most claims meet another.
 func (g generator) claims(n int) []monban.Claim {
 	reuse, devices := g.IntN(4), g.IntN(4) == 0

@@ -1,6 +1,7 @@
 package conflict
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -92,13 +93,27 @@ func (p *prediction) rivalFixes(c *monban.Claim, a *attempt, done *monban.Checke
 	return []monban.Fix{edit}
 }
 
+// mover is a program that has to move from a port, with all of its doors there.
+type mover struct {
+	by, config string
+	port       monban.Port
+}
+
 // editPort is [FixOtherPort] where it is known what line to change.
 func (p *prediction) editPort(c *monban.Claim, a *attempt) monban.Fix {
-	f := otherPort(a.want, &p.snap.Host, p.open)
+	who := mover{c.By, cmp.Or(c.Program.Config, c.Program.Project, c.Pos.File), a.want.Port}
+	f, moved := p.moves[who]
+	if !moved {
+		f = otherPort(a.want, &p.snap.Host, p.open)
+		if n, err := strconv.Atoi(f.Args[1]); err == nil {
+			p.open.add(monban.Port{Num: uint16(n), Proto: a.want.Port.Proto}) // the next one gets another
+		}
+		p.moves[who] = f
+	}
 	if c.Pos.File == "" {
 		return f
 	}
-	return monban.Fix{Code: FixEditPort, Args: append(f.Args, c.Pos.String())}
+	return monban.Fix{Code: FixEditPort, Args: append(slices.Clone(f.Args), c.Pos.String())}
 }
 
 // settle names the claims behind the doors in the way: a running program's claim

@@ -298,6 +298,9 @@ func hasConfigName(s string) bool {
 // directory it lies in.
 func isSameConfig(config, value string, roots []string) bool {
 	config, value = slashed(config), slashed(value)
+	if value == "" {
+		return false // none at all
+	}
 	if isAbs(value) {
 		return below(config, value)
 	}
