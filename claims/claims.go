@@ -17,6 +17,9 @@ import (
 // directories and without .git, node_modules and vendor; a file is read whatever
 // its name is, if its content is known.
 //
+// What a Compose file mounts into a container, and what a Dockerfile copies into
+// an image, speaks of the container's ports, and is left out.
+//
 // The claims of one file stand in its order, those of a directory in the order
 // of the files' names. The error is about a path itself: an [*Error] or an
 // [*io/fs.PathError]; then there are no claims. Whatever could not be understood
@@ -193,6 +196,7 @@ func (r *reading) declined() error {
 
 func (r *reading) result() ([]monban.Claim, []monban.Gap) {
 	onceCompose(r.jobs)
+	r.outOfContainers()
 	r.agree()
 	claims := []monban.Claim{}
 	gaps := r.gaps
@@ -232,6 +236,7 @@ func (r *reading) agree() {
 
 // walk looks for known files below dir.
 func (r *reading) walk(dir string) error {
+	r.files.roots = append(r.files.roots, dir)
 	base := strings.Count(dir, "/")
 	return fs.WalkDir(r.files.place.FS, dir, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -193,6 +193,13 @@ func skipJoined(text string, num int) (string, int) {
 
 // join appends the next line of a joined directive.
 func (l *line) join(body string, num, col int) {
+	if l.text == "" { // nothing stood before the backslash
+		*l = line{text: body, num: num, line: num, col: col}
+		return
+	}
+	if body == "" {
+		return
+	}
 	if l.parts == nil {
 		l.parts = []part{{line: l.line, col: l.col}}
 	}

@@ -23,6 +23,8 @@ const (
 type files struct {
 	place  Place
 	opened atomic.Int32
+	// roots are the directories that are walked: whole projects.
+	roots []string
 }
 
 // load returns the text of a regular file.

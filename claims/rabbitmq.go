@@ -157,8 +157,10 @@ func (r *rabbit) claim() {
 	usual("prometheus", 15692, r.has("rabbitmq_prometheus"))
 	usual("stream", 5552, r.has("rabbitmq_stream"))
 	// Erlang's own name server, which the first node on a machine starts.
+	epmd := who
+	epmd.program = monban.Program{Exes: []string{"epmd"}, Units: []string{"epmd.service", "epmd.socket"}}
 	for _, addr := range [...]netip.Addr{any4(), any6()} {
-		r.s.claim(who, socket{at: netip.AddrPortFrom(addr, 4369), proto: monban.TCP, name: "epmd", v6only: monban.On, absent: true, tolerates: monban.ToleratesAny})
+		r.s.claim(epmd, socket{at: netip.AddrPortFrom(addr, 4369), proto: monban.TCP, name: "epmd", v6only: monban.On, absent: true, tolerates: monban.ToleratesAny})
 	}
 	if r.dist.text != "" {
 		num, _ := number(r.dist.text)

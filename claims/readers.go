@@ -74,6 +74,8 @@ func readers() []reader {
 		{by: "devcontainer", is: named("devcontainer.json", ".devcontainer.json"), read: readDevcontainer},
 		{by: "kubernetes", is: isManifest, looks: looksLikeKubernetes, read: readKubernetes},
 
+		{by: "dockerfile", is: isDockerfile, read: readDockerfile},
+
 		{by: "loose", is: extension(".conf"), read: readLoose, piece: true},
 	}
 }

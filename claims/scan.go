@@ -22,6 +22,7 @@ type scan struct {
 	claims   []monban.Claim
 	gaps     []monban.Gap
 	mentions []mention
+	copied   []string // into a container's image
 	seen     []string // every file that has been loaded
 	stack    []string // the files being read now, the outermost first
 	whole    []string // files that are a part of this and not to be read by themselves
@@ -71,6 +72,13 @@ func (s *scan) decline() { s.declined = true }
 
 // gap records that something at pos could not be understood or seen.
 func (s *scan) gap(pos monban.Pos, problem Problem, text string) {
+	switch {
+	case pos.File != "":
+	case s.main != "":
+		pos.File = s.place.shown(s.main)
+	default:
+		pos.File = "command line"
+	}
 	s.gaps = append(s.gaps, (&Error{Pos: pos, Problem: problem, Text: text}).gap())
 }
 
