@@ -341,7 +341,7 @@ func (f *freeing) verify(ctx context.Context, plan *free.Plan, before *monban.Sn
 		wait = 0
 	}
 	mine := f.scope(plan, before)
-	_, still := free.Watch(ctx, wait, watchFor, func() []monban.Door {
+	free.Watch(ctx, plan.Doors(), wait, watchFor, func() []monban.Door {
 		doors, _ := sockets.Doors(sockets.Options{Ports: []monban.PortRange{{First: f.q.Port.Num, Last: f.q.Port.Num, Proto: f.q.Port.Proto}}})
 		return slices.DeleteFunc(doors, func(d monban.Door) bool { return !mine(&d) })
 	})
@@ -361,7 +361,7 @@ func (f *freeing) verify(ctx context.Context, plan *free.Plan, before *monban.Sn
 	case ctx.Err() != nil:
 		return f.end(after, report.FreeFailed, report.FreeInterrupted)
 	}
-	reason := f.reason(plan, still)
+	reason := f.reason(plan)
 	if reason == report.FreeCameBack {
 		f.out.Fix = f.atTheRoot(ctx, after)
 	} else {
@@ -390,7 +390,7 @@ func (f *freeing) scope(plan *free.Plan, before *monban.Snapshot) func(*monban.D
 
 // reason tells a holder that stayed from one that was started again, and from
 // somebody else.
-func (f *freeing) reason(plan *free.Plan, still bool) string {
+func (f *freeing) reason(plan *free.Plan) string {
 	var stayed, back bool
 	for _, left := range f.out.Left {
 		for _, was := range plan.Doors() {
@@ -399,7 +399,7 @@ func (f *freeing) reason(plan *free.Plan, still bool) string {
 		}
 	}
 	switch {
-	case stayed || still:
+	case stayed:
 		return report.FreeStillOpen
 	case back:
 		return report.FreeCameBack

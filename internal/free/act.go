@@ -160,23 +160,23 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Watch looks again and again whether a door is open, first until none is or the
-// patience is over, and then for the period, whether one opens again. It returns
-// the doors that are open at the end: still is true if they never closed.
-func Watch(ctx context.Context, patience, period time.Duration, look func() []monban.Door) (open []monban.Door, still bool) {
-	began := time.Now()
-	for open = look(); len(open) > 0; open = look() {
+// Watch looks again and again: first until the doors of before are closed or the
+// patience is over, and then for the period, whether one is opened in their
+// place. It returns the doors that are open at the end.
+func Watch(ctx context.Context, before []monban.Door, patience, period time.Duration, look func() []monban.Door) []monban.Door {
+	old := func(d monban.Door) bool {
+		return slices.ContainsFunc(before, func(b monban.Door) bool { return b.Inode == d.Inode })
+	}
+	open := look()
+	for began := time.Now(); slices.ContainsFunc(open, old); open = look() {
 		if time.Since(began) >= patience || !sleep(ctx, quiet) {
-			return open, true
+			return open
 		}
 	}
-	for began = time.Now(); time.Since(began) < period; {
+	for began := time.Now(); len(open) == 0 && time.Since(began) < period; open = look() {
 		if !sleep(ctx, quiet) {
 			break
 		}
-		if open = look(); len(open) > 0 {
-			return open, false
-		}
 	}
-	return nil, false
+	return open
 }
