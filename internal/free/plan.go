@@ -189,9 +189,9 @@ func (m *maker) container(d *monban.Door, c *monban.Container) {
 		m.unasked(d, c)
 		return
 	case c.Engine == "docker":
-		s.Command = []string{"docker", "--host", address, "stop", "--time", seconds, name}
+		s.Command = []string{"docker", "--host", address, "stop", "-t", seconds, name}
 	case c.Engine == "podman":
-		s.Command = []string{"podman", "--url", address, "stop", "--time", seconds, name}
+		s.Command = []string{"podman", "--url", address, "stop", "-t", seconds, name}
 	default:
 		m.unasked(d, c)
 		return
