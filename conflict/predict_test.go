@@ -120,6 +120,17 @@ func lastPart(exe string) string {
 	return exe
 }
 
+// TestWorkersSayNothing: the worker of a copy with another configuration does not
+// name it, and its master does.
+func TestWorkersSayNothing(t *testing.T) {
+	master := monban.Owner{PID: 5, Name: "nginx", Exe: "/usr/sbin/nginx", Command: []string{"nginx: master process nginx -c /tmp/x.conf"}}
+	worker := monban.Owner{PID: 6, Name: "nginx", Exe: "/usr/sbin/nginx", Command: []string{"nginx: worker process"}, Parents: []monban.Parent{{PID: 5, Name: "nginx"}}}
+	c := claim("nginx", "0.0.0.0", 80, monban.Program{Exes: []string{"nginx"}, Config: "/etc/nginx/nginx.conf"})
+	if got := Predict([]monban.Claim{c}, empty(listener("0.0.0.0", 80, master, worker)))[0].Judgement; got.Outcome != monban.Fails || got.Cause != string(L22) {
+		t.Errorf("%v %s", got.Outcome, got.Cause)
+	}
+}
+
 // TestRunningContainers tells a Compose project's own containers from others.
 func TestRunningContainers(t *testing.T) {
 	web := monban.Program{Project: "shop", Service: "web", Dir: "/home/hana/shop"}

@@ -34,11 +34,21 @@ func holds(c *monban.Claim, d *monban.Door, snap *monban.Snapshot) holder {
 		return unnamedHolds(c, d, snap)
 	}
 	for i := range d.Owners {
-		if h := runs(p, &d.Owners[i], c.By); h != somebody {
+		o := &d.Owners[i]
+		if p.PID == 0 && childOf(o, d.Owners[:i]) {
+			continue // a worker says less of itself than its master
+		}
+		if h := runs(p, o, c.By); h != somebody {
 			return h
 		}
 	}
 	return somebody
+}
+
+func childOf(o *monban.Owner, others []monban.Owner) bool {
+	return slices.ContainsFunc(o.Parents, func(p monban.Parent) bool {
+		return slices.ContainsFunc(others, func(other monban.Owner) bool { return other.PID == p.PID })
+	})
 }
 
 // inContainer reports whether a container will have the claim's port.
