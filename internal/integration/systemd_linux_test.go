@@ -21,7 +21,7 @@ func TestSystemd(t *testing.T) {
 	tidyCgroup(t, "payload")
 	tidyCgroup(t, "supervisor")
 	r := newRoom(t, true)
-	results := bootSystemd(r)
+	results := bootSystemd(r, units(), look)
 	read := func(name string) string {
 		t.Helper()
 		text, err := os.ReadFile(filepath.Join(results, name))
@@ -140,9 +140,9 @@ until systemctl show --property=MainPID --value web.service >restarted.pid &&
 systemctl is-active docker.service >docker.state || true
 `
 
-// bootSystemd boots, waits until the machine has powered itself off, and returns
-// the directory with what look left.
-func bootSystemd(r *room) (results string) {
+// bootSystemd boots a machine with the given units, of which look.service runs
+// look and powers it off, and returns the directory with what look left.
+func bootSystemd(r *room, units map[string]string, look string) (results string) {
 	r.t.Helper()
 	results = r.subdir("results", "root")
 	r.file("results/look.sh", look)
@@ -150,7 +150,7 @@ func bootSystemd(r *room) (results string) {
 	programs := filepath.Dir(program(r.t, "monban-static"))
 
 	tree := overlay(r)
-	for name, text := range units() {
+	for name, text := range units {
 		r.file(filepath.Join("system", name), text)
 	}
 	cmd := r.command("root", "timeout", "--signal=KILL", "120", "systemd-nspawn", "--quiet", "--directory="+tree, "--register=no", "--keep-unit",
