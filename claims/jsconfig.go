@@ -158,11 +158,15 @@ func (j *jsScanner) keyed(name string) {
 	j.value(path)
 }
 
+// maxLiteral bounds how far the end of a value is looked for.
+const maxLiteral = 200
+
 // value notes the value that begins here, up to the comma or the closing brace
 // on its line. It is read again afterwards, for what it has in it.
 func (j *jsScanner) value(path string) {
 	end := j.at
-	for end < len(j.text) && strings.IndexByte(",\n}", j.text[end]) < 0 {
+	limit := min(len(j.text), j.at+maxLiteral)
+	for end < limit && strings.IndexByte(",\n}", j.text[end]) < 0 {
 		if c := j.text[end]; c == '"' || c == '\'' || c == '`' {
 			end = j.stringEnd(end)
 			continue

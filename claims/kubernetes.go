@@ -27,6 +27,10 @@ func looksLikeKubernetes(data []byte) bool {
 // A template of Helm is no manifest yet: when it is about ports, it is a gap.
 func readKubernetes(s *scan) {
 	data, err := s.load(s.main)
+	if err != nil && err.Problem == TooLarge && !s.named {
+		s.decline() // a lock file, an API's description
+		return
+	}
 	if err != nil {
 		s.gaps = append(s.gaps, err.gap())
 		return

@@ -71,6 +71,8 @@ func readers() []reader {
 		{by: "compose", is: isCompose, looks: looksLikeCompose, read: readCompose},
 		{by: "node", is: named("package.json"), read: readPackage},
 		{by: "node", is: isNodeConfig, read: readNodeConfig, piece: true},
+		{by: "procfile", is: named("Procfile", "Procfile.dev"), read: readProcfile},
+		{by: "dotenv", is: named(".env", ".flaskenv"), read: readDotenvFile, piece: true},
 		{by: "devcontainer", is: named("devcontainer.json", ".devcontainer.json"), read: readDevcontainer},
 		{by: "kubernetes", is: isManifest, looks: looksLikeKubernetes, read: readKubernetes},
 
