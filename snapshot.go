@@ -11,7 +11,7 @@ type Snapshot struct {
 	// Traffic counts connections, but only of the ports in TrafficOf.
 	Traffic   []Traffic
 	TrafficOf []PortRange
-	Gaps    []Gap
+	Gaps      []Gap
 }
 
 // Container returns the container with the given ID, or nil.

@@ -1,6 +1,7 @@
 package conflict
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -247,7 +248,6 @@ type kernelRun struct {
 	k     *kernel
 	fds   map[handle]int
 	peers []int // the far ends of connections
-	tw    []int // peers whose closing moves the near end to TIME_WAIT
 }
 
 // handle is one process's descriptor of one socket.
@@ -296,11 +296,12 @@ func errno(err error) Errno {
 	if err == nil {
 		return NoError
 	}
-	if err == unix.EOPNOTSUPP {
+	if errors.Is(err, unix.EOPNOTSUPP) {
 		return EOPNOTSUPP // the same number as ENOTSUP
 	}
-	if e, ok := err.(unix.Errno); ok {
-		return Errno(unix.ErrnoName(e))
+	var number unix.Errno
+	if errors.As(err, &number) {
+		return Errno(unix.ErrnoName(number))
 	}
 	return Errno(err.Error())
 }

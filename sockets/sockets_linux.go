@@ -171,7 +171,11 @@ func addGap(gaps []monban.Gap, g monban.Gap) []monban.Gap {
 
 func (q query) readProto(p monban.Proto, filter []byte, add adder) ([]monban.Gap, error) {
 	if p == monban.SCTP || p == monban.DCCP {
-		if release, err := kernelRelease(); err != nil || loadsToAnswer(release) {
+		release, err := kernelRelease()
+		if err != nil {
+			return []monban.Gap{q.gap("uname", err)}, nil
+		}
+		if loadsToAnswer(release) {
 			return []monban.Gap{q.gap("sock_diag",
 				fmt.Errorf("SCTP and DCCP are not asked for: Linux %s may load them to answer", release))}, nil
 		}

@@ -42,7 +42,8 @@ func renew(path, now, then, date string) error {
 	}
 	var buf bytes.Buffer
 	out := csv.NewWriter(&buf)
-	out.Write([]string{"Service Name", "Port Number", "Transport Protocol", "Description",
+	// A csv.Writer keeps its first error until Flush.
+	_ = out.Write([]string{"Service Name", "Port Number", "Transport Protocol", "Description",
 		"Modification Date", "Unauthorized Use Reported", "Assignment Notes"})
 	ports := map[monban.Port][2]string{}
 	for key, v := range current {
@@ -74,7 +75,7 @@ func renew(path, now, then, date string) error {
 			if l.ServiceName == name {
 				l.Description = description
 			}
-			out.Write([]string{l.ServiceName, fmt.Sprint(p.Num), p.Proto.String(), l.Description, date, unauthorized[p], note})
+			_ = out.Write([]string{l.ServiceName, fmt.Sprint(p.Num), p.Proto.String(), l.Description, date, unauthorized[p], note})
 			date = "" // the first row carries the date of all
 		}
 	}
