@@ -177,7 +177,7 @@ const (
 
 func (b *bind) matches(list statement, addr netip.Addr, depth int) match {
 	for _, element := range list.body {
-		m := passes
+		var m match
 		name, negated := "", false
 		if len(element.words) > 0 {
 			name, negated = strings.CutPrefix(element.words[0].text, "!")

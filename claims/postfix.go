@@ -70,7 +70,7 @@ func (p *postfix) expand(text string, depth int) string {
 		if !found {
 			break
 		}
-		name := after
+		var name string
 		if after != "" && (after[0] == '{' || after[0] == '(') {
 			name, after, _ = strings.Cut(after[1:], string("})"[strings.IndexByte("{(", after[0])]))
 		} else {
