@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,6 +103,9 @@ func (a *app) asked(saved *monban.Snapshot, system bool, paths []string) ([]monb
 	var gaps []monban.Gap
 	if system {
 		all, gaps = claims.System(p)
+		if saved == nil && runtime.GOOS != "windows" {
+			all = installed(p.FS, all)
+		}
 		if len(paths) == 0 {
 			return all, gaps, nil
 		}

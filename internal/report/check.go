@@ -313,11 +313,11 @@ func DecidingGaps(claims []monban.Checked, gaps []monban.Gap) []monban.Gap {
 // summary is the one line that is there when all is well.
 func (c Check) summary(p *printer) string {
 	counts := map[monban.Outcome]int{}
-	var files []string
+	files := map[string]bool{}
 	for i := range c.Claims {
 		counts[c.Claims[i].Judgement.Outcome]++
-		if f := c.Claims[i].Claim.Pos.File; f != "" && !slices.Contains(files, f) {
-			files = append(files, f)
+		if f := c.Claims[i].Claim.Pos.File; f != "" {
+			files[f] = true
 		}
 	}
 	n := len(c.Claims)
