@@ -87,7 +87,7 @@ func startListening(c *Command, files []*os.File) (*os.Process, error) {
 		return nil, err
 	}
 	if err = unix.SetNonblock(int(c.Listen.Fd()), false); err == nil {
-		stage := []string{c.Args[0], StageArg, strconv.Itoa(fd), c.Path, "--"}
+		stage := []string{os.Args[0], StageArg, strconv.Itoa(fd), c.Path, "--"}
 		var p *os.Process
 		p, err = os.StartProcess(self, append(stage, c.Args...), &os.ProcAttr{Env: c.Env, Files: append(files, c.Listen)})
 		unix.Close(fd)
@@ -255,10 +255,10 @@ func (l *listener) leave() {
 	}
 }
 
-// pump copies its standard input to its standard output until one of them ends.
+// pump copies descriptor 0 to descriptor 1 until one of them ends.
 func pump() int {
 	signal.Ignore(unix.SIGHUP)
-	if _, err := io.Copy(os.Stdout, os.Stdin); err != nil {
+	if _, err := io.Copy(os.NewFile(1, "stderr of the command"), os.NewFile(0, "pipe")); err != nil {
 		return 1
 	}
 	return 0

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/monban-dev/monban/internal/child"
 	"github.com/monban-dev/monban/internal/report"
 )
 
@@ -40,6 +41,9 @@ type System struct {
 
 // Main runs monban with the process's own world and returns the exit code.
 func Main(args []string) int {
+	if len(args) > 0 && args[0] == child.StageArg {
+		return child.Stage(args[1:])
+	}
 	sys := System{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())), StdinTerminal: term.IsTerminal(int(os.Stdin.Fd())),
@@ -192,7 +196,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.showSecrets, "show-secrets", false, "")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkGlobals(cmd) }
-	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.checkCommand(), a.freeCommand(), a.pickCommand(), a.versionCommand())
+	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.checkCommand(), a.freeCommand(), a.pickCommand(), a.runCommand(), a.versionCommand())
 	root.SetHelpCommand(a.helpCommand(root))
 	root.InitDefaultHelpFlag()
 	// Only the shell's completion reads the words of all commands at once.

@@ -15,7 +15,7 @@ type Explanation struct {
 
 // Explained is one error message, read and put beside what is open now.
 type Explained struct {
-	Text    string // the line it was found in, raw
+	Text    string // the line it was found in, raw; "" is a judgement that no text led to
 	Program string // the program that said it; "" is unknown
 	Proto   monban.Proto
 	Addr    netip.Addr // zero if the message names none
@@ -127,8 +127,12 @@ func (e Explanation) text(p *printer, v *view) {
 }
 
 func (v *view) explainedText(p *printer, c Explained) {
-	p.line(span{dim, "> "}, span{dim, clip(c.Text, p.width-2)})
-	p.paragraph(span{bold, ""}, v.complaintSentence(c))
+	if c.Text != "" {
+		p.line(span{dim, "> "}, span{dim, clip(c.Text, p.width-2)})
+		p.paragraph(span{bold, ""}, v.complaintSentence(c))
+	} else { // nobody said it: it was judged
+		p.line(span{bold, place(monban.Bind{Port: monban.Port{Num: c.Port, Proto: c.Proto}, Addr: c.Addr}) + "/" + c.Proto.String() + "  " + c.Errno})
+	}
 	if c.Remote && len(c.Causes) == 0 {
 		p.paragraph(span{}, v.style.Lang.pick(
 			"This is the other side of the door: the program wanted to connect, and nobody answered. It is not a port conflict; start the server it wants to reach, or correct the address.",

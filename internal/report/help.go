@@ -265,6 +265,36 @@ func topics() []topic {
 			},
 		},
 		{
+			command: "monban run",
+			short: [2]string{
+				"Run a command with a port of its own, and explain if it cannot open a port.",
+				"専用のポートを渡してコマンドを実行し、ポートを開けなければ理由を説明します。",
+			},
+			long: [][2]string{
+				{
+					"The command finds its port in the variable PORT; it is leased as by monban pick, under --for NAME, else under the command's own words, so that it is the same every time. Nothing else is changed: input, output, terminal, descriptors and rights are the command's own, and it is neither traced nor confined.",
+					"コマンドには環境変数 PORT でポートを渡します。ポートは monban pick と同じ仕組みで、--for の名前(省略時はコマンド自身の言葉)に割り当てるので、毎回同じになります。入出力、端末、ディスクリプタ、権限は変えません。追跡や制限もしません。",
+				},
+				{
+					"Signals are passed on, and so is the exit status (128 and the number of the signal that ended the command; 126 and 127 if it could not be started). In the foreground of a terminal, Ctrl-C, Ctrl-\\ and Ctrl-Z reach the command directly, and SIGINT and SIGQUIT sent to monban alone are taken for those.",
+					"シグナルと終了ステータスはそのまま伝えます(シグナルで終了した場合は 128 + 番号、起動できない場合は 126 または 127)。端末のフォアグラウンドでは Ctrl-C、Ctrl-\\、Ctrl-Z はコマンドに直接届き、monban だけに送られた SIGINT と SIGQUIT も端末からのものとみなします。",
+				},
+				{
+					"If the command fails, what it wrote to stderr is read for the reason; where stderr is a terminal it is left alone, and the ports that the command most likely wanted are judged instead. The explanation follows on stderr. With --json it is one line there, after every command.",
+					"コマンドが失敗すると、標準エラーの内容から理由を読み取ります。標準エラーが端末の場合は手を加えず、コマンドが使おうとしたと思われるポートを調べます。説明は標準エラーに出力します。--json を付けると、毎回 1 行の JSON を標準エラーに出力します。",
+				},
+				{
+					"With --listen the port is opened before the command starts, which gets it as descriptor 3 with LISTEN_FDS and LISTEN_PID, as from systemd: nobody can take the port in between.",
+					"--listen を付けると、コマンドの起動前にポートを開き、systemd と同じ方法(ディスクリプタ 3、LISTEN_FDS、LISTEN_PID)で渡します。途中でほかのプログラムに取られることはありません。",
+				},
+			},
+			examples: []example{
+				{"monban run -- npm start", [2]string{"with PORT set, the same every day", "PORT を設定して起動(毎日同じ番号)"}},
+				{"monban run --for api --port-env API_PORT -- ./api", [2]string{"another name, another variable", "名前と変数を指定"}},
+				{"monban run --listen -- ./server", [2]string{"with the open socket", "開いたソケットを渡す"}},
+			},
+		},
+		{
 			command: "monban version",
 			short: [2]string{
 				"Show the version of monban and of its port registry.",
@@ -344,6 +374,10 @@ func flagText(name string) [2]string {
 		return [2]string{"show what would be done, and do nothing", "実行内容を表示するだけで、何もしない"}
 	case "yes":
 		return [2]string{"do not ask", "確認を求めない"}
+	case "port-env":
+		return [2]string{"the environment variable that gets the port (default PORT)", "ポート番号を渡す環境変数(既定は PORT)"}
+	case "listen":
+		return [2]string{"open the port at this address (default 127.0.0.1) and hand it over as descriptor 3 (LISTEN_FDS)", "このアドレス(既定は 127.0.0.1)でポートを開き、ディスクリプタ 3 として渡す(LISTEN_FDS)"}
 	case "user":
 		return [2]string{"only the doors of this user (name or number)", "このユーザー(名前または番号)のドアだけ"}
 	case "sort":
