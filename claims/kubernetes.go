@@ -135,7 +135,8 @@ func (s *scan) kubernetesPort(f file, who asker, p kubernetesPort) {
 	s.claim(who, socket{at: netip.AddrPortFrom(addr.Unmap(), uint16(num)), proto: proto, v6only: monban.On, pos: p.number.at.pos(f)})
 }
 
-// onNode is the asker of a port that a node opens for a container.
+// onNode is the asker of a port that the node, or the engine that runs it, opens
+// for a container.
 func onNode(name string) asker {
 	return asker{by: "kubernetes", name: name, reuseAddr: monban.On, reusePort: monban.Off}
 }

@@ -410,15 +410,12 @@ func (p nodeProject) reactPort(argv []string) ([]string, nodeConfig) {
 
 // alternatives merges the claims of scripts for one port: one of them runs.
 func (p nodeProject) alternatives() {
-	type place struct {
-		port monban.Port
-	}
-	first := map[place]int{}
+	first := map[monban.Port]int{}
 	kept := p.s.claims[:0]
 	for _, c := range p.s.claims {
-		at, ok := first[place{c.Bind.Port}]
+		at, ok := first[c.Bind.Port]
 		if !ok {
-			first[place{c.Bind.Port}] = len(kept)
+			first[c.Bind.Port] = len(kept)
 			kept = append(kept, c)
 			continue
 		}
