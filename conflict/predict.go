@@ -45,6 +45,8 @@ type prediction struct {
 	// maybe are the sockets of the claims that may have started.
 	maybe map[monban.Port][]*Socket
 	owner map[*Socket]int
+	// plain are the claims that start where only the plainest rules are known.
+	plain map[monban.Port][]int
 	moves map[mover]monban.Fix
 	out   []monban.Checked
 }
@@ -52,7 +54,7 @@ type prediction struct {
 func newPrediction(claims []monban.Claim, snap *monban.Snapshot) *prediction {
 	p := &prediction{snap: snap, open: new(openPorts), linux: NewLinux(netOf(&snap.Host)),
 		doors: map[monban.Port][]monban.Door{}, traffic: map[monban.Port][]monban.Traffic{},
-		maybe: map[monban.Port][]*Socket{}, owner: map[*Socket]int{}, moves: map[mover]monban.Fix{}, out: make([]monban.Checked, 0, len(claims))}
+		maybe: map[monban.Port][]*Socket{}, owner: map[*Socket]int{}, plain: map[monban.Port][]int{}, moves: map[mover]monban.Fix{}, out: make([]monban.Checked, 0, len(claims))}
 	wanted := new(openPorts)
 	for i := range claims {
 		for port := range claimPorts(&claims[i]) {
@@ -110,7 +112,7 @@ func (p *prediction) check(c *monban.Claim) monban.Checked {
 		want := c.Bind
 		want.Port = port
 		done := p.judge(c, want)
-		if done.Judgement.Outcome != monban.Fails || done.Judgement.Errno != string(EADDRINUSE) {
+		if done.Judgement.Outcome != monban.Fails || !taken(done.Judgement) {
 			return done
 		}
 		if port.Num == c.Bind.Port.Num {
@@ -149,6 +151,9 @@ func (p *prediction) judge(c *monban.Claim, want monban.Bind) monban.Checked {
 	}
 	done.Judgement = j
 	if a == nil {
+		if j.Reason == ReasonSystem {
+			p.elsewhere(c, view.Doors, &done)
+		}
 		return done
 	}
 	p.published(c, a, &done)
@@ -440,4 +445,9 @@ func (p *prediction) forgive(c *monban.Claim, done *monban.Checked) {
 		return
 	}
 	j.Outcome, j.Stage, j.Errno, j.Fix = monban.Starts, "", "", nil
+}
+
+// taken reports whether a port is somebody else's, and not out of bounds.
+func taken(j monban.Judgement) bool {
+	return j.Errno == string(EADDRINUSE) || j.Errno == "WSAEADDRINUSE"
 }

@@ -26,7 +26,7 @@ func (p *prediction) explain(c *monban.Claim, a *attempt, done *monban.Checked) 
 	for i, f := range j.Fix {
 		if f.Code == FixOtherPort {
 			j.Fix = slices.Clone(j.Fix)
-			j.Fix[i] = p.editPort(c, a)
+			j.Fix[i] = p.editPort(c, a.want)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func oneProgram(c, r *monban.Claim) bool {
 // rivalFixes orders what can be done about an earlier claim.
 func (p *prediction) rivalFixes(c *monban.Claim, a *attempt, done *monban.Checked) []monban.Fix {
 	num := strconv.Itoa(int(a.want.Port.Num))
-	edit := p.editPort(c, a)
+	edit := p.editPort(c, a.want)
 	switch Cause(done.Judgement.Cause) {
 	case L21, D4:
 		if c.Pos.Line > 0 && !c.Default {
@@ -100,13 +100,13 @@ type mover struct {
 }
 
 // editPort is [FixOtherPort] where it is known what line to change.
-func (p *prediction) editPort(c *monban.Claim, a *attempt) monban.Fix {
-	who := mover{c.By, cmp.Or(c.Program.Config, c.Program.Project, c.Pos.File), a.want.Port}
+func (p *prediction) editPort(c *monban.Claim, want monban.Bind) monban.Fix {
+	who := mover{c.By, cmp.Or(c.Program.Config, c.Program.Project, c.Pos.File), want.Port}
 	f, moved := p.moves[who]
 	if !moved {
-		f = otherPort(a.want, &p.snap.Host, p.open)
+		f = otherPort(want, &p.snap.Host, p.open)
 		if n, err := strconv.Atoi(f.Args[1]); err == nil {
-			p.open.add(monban.Port{Num: uint16(n), Proto: a.want.Port.Proto}) // the next one gets another
+			p.open.add(monban.Port{Num: uint16(n), Proto: want.Port.Proto}) // the next one gets another
 		}
 		p.moves[who] = f
 	}
