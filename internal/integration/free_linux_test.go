@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/monban-dev/monban/internal/netnstest"
 )
 
 // freed is the data of `monban free --json`, declared here once more from its
@@ -151,6 +153,7 @@ func TestFree(t *testing.T) {
 		"reuseport":      freeReusePort,
 		"kernel":         freeKernel,
 		"runit":          freeRunit,
+		"supervisord":    freeSupervisord,
 		"time wait":      freeTimeWait,
 		"closes as well": freeAlso,
 	} {
@@ -459,39 +462,58 @@ func freeKernel(t *testing.T, r *room) {
 	}
 }
 
-// freeRunit tells a supervisor that has its directory as its working directory;
-// sv(8) is played by a script that writes down what it was told.
+// freeRunit stops a program that runit's runsv(8) would start again.
 func freeRunit(t *testing.T, r *room) {
-	runsv := filepath.Join(r.subdir("bin", "root"), "runsv")
-	text, err := os.ReadFile(program(t, "fixture"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(runsv, text, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	told := filepath.Join(r.dir, "told")
-	sv := filepath.Join(r.dir, "bin", "sv")
-	if err := os.WriteFile(sv, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >"+told+"\npkill -KILL -x runsv\npkill -TERM -f 'serve tcp:127.0.0.1:8080'\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	netnstest.Need(t, "runsv")
 	service := r.subdir("web", "root")
-	cmd := r.command("root", "env", "--chdir="+service, runsv, "keep-up", "tcp:127.0.0.1:8080")
-	startReady(t, cmd)
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
+	run := filepath.Join(service, "run")
+	if err := os.WriteFile(run, []byte("#!/bin/sh\nexec "+program(t, "fixture")+" serve tcp:127.0.0.1:8080\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.daemon("root", "runsv", service)
 	r.waitFor("tcp 8080")
-	free := r.command("root", program(t, "monban"), "free", "--json", "8080", "--yes")
-	free.Env = append(free.Env, "PATH="+filepath.Dir(sv)+":"+os.Getenv("PATH"))
-	f := answer(t, free, 0)
-	if f.Outcome != "freed" || len(f.Steps) != 1 || f.Steps[0].Supervisor != "runit" || f.Steps[0].Name != "web" {
+	f := r.free("root", 0, "8080", "--yes")
+	if len(f.Steps) != 1 || strings.Join(f.Steps[0].Command, " ") != "sv -w 10 stop "+service || f.Steps[0].Supervisor != "runit" {
 		t.Errorf("%+v", f)
 	}
-	if got, _ := os.ReadFile(told); string(got) != "-w\n10\nstop\n"+service+"\n" {
-		t.Errorf("sv was told %q", got)
+	r.closed("tcp 8080")
+}
+
+// freeSupervisord stops one of several programs of supervisord(1). As
+// another user it is not done.
+func freeSupervisord(t *testing.T, r *room) {
+	netnstest.Need(t, "supervisord")
+	config := r.file("supervisord.conf", strings.ReplaceAll(`[unix_http_server]
+file=/run/supervisor.sock
+[supervisord]
+nodaemon=true
+user=root
+logfile=/dev/null
+logfile_maxbytes=0
+pidfile=/run/supervisord.pid
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl=unix:///run/supervisor.sock
+[program:web]
+command=FIXTURE serve tcp:127.0.0.1:8080
+[program:api]
+command=FIXTURE serve tcp:127.0.0.1:8081
+process_name=%(process_num)s
+numprocs=1
+`, "FIXTURE", program(t, "fixture")))
+	r.daemon("root", "supervisord", "-c", config)
+	r.waitFor("tcp 8080", "tcp 8081")
+	if f := r.free("nobody", 4, "8080", "--yes"); f.Outcome != "refused" {
+		t.Errorf("as nobody: %+v", f)
 	}
+	for port, name := range map[string]string{"8080": "web", "8081": "api:0"} {
+		f := r.free("root", 0, port, "--yes")
+		if len(f.Steps) != 1 || strings.Join(f.Steps[0].Command, " ") != "supervisorctl -c "+config+" stop "+name {
+			t.Errorf("%+v", f)
+		}
+	}
+	r.closed("tcp 8080", "tcp 8081")
 }
 
 // freeTimeWait closes connections from the server's side, so that the port is

@@ -106,18 +106,27 @@ func (f Free) hideSecrets(m masker) Data {
 	for i := range f.Steps {
 		s := &f.Steps[i]
 		s.Processes, s.Also = m.owners(s.Processes), m.doors(s.Also)
-		s.Output, s.Err = maskText(s.Output), maskText(s.Err)
+		s.Output, s.Err = maskOutput(s.Output), maskText(s.Err)
 	}
 	f.Refused = slices.Clone(f.Refused)
 	for i := range f.Refused {
 		r := &f.Refused[i]
-		r.Door, r.Output = m.doors([]monban.Door{r.Door})[0], maskText(r.Output)
+		r.Door, r.Output = m.doors([]monban.Door{r.Door})[0], maskOutput(r.Output)
 	}
 	f.Bind = slices.Clone(f.Bind)
 	for i := range f.Bind {
 		f.Bind[i].Against = m.doors(f.Bind[i].Against)
 	}
 	return f
+}
+
+// maskOutput masks what a program wrote, which may quote command lines.
+func maskOutput(output string) string {
+	lines := strings.Split(output, "\n")
+	for i, line := range lines {
+		lines[i] = strings.Join(maskArgs(strings.Split(maskText(line), " ")), " ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 type freeWire struct {

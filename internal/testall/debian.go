@@ -23,7 +23,7 @@ func debianPackages() []string {
 		"bind9", "dovecot-imapd", "dovecot-pop3d", "haproxy", "lighttpd", "mosquitto", "php-fpm", "proftpd-core", "squid",
 		"libwrap0", // of vsftpd
 		"docker.io", "iptables",
-		"systemd", "systemd-container", "dbus",
+		"systemd", "systemd-container", "dbus", "supervisor", "runit",
 		"wine64", "gcc-mingw-w64-x86-64-win32",
 	}
 }
