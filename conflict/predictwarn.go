@@ -1,6 +1,7 @@
 package conflict
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/monban-dev/monban"
@@ -53,9 +54,20 @@ func (w *warning) claim(c *monban.Checked) {
 
 // add records a warning, with the claim's line as its first evidence.
 func (w *warning) add(c *monban.Checked, kind monban.Kind, severity monban.Severity, why monban.Evidence, fix ...monban.Fix) {
+	if w.said(c, kind) {
+		return
+	}
 	line := monban.Evidence{Source: c.Claim.By, Text: c.Claim.Name, File: c.Claim.Pos.File, Line: c.Claim.Pos.Line}
 	w.found = append(w.found, monban.Finding{Kind: kind, Severity: severity, Bind: c.Judgement.Bind,
 		Evidence: []monban.Evidence{line, why}, Fix: fix})
+}
+
+// said reports whether the same line has had the same warning: for its other
+// address.
+func (w *warning) said(c *monban.Checked, kind monban.Kind) bool {
+	return slices.ContainsFunc(w.found, func(f monban.Finding) bool {
+		return f.Kind == kind && f.Bind.Port == c.Judgement.Bind.Port && f.Evidence[0].File == c.Claim.Pos.File && f.Evidence[0].Line == c.Claim.Pos.Line
+	})
 }
 
 // forBrowsers reports whether people will put the port into a browser: a web
