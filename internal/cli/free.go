@@ -145,8 +145,19 @@ func (f *freeing) look(ctx context.Context) *monban.Snapshot {
 		Traffic: []monban.PortRange{{First: f.q.Port.Num, Last: f.q.Port.Num, Proto: f.q.Port.Proto}},
 		Host:    host.Ranges | host.Caps | host.Network,
 	})
-	snap.Gaps = append(snap.Gaps, f.gaps...)
+	snap.Gaps = append(f.relevant(snap), f.gaps...)
 	return snap
+}
+
+// relevant are the gaps that bear on this port: whose the other doors are is
+// of no account here.
+func (f *freeing) relevant(snap *monban.Snapshot) []monban.Gap {
+	unnamed := slices.ContainsFunc(snap.Doors, func(d monban.Door) bool {
+		return d.Bind.Port == f.q.Port && d.Unnamed != monban.NotHidden
+	})
+	return slices.DeleteFunc(snap.Gaps, func(g monban.Gap) bool {
+		return !unnamed && (g.Hides == monban.HidesOwners || g.Hides == monban.HidesDetails)
+	})
 }
 
 func (f *freeing) run(ctx context.Context) error {
@@ -452,9 +463,12 @@ func (f *freeing) atTheRoot(ctx context.Context, snap *monban.Snapshot) []monban
 // stillInTheWay judges whether a program can open the door now.
 func (f *freeing) stillInTheWay(plan *free.Plan, snap *monban.Snapshot) []monban.Judgement {
 	var binds []monban.Judgement
-	if plan == nil {
+	switch {
+	case plan == nil && f.q.Addr.IsValid():
+		binds = append(binds, conflict.CanBind(monban.Bind{Port: f.q.Port, Addr: f.q.Addr}, snap))
+	case plan == nil:
 		binds = judge(f.q.Port, snap)
-	} else {
+	default:
 		for _, d := range plan.Doors() {
 			if !slices.ContainsFunc(binds, func(j monban.Judgement) bool { return j.Bind.Addr == d.Bind.Addr }) {
 				binds = append(binds, conflict.CanBind(monban.Bind{Port: d.Bind.Port, Addr: d.Bind.Addr}, snap))
@@ -477,7 +491,7 @@ func (f *freeing) nobody(snap *monban.Snapshot) error {
 			return f.end(snap, report.FreeRefused, report.FreeBlind)
 		}
 	}
-	if f.q.Port.Num != 0 && !f.q.Addr.IsValid() && f.q.PID == 0 {
+	if f.q.Port.Num != 0 && f.q.PID == 0 {
 		f.out.Bind = f.stillInTheWay(nil, snap)
 	}
 	return f.end(snap, report.FreeNobody, "")

@@ -36,13 +36,25 @@ const (
 
 // Same reports whether another plan for the same question does exactly what p
 // does: to the same processes, sockets, units and containers. It is the proof,
-// right before acting, that what was shown is what will be hit.
+// right before acting, that what was shown is what will be hit. The workers of a
+// master come and go; it is the masters that have to be the same.
 func (p *Plan) Same(now *Plan) bool {
 	return slices.EqualFunc(p.Steps, now.Steps, func(a, b Step) bool {
 		return a.Action == b.Action && slices.Equal(a.Command, b.Command) && a.Container == b.Container &&
-			slices.EqualFunc(a.Processes, b.Processes, func(x, y monban.Owner) bool {
+			slices.EqualFunc(a.masters(), b.masters(), func(x, y monban.Owner) bool {
 				return x.PID == y.PID && x.Started.Sub(y.Started).Abs() <= 20*time.Millisecond
 			}) && slices.Equal(a.inodes(), b.inodes())
+	})
+}
+
+// masters are those of the processes that are below none of the others.
+func (s *Step) masters() []monban.Owner {
+	return slices.DeleteFunc(slices.Clone(s.Processes), func(o monban.Owner) bool { return !s.master(&o) })
+}
+
+func (s *Step) master(o *monban.Owner) bool {
+	return !slices.ContainsFunc(o.Parents, func(p monban.Parent) bool {
+		return slices.ContainsFunc(s.Processes, func(o monban.Owner) bool { return o.PID == p.PID })
 	})
 }
 
@@ -111,12 +123,8 @@ func (e *ending) holders() []int {
 	return list
 }
 
-// top reports whether none of the other processes is an ancestor of this one.
-func (e *ending) top(i int) bool {
-	return !slices.ContainsFunc(e.step.Processes[i].Parents, func(p monban.Parent) bool {
-		return slices.ContainsFunc(e.step.Processes, func(o monban.Owner) bool { return o.PID == p.PID })
-	})
-}
+// top reports whether a process is a master.
+func (e *ending) top(i int) bool { return e.step.master(&e.step.Processes[i]) }
 
 func (e *ending) topEnded() bool {
 	for i, h := range e.step.held {

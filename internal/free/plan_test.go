@@ -188,6 +188,14 @@ func TestSame(t *testing.T) {
 	if !base.Same(make(func(s *Step) { s.Processes[0].Command = []string{"a new title"} })) {
 		t.Error("the same is taken for another")
 	}
+	worker := func(pid int) func(*Step) {
+		return func(s *Step) {
+			s.Processes = append(s.Processes, monban.Owner{PID: pid, Parents: []monban.Parent{{PID: 5}}})
+		}
+	}
+	if !make(worker(10)).Same(make(worker(11))) {
+		t.Error("another worker makes another program")
+	}
 }
 
 func TestSupervisorOf(t *testing.T) {

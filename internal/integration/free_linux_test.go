@@ -156,6 +156,7 @@ func TestFree(t *testing.T) {
 		"supervisord":    freeSupervisord,
 		"time wait":      freeTimeWait,
 		"closes as well": freeAlso,
+		"covered":        freeCovered,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -539,5 +540,17 @@ func freeAlso(t *testing.T, r *room) {
 	f := r.free("root", 0, "8080", "--dry-run")
 	if len(f.Steps) != 1 || len(f.Steps[0].Also) != 2 {
 		t.Errorf("%+v, want 9229/tcp and 8080/udp to close as well", f.Steps)
+	}
+}
+
+// freeCovered asks for an address that nobody has by itself, and that is taken all
+// the same by the IPv6 wildcard.
+func freeCovered(t *testing.T, r *room) {
+	r.start("root", "serve", "tcp:[::]:8080")
+	text := string(r.monban("root", "free", "8080", "--address", "0.0.0.0"))
+	for _, want := range []string{"Nobody has 0.0.0.0:8080/tcp", "L3", "is not touched"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
 	}
 }
