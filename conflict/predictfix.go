@@ -37,7 +37,7 @@ func sameSoftware(c *monban.Claim, d *monban.Door) bool {
 		return false
 	}
 	o := &d.Owners[0]
-	return hasExe(&c.Program, o) && !isRuntime(o.Name) && sameInstallation(&c.Program, o)
+	return o.PID != 1 && hasExe(&c.Program, o) && !isRuntime(o.Name) && sameInstallation(&c.Program, o)
 }
 
 // rivalCause names why an earlier claim is in the way.

@@ -241,3 +241,52 @@ func TestCheckXAMPP(t *testing.T) {
 func against(c checkedClaim, end string) bool {
 	return slices.ContainsFunc(c.Against, func(s string) bool { return strings.HasSuffix(s, end) })
 }
+
+// TestCheckSystemd: what pid 1 holds for a socket unit is that unit's own and,
+// for ssh.socket, sshd's; another unit that asks for the same is in conflict
+// with the one that is named.
+func TestCheckSystemd(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "systemd-nspawn")
+	tidyCgroup(t, "payload")
+	tidyCgroup(t, "supervisor")
+	r := newRoom(t, true)
+	all := units()
+	all["late.socket"] = "[Socket]\nListenStream=7070\n"
+	all["late.service"] = "[Service]\nExecStart=/bin/false\n"
+	results := bootSystemd(r, all, `cd /results
+until ss -Htln | grep -q :7070; do sleep 0.05; done
+until ss -Htln | grep -q :22; do sleep 0.05; done
+printf 'Port 22\n' >sshd_config
+/programs/monban-static check --json /etc/systemd/system/held.socket /etc/systemd/system/late.socket /etc/systemd/system/ssh.socket sshd_config >check.json ||
+	echo $? >check.code
+`)
+	text, err := os.ReadFile(filepath.Join(results, "check.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	validate(t, "check", text)
+	var c checked
+	if err := json.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	if code, _ := os.ReadFile(filepath.Join(results, "check.code")); string(code) != "1\n" {
+		t.Errorf("exit %q", code)
+	}
+	said := map[string]bool{}
+	for _, claim := range c.Data.Claims {
+		name := filepath.Base(claim.File)
+		said[name] = true
+		switch {
+		case name == "late.socket":
+			if claim.Outcome != "fails" || claim.Cause != "L15" || !slices.Contains(claim.Against, "1") || !strings.Contains(claim.Why, "held.socket") {
+				t.Errorf("%s: %s", claim, claim.Why)
+			}
+		case claim.Outcome != "running":
+			t.Errorf("%s: %s", claim, claim.Why)
+		}
+	}
+	if len(said) != 4 {
+		t.Errorf("claims of %v: %s", said, text)
+	}
+}
