@@ -43,7 +43,7 @@ func TestKernel(t *testing.T) {
 	t.Parallel()
 	// Two processors, and most of the time is waiting.
 	busy := make(chan struct{}, 4)
-	for _, d := range daemons() {
+	for _, d := range daemons(t.TempDir()) {
 		t.Run(d.program, func(t *testing.T) {
 			t.Parallel()
 			netnstest.Need(t, d.program)
@@ -297,7 +297,8 @@ func (c *config) some(n int, texts ...string) []string {
 
 func (c *config) port() int { return 2000 + c.rand.IntN(48000) }
 
-func daemons() []daemon {
+// daemons lists them. What takes seconds to make is made once, below shared.
+func daemons(shared string) []daemon {
 	return []daemon{
 		{"apache2", 5, false, apacheConfig},
 		{"nginx", 6, false, nginxConfig},
@@ -308,8 +309,8 @@ func daemons() []daemon {
 		{"dovecot", 4, false, dovecotConfig},
 		{"proftpd", 4, false, proftpdConfig},
 		{"postfix", 3, false, postfixConfig},
-		{"mariadbd", 3, false, mariadbConfig},
-		{"initdb", 3, false, postgresConfig},
+		{"mariadbd", 3, false, mariadbConfig(shared + "/mariadb")},
+		{"initdb", 3, false, postgresConfig(shared + "/postgres")},
 		{"lighttpd", 4, false, lighttpdConfig},
 		{"named", 4, false, namedConfig},
 		{"squid", 3, false, squidConfig},
@@ -555,21 +556,22 @@ postlog   unix-dgram n - n - 1 postlogd
 	return main, []string{"postfix", "-c", filepath.Dir(main), "start-fg"}
 }
 
-// mariadbData is an empty database, made once because it takes seconds.
-var mariadbData = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "claims-mariadb")
-	if err != nil {
-		return "", err
-	}
+// makeMariaDB makes an empty database.
+func makeMariaDB(dir string) (string, error) {
 	out, err := exec.Command("mariadb-install-db", "--no-defaults", "--datadir="+dir, "--user=mysql", "--skip-test-db").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return dir, nil
-})
+}
 
-func mariadbConfig(c *config) (string, []string) {
-	data, err := mariadbData()
+func mariadbConfig(dir string) func(*config) (string, []string) {
+	data := sync.OnceValues(func() (string, error) { return makeMariaDB(dir) })
+	return func(c *config) (string, []string) { return c.mariadb(data) }
+}
+
+func (c *config) mariadb(made func() (string, error)) (string, []string) {
+	data, err := made()
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -592,21 +594,22 @@ func mariadbConfig(c *config) (string, []string) {
 	return main, []string{"mariadbd", "--defaults-file=" + main}
 }
 
-// postgresData is an empty cluster, made once because it takes seconds.
-var postgresData = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "claims-postgres")
-	if err != nil {
-		return "", err
-	}
-	script := fmt.Sprintf("chown postgres %[1]s && exec setpriv --reuid postgres --regid postgres --clear-groups initdb -A trust -D %[1]s/data", dir)
+// makePostgres makes an empty cluster.
+func makePostgres(dir string) (string, error) {
+	script := fmt.Sprintf("mkdir %[1]s && chmod 755 $(dirname %[1]s) $(dirname $(dirname %[1]s)) && chown postgres %[1]s && exec setpriv --reuid postgres --regid postgres --clear-groups initdb -A trust -D %[1]s/data", dir)
 	if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return dir + "/data", nil
-})
+}
 
-func postgresConfig(c *config) (string, []string) {
-	data, err := postgresData()
+func postgresConfig(dir string) func(*config) (string, []string) {
+	data := sync.OnceValues(func() (string, error) { return makePostgres(dir) })
+	return func(c *config) (string, []string) { return c.postgres(data) }
+}
+
+func (c *config) postgres(made func() (string, error)) (string, []string) {
+	data, err := made()
 	if err != nil {
 		c.t.Fatal(err)
 	}
