@@ -101,6 +101,7 @@ const (
 	IsKernel     Reason = "kernel"     // the kernel holds it, there is no process
 	IsForwarder  Reason = "forwarder"  // a forwarder of a container engine or an editor
 	IsLifeline   Reason = "lifeline"   // sshd, a service manager, a container engine
+	IsManager    Reason = "manager"    // a supervisor holds it for one of its programs
 	IsAncestor   Reason = "ancestor"   // this command runs below the holder
 	IsSession    Reason = "session"    // this very session came in through the door
 	IsOwnUnit    Reason = "own-unit"   // this command runs inside the unit or container

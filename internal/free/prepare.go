@@ -79,8 +79,8 @@ func (s *Step) supervise(ctx context.Context, self Self) *Refusal {
 	if own := asSupervisor(chain[0]); own.kind != "" && own.kind != "runit" {
 		// A supervisor that holds the port itself, for itself or for its
 		// children (a cluster of pm2).
-		return &Refusal{Reason: IsLifeline, Name: own.kind, PID: chain[0].pid,
-			Fix: []monban.Fix{{Code: FixAtSupervisor, Args: []string{own.kind, ""}, Command: own.question()}}}
+		return &Refusal{Reason: IsManager, Name: own.kind, PID: chain[0].pid,
+			Fix: []monban.Fix{{Code: FixAtSupervisor, Args: []string{own.kind, ""}, Command: own.list()}}}
 	}
 	by, ok := supervisorOf(chain)
 	switch {
@@ -111,7 +111,7 @@ func (s *Step) supervise(ctx context.Context, self Self) *Refusal {
 
 func silent(by supervision, output string) *Refusal {
 	return &Refusal{Reason: IsSilent, Name: by.kind, PID: by.by.pid, Output: output,
-		Fix: []monban.Fix{{Code: FixAtSupervisor, Args: []string{by.kind, ""}, Command: by.question()}}}
+		Fix: []monban.Fix{{Code: FixAtSupervisor, Args: []string{by.kind, ""}, Command: by.list()}}}
 }
 
 // userOf returns the name of a user, if one of the processes is theirs.

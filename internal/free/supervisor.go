@@ -129,6 +129,14 @@ func (s supervision) question() []string {
 	return nil
 }
 
+// list is the command that shows a person what the supervisor runs.
+func (s supervision) list() []string {
+	if s.kind == "pm2" {
+		return append(s.pm2(), "list")
+	}
+	return s.question()
+}
+
 // errUnknownChild is the error of a supervisor that does not know its child.
 var errUnknownChild = errors.New("the supervisor does not name the process as its own")
 

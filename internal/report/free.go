@@ -469,6 +469,9 @@ func (v *view) refusalSentence(r *FreeRefusal) string {
 	case "lifeline":
 		return say("%s is a way into this machine, or others depend on it. Move it to another port in its configuration instead of stopping it.",
 			"%s はこのマシンへの入口か、ほかのプログラムの土台です。停止せず、設定で別のポートに移してください。", who)
+	case "manager":
+		return say("%s holds it for one of the programs that it runs, and runs others too. Stop that program through it.",
+			"%s が、管理しているプログラムの 1 つのためにポートを持っています。ほかのプログラムも管理しているため、これ自体は止めません。そのプログラムだけを停止してください。", who)
 	case "ancestor":
 		return say("This very command runs below %s: stopping it would stop this too. Run it from another terminal, or end the program by hand.",
 			"このコマンド自身が %s の下で動いているため、停止すると自分も止まります。別の端末から実行するか、手動で終了してください。", who)
