@@ -23,6 +23,7 @@ type bind struct {
 	listens  []bindListen
 	controls bool
 	channels []bindChannel
+	unknown  bool // the gap about the machine's addresses is recorded
 }
 
 // bindListen is a listen-on or listen-on-v6 statement.
@@ -128,11 +129,14 @@ func (b *bind) everywhere(who asker, v6 bool) {
 
 // addrs are the addresses of the machine; loopback alone when they are not known.
 func (b *bind) addrs() []netip.Addr {
-	if b.s.place.Addrs == nil {
-		b.s.gap(monban.Pos{File: b.s.place.shown(b.s.main)}, NotFollowed, "the addresses of this machine")
-		b.s.place.Addrs = []netip.Addr{loop4(), loop6()}
+	if b.s.place.Addrs != nil {
+		return b.s.place.Addrs
 	}
-	return b.s.place.Addrs
+	if !b.unknown {
+		b.unknown = true
+		b.s.gap(monban.Pos{File: b.s.place.shown(b.s.main)}, NotFollowed, "the addresses of this machine")
+	}
+	return []netip.Addr{loop4(), loop6()}
 }
 
 func (b *bind) listen(who asker, l bindListen) {
