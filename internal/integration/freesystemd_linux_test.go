@@ -72,6 +72,18 @@ func TestFreeSystemd(t *testing.T) {
 		t.Errorf("%+v, the unit is %s", fake, read("fake.state"))
 	}
 
+	// A user's own manager, commanded by root and by that user.
+	root := asked("byroot", "0")
+	command(root, "systemctl --user --machine=www-data@.host stop mine.service")
+	user := asked("byuser", "0")
+	command(user, "systemctl --user stop mine.service")
+	if root.Outcome != "freed" || user.Outcome != "freed" || read("mine.state") != "inactive\ninactive" {
+		t.Errorf("%s, %s; the unit was %s", root.Outcome, user.Outcome, read("mine.state"))
+	}
+	if other := asked("byother", "4"); other.Reason != "privilege" {
+		t.Errorf("%+v", other)
+	}
+
 	if nobody := asked("nobody", "4"); nobody.Reason != "privilege" || read("fake.state") != "active" {
 		t.Errorf("%+v", nobody)
 	}
@@ -135,6 +147,22 @@ sh -c "echo \$\$ >$groups/fake/other.service/cgroup.procs; exec /programs/fixtur
 up 8083
 ask fake 8083
 systemctl is-active other.service >fake.state || true
+cat >/etc/systemd/user/mine.service <<-end
+	[Service]
+	ExecStart=/programs/fixture serve tcp:127.0.0.1:8085
+	Restart=always
+end
+mine="systemctl --user --machine=www-data@.host"
+systemctl start user@33.service
+$mine start mine.service
+up 8085
+ask byother 8085 setpriv --reuid=65534 --regid=65534 --clear-groups
+ask byroot 8085
+$mine is-active mine.service >mine.state || true
+$mine start mine.service
+up 8085
+ask byuser 8085 setpriv --reuid=33 --regid=33 --clear-groups env XDG_RUNTIME_DIR=/run/user/33
+$mine is-active mine.service >>mine.state || true
 ask nobody 8084 setpriv --reuid=65534 --regid=65534 --clear-groups
 ask own 8099
 `

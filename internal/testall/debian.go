@@ -24,6 +24,7 @@ func debianPackages() []string {
 		"libwrap0", // of vsftpd
 		"docker.io", "iptables",
 		"systemd", "systemd-container", "dbus", "supervisor", "runit",
+		"libpam-systemd", "dbus-user-session", // a user's own systemd
 		"wine64", "gcc-mingw-w64-x86-64-win32",
 	}
 }
