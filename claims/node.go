@@ -26,7 +26,11 @@ func readPackage(s *scan) {
 		if p.name == "" {
 			p.name = path.Base(p.dir)
 		}
-		for _, script := range doc.get("scripts").table() {
+		for i, script := range doc.get("scripts").table() {
+			if i == maxScripts {
+				s.gap(script.key.pos(f), TooMuch, script.key.text)
+				break
+			}
 			if script.value.is(scalar) {
 				p.script(script.key.text, script.value.at)
 			}
@@ -47,8 +51,11 @@ func (p nodeProject) program() monban.Program {
 	return monban.Program{Exes: []string{"node", "bun", "deno"}, Dir: p.s.place.abs(p.dir)}
 }
 
-// maxScript bounds a script's text, and how deep commands stand in quotes.
-const maxScript = 16 << 10
+// The limits of one package.json: how many scripts, and how long one is.
+const (
+	maxScripts = 1000
+	maxScript  = 16 << 10
+)
 
 func (p nodeProject) script(name string, w word) {
 	if len(w.text) > maxScript {
