@@ -1,5 +1,3 @@
-//go:build unix
-
 package child
 
 import (
@@ -61,6 +59,10 @@ func play(role string, args []string) int {
 		for i := range 200 {
 			fmt.Fprintf([]*os.File{os.Stdout, os.Stderr}[i%2], "%d\n", i)
 		}
+	case "shell":
+		return playShell(args)
+	case "typed":
+		return playTyped()
 	case "describe":
 		return playDescribe()
 	case "fork": // leaves a process behind that goes on writing
