@@ -88,7 +88,7 @@ func otherPort(want monban.Bind, h *monban.Host, open *openPorts) monban.Fix {
 
 // openPorts are the ports that have a door, a bit for each.
 type openPorts struct {
-	udp, rest [1 << 10]uint64
+	udp, rest *[1 << 10]uint64 // nil while there is none
 	first     uint16
 	any, many bool
 	// late adds what is only needed when another port is to be named.
@@ -111,7 +111,7 @@ func portsOf(snap *monban.Snapshot) *openPorts {
 	return open
 }
 
-func (o *openPorts) of(p monban.Proto) *[1 << 10]uint64 {
+func (o *openPorts) of(p monban.Proto) **[1 << 10]uint64 {
 	if p == monban.UDP {
 		return &o.udp
 	}
@@ -119,12 +119,19 @@ func (o *openPorts) of(p monban.Proto) *[1 << 10]uint64 {
 }
 
 func (o *openPorts) add(p monban.Port) {
-	o.of(p.Proto)[p.Num>>6] |= 1 << (p.Num & 63)
+	bits := o.of(p.Proto)
+	if *bits == nil {
+		*bits = new([1 << 10]uint64)
+	}
+	(*bits)[p.Num>>6] |= 1 << (p.Num & 63)
 	o.many = o.many || o.any && o.first != p.Num
 	o.first, o.any = p.Num, true
 }
 
-func (o *openPorts) has(p monban.Port) bool { return o.of(p.Proto)[p.Num>>6]&(1<<(p.Num&63)) != 0 }
+func (o *openPorts) has(p monban.Port) bool {
+	bits := *o.of(p.Proto)
+	return bits != nil && bits[p.Num>>6]&(1<<(p.Num&63)) != 0
+}
 
 // others reports whether there is a door at another number: the snapshot was
 // taken of more than this one.
