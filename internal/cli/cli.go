@@ -209,6 +209,9 @@ func (a *app) root() *cobra.Command {
 
 func (a *app) checkGlobals(cmd *cobra.Command) error {
 	if a.json {
+		if cmd.Flags().Changed("format") && a.format != string(report.JSON) {
+			return report.Together("--json", "--format "+a.format)
+		}
 		a.format = string(report.JSON)
 	}
 	switch format := report.Format(a.format); {

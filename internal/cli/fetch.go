@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ const maxRegistry = 16 << 20
 func registry(ctx context.Context, from string) ([]byte, error) {
 	u, err := url.Parse(from)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
-		f, err := os.Open(from)
+		f, err := openRegular(from)
 		if err != nil {
 			return nil, report.CannotRead(from, err)
 		}

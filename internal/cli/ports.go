@@ -25,16 +25,18 @@ func (a *app) portsCommand() *cobra.Command {
 		Use: "ports WORD…",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return report.MissingArgument("monban ports redis")
+				return report.MissingWord("monban ports redis")
 			}
 			return a.search(strings.Join(args, " "), all)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "")
 	cmd.AddCommand(&cobra.Command{
-		Use:  "update [FILE|URL]",
-		Args: cobra.MaximumNArgs(1),
+		Use: "update [FILE|URL]",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return report.ExtraArguments(cmd.CommandPath(), args[1:])
+			}
 			from := ianaCSV
 			if len(args) > 0 {
 				from = args[0]

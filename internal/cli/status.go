@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"os/user"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +58,9 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := o.together(cmd); err != nil {
+		return err
+	}
 	if err := checkSort(o.sort); err != nil {
 		return err
 	}
@@ -84,9 +90,29 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 	findings := conflict.Inspect(snap, book)
 	shown := o.filter.snapshot(snap)
 	return a.show(report.Result{
-		Verb: "status", Snapshot: snap, Book: book, Findings: o.filter.findings(findings, shown),
-		Data: report.Status{Doors: shown.Doors, Sort: report.SortKey(o.sort), Hidden: len(snap.Doors) - len(shown.Doors)},
+		Verb: "status", Snapshot: snap, Book: book, Findings: o.filter.findings(findings),
+		Data: report.Status{Doors: shown.Doors, Sort: report.SortKey(o.sort), Hidden: report.CountEntries(snap.Doors) - report.CountEntries(shown.Doors)},
 	}, s, failOn)
+}
+
+// together refuses flags that would do nothing beside each other.
+func (o *statusOptions) together(cmd *cobra.Command) error {
+	for _, name := range []string{"save", "load", "diff", "user", "port", "proto"} {
+		if f := cmd.Flags().Lookup(name); f.Changed && strings.Trim(f.Value.String(), ", ") == "" {
+			return report.EmptyValue("--" + name)
+		}
+	}
+	if o.diff != "" {
+		for _, name := range []string{"fail-on", "sort", "wide"} {
+			if cmd.Flags().Changed(name) {
+				return report.Together("--diff", "--"+name)
+			}
+		}
+	}
+	if o.load != "" && o.allNamespaces {
+		return report.Together("--load", "--all-namespaces")
+	}
+	return nil
 }
 
 func checkSort(key string) error {
@@ -106,11 +132,35 @@ type doorFilter struct {
 
 	ports []monban.PortRange
 	want  monban.Proto
+	// uid is the number of user where it is known here; -1 is not known.
+	uid int64
+}
+
+// parseUser finds the number of the user: a socket tells no more.
+func (f *doorFilter) parseUser() error {
+	f.uid = -1
+	if n, err := strconv.ParseUint(f.user, 10, 32); err == nil {
+		f.uid = int64(n)
+		return nil
+	}
+	u, err := user.Lookup(f.user)
+	if err != nil {
+		return report.UnknownUser(f.user)
+	}
+	if n, err := strconv.ParseUint(u.Uid, 10, 32); err == nil { // a SID on Windows
+		f.uid = int64(n)
+	}
+	return nil
 }
 
 func (f *doorFilter) active() bool { return f.proto != "" || f.port != "" || f.user != "" }
 
 func (f *doorFilter) parse(book names) error {
+	if f.user != "" {
+		if err := f.parseUser(); err != nil {
+			return err
+		}
+	}
 	if f.proto != "" {
 		p, err := monban.ParseProto(f.proto)
 		if err != nil {
@@ -153,29 +203,31 @@ func (f *doorFilter) passes(d *monban.Door) bool {
 	return f.user == "" || f.ownedBy(d)
 }
 
-// ownedBy matches the user's name or number against the processes, and against
-// the socket itself where no process could be named.
+// ownedBy matches the user against the processes, and against the socket itself
+// where no process could be named.
 func (f *doorFilter) ownedBy(d *monban.Door) bool {
 	for _, o := range d.Owners {
-		if o.User == f.user || strconv.FormatUint(uint64(o.UID), 10) == f.user {
+		if o.User == f.user || int64(o.UID) == f.uid {
 			return true
 		}
 	}
-	return strconv.FormatUint(uint64(d.UID), 10) == f.user || f.user == "root" && d.UID == 0 && len(d.Owners) == 0
+	return len(d.Owners) == 0 && d.State != monban.Forwarded && int64(d.UID) == f.uid
 }
 
 // findings keeps the findings about doors that are shown.
-func (f *doorFilter) findings(findings []monban.Finding, shown *monban.Snapshot) []monban.Finding {
+func (f *doorFilter) findings(findings []monban.Finding) []monban.Finding {
 	if !f.active() {
 		return findings
 	}
 	var out []monban.Finding
 	for _, finding := range findings {
-		for _, d := range shown.Doors {
-			if d.Bind.Port == finding.Bind.Port {
-				out = append(out, finding)
-				break
-			}
+		// A finding about many doors is about those that are shown.
+		finding.Doors = slices.DeleteFunc(slices.Clone(finding.Doors), func(d monban.Door) bool {
+			return len(finding.Doors) > 2 && !f.passes(&d)
+		})
+		if slices.ContainsFunc(finding.Doors, func(d monban.Door) bool { return f.passes(&d) }) {
+			finding.Bind = finding.Doors[0].Bind
+			out = append(out, finding)
 		}
 	}
 	return out

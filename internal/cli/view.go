@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,6 +44,9 @@ func (in *inside) threshold() (monban.Severity, error) {
 // is always the whole inside view, whatever part of it is shown now.
 func (a *app) snapshot(ctx context.Context, in *inside, want gather.Want) (*monban.Snapshot, error) {
 	if in.load != "" {
+		if in.save != "" {
+			return nil, report.Together("--load", "--save")
+		}
 		return loadSnapshot(in.load)
 	}
 	if in.save == "" {
@@ -56,7 +60,7 @@ func (a *app) snapshot(ctx context.Context, in *inside, want gather.Want) (*monb
 }
 
 func loadSnapshot(path string) (*monban.Snapshot, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, report.CannotRead(path, err)
 	}
@@ -66,6 +70,19 @@ func loadSnapshot(path string) (*monban.Snapshot, error) {
 		return nil, report.CannotRead(path, err)
 	}
 	return snap, nil
+}
+
+// openRegular opens a file that the user named. Anything else, such as a FIFO
+// that nobody writes to, would keep us waiting for ever.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, report.NotAFile()
+	}
+	return os.Open(path)
 }
 
 // show writes a result and turns --fail-on into the exit code.
@@ -128,22 +145,28 @@ func (a *app) book() (*portbook.Book, []monban.Gap) {
 	return portbook.Builtin(), gaps
 }
 
-// writeAtomic writes a file whole or not at all, readable by its owner only.
+// writeAtomic writes a file whole or not at all, readable by its owner only
+// when it is new. A symbolic link is followed and the mode of a file that is
+// there is kept; anything that is no file, such as a device, is refused: to
+// rename over it would put a file in its place.
 func writeAtomic(path string, write func(*os.File) error) error {
+	mode := fs.FileMode(0o600)
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if info, err := os.Lstat(path); err == nil {
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a file", info.Mode().Type())
+		}
+		mode = info.Mode().Perm()
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".monban-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // fails after the rename, as it should
-	if err := write(f); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
+	err = errors.Join(write(f), f.Chmod(mode), f.Sync(), f.Close())
+	if err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)

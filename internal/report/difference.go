@@ -80,7 +80,7 @@ func (v *view) changeLine(p *printer, lead span, e entry) {
 // and go with every query.
 func (v *view) withoutClients(doors []monban.Door) (out []entry, clients int) {
 	for _, e := range entries(doors) {
-		if probableClient(e.first(), &v.Snapshot.Host) {
+		if v.probableClient(e.first()) {
 			clients++
 			continue
 		}

@@ -111,12 +111,12 @@ func topics() []topic {
 			},
 			long: [][2]string{
 				{
-					"Without an argument it lists every listening TCP socket and every bound UDP socket, and says what is wrong with them. With port numbers, ranges or service names it tells everything about those: what the number means, who has it here, whether you could open it now, and what exposing it risks.",
-					"引数なしで実行すると、待ち受け中の TCP ソケットとバインド済みの UDP ソケットをすべて一覧にし、問題点を指摘します。ポート番号、範囲、サービス名を指定すると、その番号の意味、ここでの持ち主、いま開けるかどうか、公開した場合の危険を詳しく示します。",
+					"Without an argument it lists every listening TCP socket and every unconnected UDP socket, and says what is wrong with them. With port numbers, ranges or service names it tells everything about those: what the number means, who has it here, whether you could open it now, and what exposing it risks.",
+					"引数なしで実行すると、待ち受け中の TCP ソケットと、接続していない UDP ソケットをすべて一覧にし、問題点を指摘します。ポート番号、範囲、サービス名を指定すると、その番号の意味、ここでの持ち主、いま開けるかどうか、公開した場合の危険を詳しく示します。",
 				},
 				{
-					"It only reads: no port is opened, nothing is connected to, no program is started or stopped. It works without privilege; what cannot be seen then is said.",
-					"読み取るだけで、ポートを開いたり、接続したり、プログラムを起動・停止したりはしません。特権がなくても動き、その場合に見えないものは見えないと示します。",
+					"Looking only reads: no port is opened or connected to, no program is started or stopped. It works without privilege; what cannot be seen then is said.",
+					"調べるときは読み取るだけで、ポートを開いたり、ポートに接続したり、プログラムを起動・停止したりはしません。特権がなくても動き、その場合に見えないものは見えないと示します。",
 				},
 			},
 			examples: []example{

@@ -451,7 +451,7 @@ func (v *view) bindText(p *printer, pv PortView) {
 				text += p.f(", unless a program holds it without listening, which this system does not show",
 					"(待ち受けずにポートを確保しているプログラムがあれば別です。このシステムでは確認できません)")
 			}
-			p.paragraph(lead, text)
+			v.butText(p, lead, text, j)
 		case monban.Fails:
 			title, why, _ := causeText(j.Cause, p.lang)
 			title, why = fillPort(title, pv.Port.Num), fillPort(why, pv.Port.Num)
@@ -493,6 +493,20 @@ func (v *view) bindText(p *printer, pv PortView) {
 		}
 		lead = p.label("", "")
 	}
+}
+
+// butText says yes, and what people would not expect of the door all the same.
+func (v *view) butText(p *printer, lead span, yes string, j monban.Judgement) {
+	title, _, _ := causeText(j.Cause, p.lang)
+	if title == "" {
+		p.paragraph(lead, yes)
+		return
+	}
+	p.paragraph(lead, yes+p.f(", but: %s (%s)", "。ただし: %s(%s)", fillPort(title, j.Bind.Port.Num), j.Cause))
+	if len(j.Against) > 0 {
+		p.paragraph(span{plain, pad("", 16)}, p.f("concerned: %s", "関係するもの: %s", v.everyone(j.Against)))
+	}
+	v.fixesText(p, j.Fix, pad("", 14))
 }
 
 func (v *view) notesText(p *printer, pv PortView) {

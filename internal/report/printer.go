@@ -159,7 +159,7 @@ func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-cells
 
 // noLineStart are characters that Japanese typesetting keeps off the beginning
 // of a line (JIS X 4051).
-const noLineStart = "、。，．）」』】〕！？：；ー・…っゃゅょッャュョ)]}!?:;,."
+const noLineStart = "、。，．）」』】〕》〉！？：；ー〜・…々ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ)]}!?:;,."
 
 // wrap breaks text into lines of at most n cells: between words, and between
 // any two wide characters. With n below 20 nothing is broken.

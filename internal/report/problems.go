@@ -174,9 +174,9 @@ func UnknownTopic(topic string) error {
 	return usageProblem("no help about %q; monban --help lists the commands", "%q のヘルプはありません。monban --help でコマンド一覧を表示します", topic)
 }
 
-// ExtraArguments says that a verb takes no arguments.
+// ExtraArguments says that a verb got an argument that it does not take.
 func ExtraArguments(command string, args []string) error {
-	return usageProblem("%s takes no argument, but got %q", "%s に引数は指定できません: %q", command, args[0])
+	return usageProblem("%s does not take the argument %q", "%s に引数 %q は指定できません", command, args[0])
 }
 
 // pathless drops the file name from an error that will be shown beside it.
@@ -193,4 +193,29 @@ func pathless(err error) error {
 // InsecureAddress says that the registry is not fetched over plain http.
 func InsecureAddress(from string) error {
 	return usageProblem("%s: only https addresses are fetched (or a file)", "%s: 取得できるのは https のアドレスかファイルだけです", from)
+}
+
+// NotAFile says that what the user named is a directory, a device or a FIFO.
+func NotAFile() error {
+	return usageProblem("not a file", "ファイルではありません")
+}
+
+// Together says that two flags exclude each other.
+func Together(a, b string) error {
+	return usageProblem("%[1]s and %[2]s do not go together", "%[1]s と %[2]s は同時に指定できません", a, b)
+}
+
+// UnknownUser says that a user is not known here.
+func UnknownUser(name string) error {
+	return usageProblem("--user %q: no such user here; name a user or give a number", "--user %q: そのユーザーはいません。ユーザー名か番号を指定してください", name)
+}
+
+// EmptyValue says that a flag was given nothing.
+func EmptyValue(flag string) error {
+	return usageProblem("%s is empty", "%s の値が空です", flag)
+}
+
+// MissingWord says that a search needs a word.
+func MissingWord(example string) error {
+	return usageProblem("name a word to look for, for example: %s", "検索する言葉を指定してください。例: %s", example)
 }

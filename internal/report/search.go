@@ -49,6 +49,7 @@ func (s Search) wire(v *view) any {
 func (s Search) text(p *printer, v *view) {
 	if len(s.Hits) == 0 {
 		p.paragraph(span{}, p.f("Nothing in the port book matches %q.", "ポート台帳に %q に一致するものはありません。", s.Word))
+		v.gapsText(p)
 		return
 	}
 	cols := []column{
@@ -70,6 +71,7 @@ func (s Search) text(p *printer, v *view) {
 	if s.More > 0 {
 		p.line(span{dim, p.f("… and %d more; a longer word narrows it, --all shows them.", "… ほか %d 件。言葉を長くすると絞り込めます。--all ですべて表示します。", s.More)})
 	}
+	v.gapsText(p)
 }
 
 // Update is what became of `ports update`.
@@ -94,10 +96,11 @@ type updateWire struct {
 
 func (u Update) wire(*view) any { return updateWire(u) }
 
-func (u Update) text(p *printer, _ *view) {
+func (u Update) text(p *printer, v *view) {
 	p.paragraph(span{}, p.f(
 		"The port registry now has %d rows (%d before). It was checked and put in %s.",
 		"ポート台帳を更新しました: %d 行(以前は %d 行)。検査済みで、%s に置きました。", u.Rows, u.Before, u.Path))
+	v.gapsText(p)
 }
 
 // Version is what this binary is.
@@ -130,7 +133,7 @@ func (ver Version) wire(*view) any {
 	return w
 }
 
-func (ver Version) text(p *printer, _ *view) {
+func (ver Version) text(p *printer, v *view) {
 	line := "monban " + ver.Version
 	if ver.Revision != "" {
 		line += " (" + ver.Revision + ")"
@@ -138,4 +141,5 @@ func (ver Version) text(p *printer, _ *view) {
 	p.line(span{bold, line})
 	p.line(span{plain, fmt.Sprintf("%s %s/%s", ver.Go, ver.OS, ver.Arch)})
 	p.line(span{plain, p.f("port registry of %s, %d rows", "ポート台帳 %s、%d 行", ver.Registry, ver.Rows)})
+	v.gapsText(p)
 }

@@ -84,6 +84,9 @@ func (e entry) owner() *monban.Owner {
 	return &e.first().Owners[0]
 }
 
+// CountEntries returns how many lines the list of doors has for them.
+func CountEntries(doors []monban.Door) int { return len(entries(doors)) }
+
 // entryKey is what the doors of one entry have in common.
 type entryKey struct {
 	port                     monban.Port
@@ -94,6 +97,7 @@ type entryKey struct {
 	uid     uint32
 	unnamed monban.Hidden
 	kernel  string
+	addr    netip.Addr
 }
 
 func keyOf(d *monban.Door) entryKey {
@@ -104,6 +108,11 @@ func keyOf(d *monban.Door) entryKey {
 		k.pid = d.Owners[0].PID
 	default:
 		k.uid, k.unnamed, k.kernel = d.UID, d.Unnamed, d.Kernel
+		// Whether one program holds two addresses cannot be seen; only the two
+		// wildcards are one service as good as always.
+		if !d.Bind.Wildcard() {
+			k.addr = d.Bind.Addr
+		}
 	}
 	return k
 }
@@ -144,19 +153,20 @@ func appendEntries(out []entry, doors []*monban.Door) []entry {
 }
 
 // probableClient reports whether d looks like the near end of a query rather
-// than a service: a UDP socket on a port the kernel chose.
-func probableClient(d *monban.Door, h *monban.Host) bool {
-	return d.Bind.Port.Proto == monban.UDP && d.State == monban.Bound && h.Ephemeral.Last > 0 && h.Ephemeral.Contains(d.Bind.Port)
+// than a service: a UDP socket on a port the kernel chose, for which no service
+// is known.
+func (v *view) probableClient(d *monban.Door) bool {
+	h := &v.Snapshot.Host
+	return d.Kernel == "" && len(v.uses(d.Bind.Port)) == 0 && d.Bind.Port.Proto == monban.UDP && d.State == monban.Bound && h.Ephemeral.Last > 0 && h.Ephemeral.Contains(d.Bind.Port)
 }
 
 func (s Status) text(p *printer, v *view) {
-	host := &v.Snapshot.Host
 	var floors [4][]entry
 	all := entries(s.Doors)
 	s.sort(all)
 	for _, e := range all {
 		floor := 3
-		if !probableClient(e.first(), host) {
+		if !v.probableClient(e.first()) {
 			floor = int(e.first().Bind.Port.Class()) - int(monban.WellKnown)
 		}
 		floors[floor] = append(floors[floor], e)
@@ -179,7 +189,7 @@ func (s Status) text(p *printer, v *view) {
 	}
 	if flat {
 		one := group{}
-		for _, e := range slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return probableClient(e.first(), host) }) {
+		for _, e := range slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return v.probableClient(e.first()) }) {
 			one.rows = append(one.rows, render(e))
 		}
 		groups = []group{one, groups[3]}
@@ -255,8 +265,9 @@ func (v *view) statusColumns(p *printer) ([]column, func(entry) []cell) {
 	)
 	if v.style.Wide {
 		cols = append(cols,
-			column{title: p.f("COMMAND", "コマンド"), rank: 8},
-			column{title: p.f("PARENTS", "親プロセス"), rank: 7})
+			column{title: p.f("PARENTS", "親プロセス"), rank: 7},
+			// The last, because it may be 128 KiB long and the last is not padded.
+			column{title: p.f("COMMAND", "コマンド"), rank: 8})
 	}
 	front := len(cols) - v.ownerColumns()
 	behind := make(map[*monban.Owner][]cell)
@@ -303,18 +314,32 @@ func (v *view) ownerCells(d *monban.Door, o *monban.Owner) []cell {
 	}
 	row := []cell{{text: strconv.Itoa(o.PID)}, {text: userName(o)}, {text: v.startedBy(o)}, {text: v.age(o.Started)}, {style: dim, text: v.where(d, o)}}
 	if v.style.Wide {
-		row = append(row, cell{text: orDash(strings.Join(o.Command, " "))}, cell{style: dim, text: orDash(parentChain(o))})
+		row = append(row, cell{style: dim, text: orDash(parentChain(o))}, cell{text: orDash(strings.Join(o.Command, " "))})
 	}
 	return row
 }
 
 func scopeStyle(e entry) style {
-	for _, d := range e.doors {
-		if d.Bind.Scope() == monban.ScopeEvery {
-			return yellow
-		}
+	if widest(e) == monban.ScopeEvery {
+		return yellow
 	}
 	return plain
+}
+
+// widest is the widest scope of an entry's doors. A door that is bound to one
+// interface is no wider than an address.
+func widest(e entry) monban.Scope {
+	scope := monban.ScopeUnknown
+	for _, d := range e.doors {
+		own := d.Bind.Scope()
+		if own == monban.ScopeEvery && d.Bind.Device != "" {
+			own = monban.ScopeOne
+		}
+		if scope == monban.ScopeUnknown || own != monban.ScopeUnknown && own < scope {
+			scope = own
+		}
+	}
+	return scope
 }
 
 func orDash(s string) string {
@@ -373,9 +398,7 @@ func hostText(a netip.Addr) string {
 // this number needs no "usually" beside it.
 func (v *view) purpose(d *monban.Door) string {
 	name := v.Book.Name(d.Bind.Port)
-	uses := slices.DeleteFunc(slices.Clone(v.Book.Practice(d.Bind.Port)), func(u portbook.Use) bool {
-		return u.Ports.Len() > 1000 // a part of the number space and no use of this number
-	})
+	uses := v.uses(d.Bind.Port)
 	if len(uses) == 0 || name != "" && d.Bind.Port.Class() == monban.WellKnown {
 		return orDash(name)
 	}
@@ -394,6 +417,18 @@ func (v *view) purpose(d *monban.Door) string {
 		return usual
 	}
 	return name + " / " + usual
+}
+
+// uses are what is met at a port in practice, without the rows about a whole
+// part of the number space.
+func (v *view) uses(p monban.Port) []portbook.Use {
+	uses := v.Book.Practice(p)
+	for i, u := range uses {
+		if u.Ports.Len() > 1000 {
+			return slices.Delete(slices.Clone(uses), i, i+1)
+		}
+	}
+	return uses
 }
 
 // sameName reports whether a use and a registry name are the same words.
@@ -533,18 +568,17 @@ func (v *view) age(t time.Time) string {
 
 // closing counts doors by how widely they are bound.
 func (s Status) closing(p *printer, all []entry) {
-	var every, one, loopback, forwarded int
+	var every, one, loopback, unknown int
 	for _, e := range all {
-		switch {
-		case e.first().State == monban.Forwarded:
-			forwarded++
+		switch widest(e) {
+		case monban.ScopeEvery:
 			every++
-		case slices.ContainsFunc(e.doors, func(d *monban.Door) bool { return d.Bind.Scope() == monban.ScopeEvery }):
-			every++
-		case slices.ContainsFunc(e.doors, func(d *monban.Door) bool { return d.Bind.Scope() == monban.ScopeOne }):
+		case monban.ScopeOne:
 			one++
-		default:
+		case monban.ScopeLoopback:
 			loopback++
+		default:
+			unknown++
 		}
 	}
 	if len(all) == 0 {
@@ -558,7 +592,7 @@ func (s Status) closing(p *printer, all []entry) {
 	p.paragraph(span{}, p.f(
 		plural(len(all), "%d door", "%d doors")+": %d on every address, %d on one address of this machine, %d on loopback only (this machine itself). No firewall was considered: it may close some of them.",
 		"ドアは %d 個: 全アドレスで待つもの %d、特定の 1 アドレスで待つもの %d、ループバックのみ(このマシンの中だけ)%d。ファイアウォールは考慮していません。実際には閉じられている場合があります。",
-		len(all), every, one, loopback))
+		len(all), every, one+unknown, loopback))
 	if s.Hidden > 0 {
 		p.paragraph(span{}, p.f("%d more do not match the filter.", "ほかに条件に合わないドアが %d 個あります。", s.Hidden))
 	}
