@@ -9,7 +9,7 @@ package conflict
 type Cause string
 
 // The causes on Linux. L1, L2, L4, L5, L7, L8, L13, L14, L16, L17, L19, L21,
-// L22, L23 and L25 happen on every system.
+// L22, L23, L25 and L26 happen on every system.
 const (
 	L1  Cause = "L1"  // another process listens on the same address
 	L2  Cause = "L2"  // a wildcard and a specific address overlap
@@ -36,6 +36,7 @@ const (
 	L23 Cause = "L23" // a Unix socket's file is left over, or in use
 	L24 Cause = "L24" // packets are redirected before they reach the port
 	L25 Cause = "L25" // not a conflict: a limit was reached, or the number is no port
+	L26 Cause = "L26" // a program still has connections from the port, and no listener
 )
 
 // The causes on macOS.
@@ -147,6 +148,7 @@ func Causes() []CauseInfo {
 		{L23, "", []string{inUse}},
 		{L24, linux, nil},
 		{L25, "", []string{"EMFILE", "ENFILE", "ENOBUFS", "EINVAL"}},
+		{L26, "", []string{inUse}},
 
 		{M1, darwin, []string{inUse}},
 		{M2, darwin, nil},

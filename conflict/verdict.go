@@ -157,24 +157,42 @@ func (a *attempt) fixes(cause Cause, d *monban.Door) []monban.Fix {
 	return append([]monban.Fix{other}, end...)
 }
 
-func (a *attempt) otherPort() monban.Fix { return otherPort(a.want, &a.snap.Host, a.open) }
+func (a *attempt) otherPort() monban.Fix {
+	if a.who.move != nil {
+		return a.who.move(a.want)
+	}
+	return otherPort(a.want, &a.snap.Host, a.open)
+}
 
-// busy explains EADDRINUSE by connections alone.
+// busy explains EADDRINUSE by connections alone. Only where every one of them is
+// in TIME_WAIT is nobody left to stop: a UDP socket that called connect(2), and a
+// connection that outlived its listener, belong to a program.
 func (a *attempt) busy(j *monban.Judgement) {
 	j.Outcome, j.Stage, j.Errno = monban.Fails, StageBind, string(EADDRINUSE)
 	other := a.otherPort()
-	if a.conns.Established+a.conns.Other > 0 && lendable(&a.snap.Host, a.want.Port) {
+	switch cause := leftBy(a.conns, &a.snap.Host); cause {
+	case L7:
+		j.Cause = string(L7)
+		// TCP_TIMEWAIT_LEN, which no sysctl changes.
+		j.Fix = []monban.Fix{{Code: FixReuseAddr}, {Code: FixWait, Args: []string{"60"}}, other}
+	case L8:
 		j.Cause = string(L8)
 		j.Fix = []monban.Fix{other, reserve(&a.snap.Host, a.want.Port)}
-		return
+	default:
+		j.Cause = string(L26)
+		j.Fix = []monban.Fix{other}
 	}
-	j.Cause = string(L7)
-	j.Fix = []monban.Fix{{Code: FixReuseAddr}}
-	if a.conns.Established+a.conns.Other == 0 {
-		// TCP_TIMEWAIT_LEN, which no sysctl changes.
-		j.Fix = append(j.Fix, monban.Fix{Code: FixWait, Args: []string{"60"}})
+}
+
+// leftBy names the cause of a port that only connections use.
+func leftBy(t monban.Traffic, h *monban.Host) Cause {
+	switch {
+	case t.Port.Proto == monban.TCP && t.Established+t.Other == 0 && t.TimeWait > 0:
+		return L7
+	case lendable(h, t.Port):
+		return L8
 	}
-	j.Fix = append(j.Fix, other)
+	return L26
 }
 
 // free is the verdict when nothing that was seen is in the way for certain.

@@ -333,4 +333,17 @@ var generalCauses = [...]causeEntry{
 				"「開いているファイルが多すぎます」の場合は、上限(ulimit -n や systemd の LimitNOFILE=)を上げ、閉じられていない接続がないか調べてください。",
 				"接続時の「要求されたアドレスを割り当てられません」の場合は、毎回新しい接続を作らず、接続を使い回してください。",
 			}}},
+	{"L26",
+		causeWords{"A program still has connections from this port",
+			"Nobody listens on the port, but a running program has connections that use it: a server that closed its listener and still serves its last clients, or a UDP program that is connected to its peer. As long as they are open, the address counts as in use. This is not TIME_WAIT: waiting a minute does not help while the program runs.",
+			[]string{
+				"See which program has them: sudo ss -tunp sport = :N on Linux, sudo lsof -nP -i :N elsewhere. Let it finish, or stop it the way it was started.",
+				"Or use another port.",
+			}},
+		causeWords{"このポートを使う接続を、プログラムがまだ持っています",
+			"このポートで待ち受けているプログラムはありませんが、動作中のプログラムがこのポートを使う接続を持っています。待ち受けを閉じた後も残りの接続に応答しているサーバーや、相手に接続済みの UDP プログラムなどです。接続が開いている間、アドレスは使用中とみなされます。TIME_WAIT ではないため、そのプログラムが動いている間は 1 分待っても解消しません。",
+			[]string{
+				"Linux では sudo ss -tunp sport = :N、その他では sudo lsof -nP -i :N で、接続を持つプログラムを確認できます。終わるのを待つか、起動したときと同じ方法で停止してください。",
+				"または、別のポート番号を使ってください。",
+			}}},
 }

@@ -13,7 +13,7 @@ func causeIDs() []string {
 	for _, family := range []struct {
 		letter string
 		last   int
-	}{{"L", 25}, {"M", 10}, {"W", 14}, {"D", 15}, {"B", 3}} {
+	}{{"L", 26}, {"M", 10}, {"W", 14}, {"D", 15}, {"B", 3}} {
 		for i := 1; i <= family.last; i++ {
 			ids = append(ids, family.letter+strconv.Itoa(i))
 		}
@@ -83,7 +83,7 @@ func japanese(r rune) bool {
 // TestCauseTextUnknown: an unknown id has no words, and no entry is unknown to
 // the list of ids.
 func TestCauseTextUnknown(t *testing.T) {
-	for _, id := range []string{"", "L", "L0", "L26", "l1", "X1"} {
+	for _, id := range []string{"", "L", "L0", "L27", "l1", "X1"} {
 		if title, why, fixes := causeText(id, EN); title != "" || why != "" || fixes != nil {
 			t.Errorf("causeText(%q) = %q", id, title)
 		}
