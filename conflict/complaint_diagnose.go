@@ -157,7 +157,7 @@ func serves(program, name string) bool {
 func (d *Diagnosis) inUse(snap *monban.Snapshot) {
 	for _, want := range d.Complaint.wants() {
 		for _, door := range snap.Doors {
-			if overlaps(want, door.Bind) && !slices.ContainsFunc(d.Against, func(o monban.Door) bool { return o.Bind == door.Bind && o.Inode == door.Inode }) {
+			if sameNetNS(want.NetNS, door.Bind.NetNS, snap.Host.NetNS) && overlaps(want, door.Bind) && !slices.ContainsFunc(d.Against, func(o monban.Door) bool { return o.Bind == door.Bind && o.Inode == door.Inode }) {
 				d.Against = append(d.Against, door)
 			}
 		}
@@ -172,9 +172,10 @@ func (d *Diagnosis) inUse(snap *monban.Snapshot) {
 }
 
 // overlaps reports whether have is in the way of want, before options are
-// considered: same port, and one address covers the other.
+// considered: same port, and one address covers the other. Both are in one
+// network namespace.
 func overlaps(want, have monban.Bind) bool {
-	if want.Port != have.Port || want.NetNS != "" && want.NetNS != have.NetNS {
+	if want.Port != have.Port {
 		return false
 	}
 	a, b := want.Addr.Unmap(), have.Addr.Unmap()
@@ -225,24 +226,12 @@ func forwards(o monban.Owner) bool {
 	return false
 }
 
-// unseen ranks the causes that leave no holder in the table.
+// unseen ranks the causes that leave no holder in the table: what was counted,
+// then what the text makes likely; without either, the holder has gone since.
 func (d *Diagnosis) unseen(snap *monban.Snapshot) {
 	c := &d.Complaint
 	port := monban.Port{Num: c.Port, Proto: c.Proto}
-	var likely []Cause
-	counted := slices.ContainsFunc(snap.TrafficOf, func(r monban.PortRange) bool { return r.Contains(port) })
-	for _, t := range snap.Traffic {
-		if t.Port.Num != c.Port || c.Proto != monban.AnyProto && t.Port.Proto != c.Proto {
-			continue
-		}
-		counted = true
-		switch {
-		case t.Established > 0 && snap.Host.Ephemeral != (monban.PortRange{}) && snap.Host.Ephemeral.Contains(port):
-			likely = append(likely, L8)
-		case t.TimeWait > 0:
-			likely = append(likely, L7)
-		}
-	}
+	likely, counted := d.connections(snap)
 	if snap.Host.OS == "windows" && slices.ContainsFunc(snap.Host.Reserved, func(r monban.PortRange) bool { return r.Contains(port) }) {
 		likely = append(likely, W2)
 	}
@@ -252,23 +241,69 @@ func (d *Diagnosis) unseen(snap *monban.Snapshot) {
 	if !counted && c.Proto != monban.UDP {
 		d.missing("traffic", "connections of this port were not counted", monban.HidesTraffic)
 	}
+	doors := true
 	for _, g := range snap.Gaps {
 		switch g.Hides {
-		case monban.HidesDoors, monban.HidesNamespaces, monban.HidesOutside, monban.HidesContainers:
+		case monban.HidesDoors:
+			doors = false
+			d.lacks(g)
+		case monban.HidesNamespaces, monban.HidesOutside, monban.HidesContainers:
 			d.lacks(g)
 		}
 	}
-	// With a whole view, what needs a holder has ended since; what needs none
-	// may be still true.
 	for _, x := range d.Causes {
 		switch x {
-		case L7, L8, L21, W2, W6, W10, M10, D4, D5:
+		case L7:
+			if !counted && doors {
+				likely = append(likely, x)
+			}
+		case L21:
+			if doors && configured(c.Program) {
+				likely = append(likely, x)
+			}
+		case L8:
+			if h := &snap.Host; h.Ephemeral == (monban.PortRange{}) || lendable(h, port) {
+				likely = append(likely, x)
+			}
+		case W2, W6, W10, M10, D4, D5:
 			likely = append(likely, x)
 		}
+	}
+	if len(d.Causes) > 0 && (d.Causes[0] == L15 || d.Causes[0] == L6) {
+		d.first(L1) // systemd and a sharer would have been seen
 	}
 	for i := len(likely) - 1; i >= 0; i-- {
 		d.first(likely[i])
 	}
+}
+
+// connections returns what the connections of the port may have done, and
+// whether they were counted at all.
+func (d *Diagnosis) connections(snap *monban.Snapshot) (likely []Cause, counted bool) {
+	c := &d.Complaint
+	port := monban.Port{Num: c.Port, Proto: c.Proto}
+	counted = slices.ContainsFunc(snap.TrafficOf, func(r monban.PortRange) bool { return r.Contains(port) })
+	for _, t := range snap.Traffic {
+		if t.Port.Num != c.Port || c.Proto != monban.AnyProto && t.Port.Proto != c.Proto {
+			continue
+		}
+		counted = true
+		if t.Established+t.Other+t.TimeWait > 0 {
+			likely = append(likely, leftBy(t, &snap.Host))
+		}
+	}
+	return likely, counted
+}
+
+// configured reports whether the program opens the ports that its configuration
+// files list, and so can be told to open one twice.
+func configured(program string) bool {
+	switch program {
+	case "nginx", "apache", "haproxy", "sshd", "lighttpd", "caddy", "traefik", "squid", "dovecot", "postfix", "bind",
+		"unbound", "dnsmasq", "mosquitto", "vsftpd", "proftpd":
+		return true
+	}
+	return false
 }
 
 // forbidden ranks the causes of EACCES.
@@ -312,7 +347,7 @@ func (d *Diagnosis) remote(snap *monban.Snapshot) {
 	port := monban.Port{Num: c.Port, Proto: monban.TCP}
 	answers, otherFamily := false, false
 	for _, door := range snap.Doors {
-		if door.Bind.Port != port || door.State == monban.Bound {
+		if door.Bind.Port != port || door.State == monban.Bound || !sameNetNS(door.Bind.NetNS, "", snap.Host.NetNS) {
 			continue
 		}
 		d.Against = append(d.Against, door)

@@ -17,7 +17,11 @@ func TestDiagnose(t *testing.T) {
 	door := func(b monban.Bind, s monban.DoorState, owners ...monban.Owner) []monban.Door {
 		return []monban.Door{{Bind: b, State: s, Owners: owners}}
 	}
-	linux := monban.Host{OS: "linux", Unprivileged: 1024, Ephemeral: monban.PortRange{First: 32768, Last: 60999},
+	inside := func(doors []monban.Door) []monban.Door {
+		doors[0].Bind.NetNS = "net:[4026532000]"
+		return doors
+	}
+	linux := monban.Host{OS: "linux", NetNS: "net:[4026531840]", Unprivileged: 1024, Ephemeral: monban.PortRange{First: 32768, Last: 60999},
 		Interfaces: []monban.Interface{{Name: "lo", Addrs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}}}}
 	hidden := door(bindOf(monban.TCP, "0.0.0.0", 8080), monban.Listen)
 	hidden[0].Unnamed = monban.HiddenPrivilege
@@ -56,7 +60,16 @@ func TestDiagnose(t *testing.T) {
 			snap: monban.Snapshot{Host: linux, Traffic: []monban.Traffic{{Port: monban.Port{Num: 8080, Proto: monban.TCP}, TimeWait: 3}}}},
 		{name: "an outgoing connection", text: "listen tcp :43110: bind: address already in use", cause: L8,
 			snap: monban.Snapshot{Host: linux, Traffic: []monban.Traffic{{Port: monban.Port{Num: 43110, Proto: monban.TCP}, Established: 1}}}},
-		{name: "doors out of sight", text: inUse, cause: L7, missing: 2,
+		{name: "counted, and nothing left", text: inUse, cause: L1,
+			snap: monban.Snapshot{Host: linux, TrafficOf: []monban.PortRange{{First: 8080, Last: 8080}}}},
+		{name: "counted, and nothing left, from a configuration", cause: L21,
+			text: "nginx: [emerg] bind() to 0.0.0.0:8080 failed (98: Address already in use)",
+			snap: monban.Snapshot{Host: linux, TrafficOf: []monban.PortRange{{First: 8080, Last: 8080}}}},
+		{name: "ssh's port, and nobody there", text: "listen tcp 0.0.0.0:22: bind: address already in use", cause: L1,
+			snap: monban.Snapshot{Host: linux, TrafficOf: []monban.PortRange{{First: 22, Last: 22}}}},
+		{name: "a connection that outlived its listener", text: inUse, cause: L26,
+			snap: monban.Snapshot{Host: linux, Traffic: []monban.Traffic{{Port: monban.Port{Num: 8080, Proto: monban.TCP}, Established: 1, TimeWait: 3}}}},
+		{name: "doors out of sight", text: inUse, cause: L1, missing: 2,
 			snap: monban.Snapshot{Host: linux, Gaps: []monban.Gap{{Source: "sock_diag", Hides: monban.HidesDoors}}}},
 		{name: "privileged", text: "listen tcp :443: bind: permission denied", cause: L10, snap: monban.Snapshot{Host: linux}},
 		{name: "not privileged", text: "listen tcp :8443: bind: permission denied", cause: L11, snap: monban.Snapshot{Host: linux}},
@@ -71,6 +84,10 @@ func TestDiagnose(t *testing.T) {
 			snap: monban.Snapshot{Host: linux, Doors: door(bindOf(monban.TCP, "::1", 5173), monban.Listen, monban.Owner{PID: 7})}},
 		{name: "IPv4 only", text: "connect ECONNREFUSED ::1:5173", cause: B3, certain: true, against: 1,
 			snap: monban.Snapshot{Host: linux, Doors: door(bindOf(monban.TCP, "0.0.0.0", 5173), monban.Listen, monban.Owner{PID: 7})}},
+		{name: "in another namespace", text: inUse, cause: L1,
+			snap: monban.Snapshot{Host: linux, TrafficOf: []monban.PortRange{{First: 8080, Last: 8080}}, Doors: inside(door(bindOf(monban.TCP, "0.0.0.0", 8080), monban.Listen, monban.Owner{PID: 7}))}},
+		{name: "the other loopback of another namespace", text: "connect ECONNREFUSED 127.0.0.1:5173",
+			snap: monban.Snapshot{Host: linux, Doors: inside(door(bindOf(monban.TCP, "::1", 5173), monban.Listen, monban.Owner{PID: 7}))}},
 		{name: "it answers now", text: "connect ECONNREFUSED 127.0.0.1:5173", against: 1,
 			snap: monban.Snapshot{Host: linux, Doors: door(bindOf(monban.TCP, "::", 5173), monban.Listen, monban.Owner{PID: 7})}},
 		{name: "nobody there", text: "connect ECONNREFUSED 127.0.0.1:5173", snap: monban.Snapshot{Host: linux}},
