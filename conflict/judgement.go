@@ -52,6 +52,8 @@ type asker struct {
 	uid                 uint32
 	bindService, netRaw monban.Flag
 	freebind            bool
+	// move says what to do for another port; nil is [FixOtherPort].
+	move func(want monban.Bind) monban.Fix
 }
 
 // judge puts one wanted bind to what is open. The attempt is nil where there is

@@ -191,7 +191,8 @@ func (p *prediction) others(c *monban.Claim, port monban.Port) (others, own []mo
 // asker is who binds a claim's door.
 func (p *prediction) asker(c *monban.Claim) asker {
 	h := &p.snap.Host
-	w := asker{uid: uint32(c.UID), bindService: c.BindService, netRaw: monban.FlagOf(c.UID == 0), freebind: c.FreeBind}
+	w := asker{uid: uint32(c.UID), bindService: c.BindService, netRaw: monban.FlagOf(c.UID == 0), freebind: c.FreeBind,
+		move: func(want monban.Bind) monban.Fix { return p.editPort(c, want) }}
 	if c.UID < 0 {
 		w.uid = uint32(h.UID)
 	}

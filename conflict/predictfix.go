@@ -23,12 +23,6 @@ func (p *prediction) explain(c *monban.Claim, a *attempt, done *monban.Checked) 
 	if len(j.Against) > 0 && sameSoftware(c, &j.Against[0]) {
 		j.Cause = string(L22)
 	}
-	for i, f := range j.Fix {
-		if f.Code == FixOtherPort {
-			j.Fix = slices.Clone(j.Fix)
-			j.Fix[i] = p.editPort(c, a.want)
-		}
-	}
 }
 
 // sameSoftware reports whether another copy of the claim's program has a door.
