@@ -20,7 +20,8 @@ func debianPackages() []string {
 		"util-linux", "iproute2", "lsof", "procps", "curl", "wget", // unshare and nsenter, ss, lsof
 		"apache2", "nginx-light", "openssh-server", "postfix",
 		"mariadb-server", "postgresql", "redis-server",
-		"bind9", "dovecot-imapd", "dovecot-pop3d", "haproxy", "lighttpd", "mosquitto", "php-fpm", "proftpd-core", "squid",
+		"bind9", "dovecot-imapd", "dovecot-pop3d", "haproxy", "lighttpd", "mosquitto", "php-fpm", "php-cli", "proftpd-core", "squid",
+		"memcached", "caddy", "prometheus-node-exporter", "prometheus-alertmanager", "tomcat10", "rabbitmq-server",
 		"libwrap0", // of vsftpd
 		"docker.io", "iptables",
 		"systemd", "systemd-container", "dbus", "supervisor", "runit",
