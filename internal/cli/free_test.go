@@ -38,7 +38,7 @@ func freeAnswers() map[string]report.Free {
 	}
 	answers["refused blind"] = report.Free{Port: http, Outcome: report.FreeRefused, Reason: report.FreeBlind}
 	for _, r := range []free.Reason{free.IsInit, free.IsManager, free.IsKernel, free.IsForwarder, free.IsLifeline, free.IsAncestor, free.IsSession, free.IsOwnUnit,
-		free.IsContainer, free.IsHidden, free.IsPrivileged, free.IsResolver, free.IsOtherUser, free.IsChanged, free.IsSilent} {
+		free.IsContainer, free.IsHidden, free.IsPrivileged, free.IsResolver, free.IsOtherUser, free.IsChanged, free.IsBeyond, free.IsSilent} {
 		f := report.Free{Port: http, Outcome: report.FreeRefused, Reason: string(r), Programs: [][]monban.Door{nginx},
 			Refused: []report.FreeRefusal{{Reason: string(r), Door: nginx[0], Name: "nginx", PID: 900, User: "hana", Output: "connection refused\nurl http://u:hunter2@h/"}}}
 		if r == free.IsPrivileged {

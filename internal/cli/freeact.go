@@ -27,6 +27,10 @@ func (f *freeing) act(ctx context.Context, plan *free.Plan, snap *monban.Snapsho
 		f.out.Left = again.Doors()
 		return f.end(before, report.FreeFailed, report.FreeChanged)
 	}
+	if f.app.sys.Terminal {
+		// A terminal that cannot be written to shows nothing else either.
+		_ = report.WritePrompt(f.app.sys.Stderr, report.StoppingFree(f.app.lang, watchFor))
+	}
 	failed := false
 	for i := range plan.Steps {
 		r := plan.Act(ctx, i)

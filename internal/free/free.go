@@ -97,21 +97,22 @@ type Reason string
 
 // The reasons not to do it.
 const (
-	IsInit       Reason = "init"       // pid 1 holds it
-	IsKernel     Reason = "kernel"     // the kernel holds it, there is no process
-	IsForwarder  Reason = "forwarder"  // a forwarder of a container engine or an editor
-	IsLifeline   Reason = "lifeline"   // sshd, a service manager, a container engine
-	IsManager    Reason = "manager"    // a supervisor holds it for one of its programs
-	IsAncestor   Reason = "ancestor"   // this command runs below the holder
-	IsSession    Reason = "session"    // this very session came in through the door
-	IsOwnUnit    Reason = "own-unit"   // this command runs inside the unit or container
-	IsContainer  Reason = "container"  // a container whose engine could not be asked
-	IsHidden     Reason = "hidden"     // nobody can say who holds it
-	IsPrivileged Reason = "privilege"  // it takes more privilege
-	IsResolver   Reason = "resolver"   // systemd-resolved's stub listener
-	IsOtherUser  Reason = "other-user" // the supervisor belongs to another user, who could trick whoever commands it
-	IsChanged    Reason = "changed"    // it is not what it was when it was looked at
-	IsSilent     Reason = "supervisor" // the supervisor could not be asked
+	IsInit       Reason = "init"        // pid 1 holds it
+	IsKernel     Reason = "kernel"      // the kernel holds it, there is no process
+	IsForwarder  Reason = "forwarder"   // a forwarder of a container engine or an editor
+	IsLifeline   Reason = "lifeline"    // sshd, a service manager, a container engine
+	IsManager    Reason = "manager"     // a supervisor holds it for one of its programs
+	IsAncestor   Reason = "ancestor"    // this command runs below the holder
+	IsSession    Reason = "session"     // this very session came in through the door
+	IsOwnUnit    Reason = "own-unit"    // this command runs inside the unit or container
+	IsContainer  Reason = "container"   // a container whose engine could not be asked
+	IsHidden     Reason = "hidden"      // nobody can say who holds it
+	IsPrivileged Reason = "privilege"   // it takes more privilege
+	IsResolver   Reason = "resolver"    // systemd-resolved's stub listener
+	IsOtherUser  Reason = "other-user"  // the supervisor belongs to another user, who could trick whoever commands it
+	IsChanged    Reason = "changed"     // it is not what it was when it was looked at
+	IsBeyond     Reason = "unsupported" // the kernel does not let it be held (before Linux 5.3)
+	IsSilent     Reason = "supervisor"  // the supervisor could not be asked
 )
 
 // Refusal is why one door will not be made free.

@@ -141,7 +141,9 @@ func (s *Step) takeHold() *Refusal {
 		case errors.Is(err, errPrivilege):
 			refused = &Refusal{Reason: IsPrivileged, Name: o.Name, PID: o.PID, User: o.User}
 		case !errors.Is(err, errGone):
-			refused = &Refusal{Reason: IsSilent, Name: o.Name, PID: o.PID, Output: err.Error()}
+			pid := strconv.Itoa(o.PID)
+			refused = &Refusal{Reason: IsBeyond, Name: o.Name, PID: o.PID, Output: err.Error(),
+				Fix: []monban.Fix{{Code: conflict.FixStopProgram, Args: []string{o.Name, pid}, Command: []string{"kill", pid}}}}
 		}
 		return true
 	})

@@ -148,6 +148,9 @@ func (v *view) refusalSentence(r *FreeRefusal) string {
 	case "changed":
 		return say("It is not the program any more that was found there a moment ago. Look again.",
 			"さきほど見つかったプログラムとは変わっています。もう一度確認してください。")
+	case "unsupported":
+		return say("This kernel cannot keep hold of %s, so the signal might hit another process with the same number. End it by hand.",
+			"このカーネルでは %s を確実に捉えておくことができず、同じ番号の別のプロセスに信号が届くおそれがあります。手動で終了してください。", who)
 	case "supervisor":
 		return say("%s supervises it, but could not be asked.", "%s が管理していますが、問い合わせられませんでした。", who)
 	}
@@ -171,6 +174,11 @@ func WritePlan(w io.Writer, r Result, s Style) error {
 func WritePrompt(w io.Writer, question string) error {
 	_, err := io.WriteString(w, question)
 	return err
+}
+
+// StoppingFree says what is being waited for.
+func StoppingFree(lang Lang, watch time.Duration) string {
+	return fmt.Sprintf(lang.pick("Stopping it, then watching the port for %.0f s …\n", "停止してから、%.0f 秒間ポートを見守ります…\n"), watch.Seconds())
 }
 
 // ConfirmFree asks at the terminal whether the plan is to be carried out.
