@@ -84,8 +84,30 @@ func testDocker(t *testing.T, proxy bool) {
 			}
 		}
 	}
+	checkCompose(r)
 	if len(e.Gaps) > 0 {
 		t.Logf("gaps: %+v", e.Gaps)
+	}
+}
+
+// checkCompose checks projects against the containers: the project's own service
+// is running, and to another project and a program of the host the same port is
+// taken, by the container and not by its proxy.
+func checkCompose(r *room) {
+	r.t.Helper()
+	for _, tt := range []struct{ project, service, outcome, cause string }{
+		{"shop", "web", "running", ""}, {"shop", "other", "fails", "D1"}, {"office", "web", "fails", "D1"},
+	} {
+		file := r.file("compose.yaml", fmt.Sprintf("name: %s\nservices:\n  %s:\n    image: test/web:1\n    ports:\n      - \"8081:80\"\n", tt.project, tt.service))
+		c, code := r.check(file)
+		if len(c.Data.Claims) == 0 || (code == 1) != (tt.outcome == "fails") {
+			r.t.Errorf("%s/%s: exit %d, %d claims", tt.project, tt.service, code, len(c.Data.Claims))
+		}
+		for _, claim := range c.Data.Claims {
+			if claim.Outcome != tt.outcome || claim.Cause != tt.cause || tt.outcome == "fails" && !strings.Contains(claim.Why, "shop-web-1") {
+				r.t.Errorf("%s/%s: %s: %s", tt.project, tt.service, claim, claim.Why)
+			}
+		}
 	}
 }
 
