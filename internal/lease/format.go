@@ -58,7 +58,7 @@ func Decode(data []byte) ([]Lease, error) {
 		return nil, fmt.Errorf("line 1: %q leases announced, %d there", count, len(lines)-1)
 	}
 	var leases []Lease
-	var seen [1 << 16]bool
+	seen := make(map[uint16]bool)
 	for i, line := range lines[1:] {
 		l, err := decodeLine(line)
 		if err != nil {
