@@ -143,6 +143,8 @@ func windowsInUse(c *Complaint) []Cause {
 	return list
 }
 
+// accessCauses ranks SELinux last: where it is not named, few machines have it,
+// and its ordinary programs are not confined.
 func accessCauses(c *Complaint, d *draft) []Cause {
 	low := c.HasPort && c.Port < 1024
 	// Of the programs that run everywhere, those on libuv write EACCES on
@@ -157,15 +159,15 @@ func accessCauses(c *Complaint, d *draft) []Cause {
 	case c.OS == "darwin":
 		return []Cause{M4}
 	case low && perhapsWindows:
-		return []Cause{L10, W4, L11, L12}
+		return []Cause{L10, W4, L12, L11}
 	case low && c.OS == "" && specific:
-		return []Cause{L10, L11, L12, M4}
+		return []Cause{L10, L12, M4, L11}
 	case c.HasPort && !low && perhapsWindows:
-		return []Cause{W2, L11, L12, W4} // no Unix has privileged ports up here
+		return []Cause{W2, L12, W4, L11} // no Unix has privileged ports up here
 	case c.HasPort && !low:
-		return []Cause{L11, L12}
+		return []Cause{L12, L11}
 	}
-	return []Cause{L10, L11, L12}
+	return []Cause{L10, L12, L11}
 }
 
 func without(list []Cause, c Cause) []Cause {

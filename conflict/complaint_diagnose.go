@@ -157,18 +157,31 @@ func serves(program, name string) bool {
 func (d *Diagnosis) inUse(snap *monban.Snapshot) {
 	for _, want := range d.Complaint.wants() {
 		for _, door := range snap.Doors {
-			if sameNetNS(want.NetNS, door.Bind.NetNS, snap.Host.NetNS) && overlaps(want, door.Bind) && !slices.ContainsFunc(d.Against, func(o monban.Door) bool { return o.Bind == door.Bind && o.Inode == door.Inode }) {
+			if sameNetNS(want.NetNS, door.Bind.NetNS, snap.Host.NetNS) && overlaps(want, door.Bind) && !slices.ContainsFunc(d.Against, func(o monban.Door) bool { return o.Bind == door.Bind && o.Inode == door.Inode && o.State == door.State }) {
 				d.Against = append(d.Against, door)
 			}
 		}
 		if len(d.Against) > 0 {
-			d.Certain = true
-			d.first(holderCause(want, d.Against[0]))
+			slices.SortStableFunc(d.Against, socketFirst)
+			cause := holderCause(want, d.Against[0])
+			d.Certain = cause != L24 // a rule alone refuses no bind
+			d.first(cause)
 			d.sameService()
 			return
 		}
 	}
 	d.unseen(snap)
+}
+
+// socketFirst orders doors that are sockets before those that a rule makes.
+func socketFirst(a, b monban.Door) int {
+	switch x, y := a.State == monban.Forwarded, b.State == monban.Forwarded; {
+	case x == y:
+		return 0
+	case y:
+		return -1
+	}
+	return 1
 }
 
 // overlaps reports whether have is in the way of want, before options are
@@ -195,8 +208,10 @@ func overlaps(want, have monban.Bind) bool {
 func holderCause(want monban.Bind, door monban.Door) Cause {
 	a, b := want.Addr.Unmap(), door.Bind.Addr.Unmap()
 	switch {
-	case door.State == monban.Forwarded, door.To.Container != "":
+	case door.To.Container != "":
 		return D1
+	case door.State == monban.Forwarded:
+		return L24
 	case door.State == monban.Bound && door.Bind.Port.Proto == monban.TCP:
 		return L9
 	case door.Unnamed == monban.HiddenKernel:
@@ -323,11 +338,15 @@ func (d *Diagnosis) forbidden(snap *monban.Snapshot) {
 	}
 }
 
-// noAddress ranks the causes of a missing address or family.
+// noAddress ranks the causes of a missing address or family. A kernel without
+// IPv6 opens no IPv6 socket at all; one where it is only off on the interfaces
+// (disable_ipv6) still binds [::].
 func (d *Diagnosis) noAddress(snap *monban.Snapshot) {
 	addr := d.Complaint.Addr
+	v6 := addr.Is6() && !addr.Is4In6()
 	switch {
-	case addr.Is6() && snap.Host.IPv6 == monban.Off:
+	case v6 && netOf(&snap.Host).NoIPv6,
+		v6 && snap.Host.IPv6 == monban.Off && !addr.IsUnspecified() && strings.HasSuffix(d.Complaint.Errno, "EADDRNOTAVAIL"):
 		d.Certain = true
 		d.first(L14)
 	case addr.IsValid() && len(snap.Host.Interfaces) > 0 && !snap.Host.HasAddr(addr):

@@ -34,7 +34,8 @@ const (
 	FixWildcard          = "listen-everywhere"   // missing address: listen on the wildcard
 	FixWaitAddress       = "wait-address"        // missing address: start after network-online.target
 	FixNonlocalBind      = "nonlocal-bind"       // missing address; command
-	FixUseIPv4           = "use-ipv4"            // port: listen on 0.0.0.0
+	FixUseIPv4           = "use-ipv4"            // port, the IPv4 address to listen on
+	FixLoopbackUp        = "loopback-up"         // none; command: lo is down
 	FixEnableIPv6        = "enable-ipv6"         // none; command
 	FixAddScope          = "add-scope"           // link-local address: say which interface
 	FixExplicitAddress   = "explicit-address"    // port, address: write the address instead of localhost

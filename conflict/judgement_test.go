@@ -109,6 +109,18 @@ func TestCanBindCause(t *testing.T) {
 		{"IPv6 off on the interfaces", "tcp [2001:db8::7]:8080", one(func(s *monban.Snapshot) { s.Host.IPv6 = monban.Off }),
 			"fails EADDRNOTAVAIL L14 - use-ipv4 enable-ipv6"},
 		{"IPv6 off on the interfaces, [::]", "tcp [::]:8080", one(func(s *monban.Snapshot) { s.Host.IPv6 = monban.Off }), "ok - - -"},
+		{"IPv6 off on the interfaces, loopback", "tcp [::1]:8080", one(func(s *monban.Snapshot) {
+			s.Host.IPv6, s.Host.Interfaces[0].Addrs = monban.Off, prefixes("127.0.0.1/8")
+		}), "fails EADDRNOTAVAIL L14 - use-ipv4 enable-ipv6"},
+		{"lo is down", "tcp 127.0.0.1:8080", one(func(s *monban.Snapshot) {
+			s.Host.Interfaces[0].Addrs, s.Host.Interfaces[0].Up = nil, false
+		}), "fails EADDRNOTAVAIL L13 - loopback-up"},
+		{"lo is down, IPv6", "tcp [::1]:8080", one(func(s *monban.Snapshot) {
+			s.Host.Interfaces[0].Addrs, s.Host.Interfaces[0].Up = nil, false
+		}), "fails EADDRNOTAVAIL L13 - loopback-up"},
+		{"lo without IPv6", "tcp [::1]:8080", one(func(s *monban.Snapshot) {
+			s.Host.Interfaces[0].Addrs = prefixes("127.0.0.1/8")
+		}), "fails EADDRNOTAVAIL L13 - use-ipv4 enable-ipv6"},
 		{"link-local without interface", "tcp [fe80::1]:8080", nil, "fails EINVAL L13 - add-scope"},
 		{"socket unit", "tcp 0.0.0.0:2222", one(holds(door(t, "tcp [::]:2222 systemd 1", dual, unit("podman.socket")))),
 			"fails EADDRINUSE L15 - other-port stop-socket"},

@@ -1,6 +1,7 @@
 package conflict
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,22 +28,9 @@ func (a *attempt) refused(j *monban.Judgement, stage string, errno Errno) {
 				Command: []string{"sysctl", "-w", "net.ipv4.ip_unprivileged_port_start=" + num}}}
 	case EAFNOSUPPORT:
 		j.Cause = string(L14)
-		j.Fix = []monban.Fix{{Code: FixUseIPv4, Args: []string{num}}}
+		j.Fix = []monban.Fix{a.useIPv4()}
 	case EADDRNOTAVAIL:
-		j.Cause = string(L13)
-		if addr.Is6() && !addr.Is4In6() && a.snap.Host.IPv6 == monban.Off {
-			j.Cause = string(L14)
-			j.Fix = []monban.Fix{{Code: FixUseIPv4, Args: []string{num}}, {Code: FixEnableIPv6,
-				Command: []string{"sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=0"}}}
-			return
-		}
-		name := "net.ipv4.ip_nonlocal_bind=1"
-		if addr.Unmap().Is6() {
-			name = "net.ipv6.ip_nonlocal_bind=1"
-		}
-		text := []string{addr.Unmap().String()}
-		j.Fix = []monban.Fix{{Code: FixWildcard, Args: text}, {Code: FixWaitAddress, Args: text},
-			{Code: FixNonlocalBind, Args: text, Command: []string{"sysctl", "-w", name}}}
+		a.notHere(j)
 	case ENODEV:
 		j.Cause = string(L13)
 	case EINVAL:
@@ -51,6 +39,51 @@ func (a *attempt) refused(j *monban.Judgement, stage string, errno Errno) {
 			j.Fix = []monban.Fix{{Code: FixAddScope, Args: []string{addr.String()}}}
 		}
 	}
+}
+
+// notHere explains EADDRNOTAVAIL. Every address is no substitute for a loopback
+// address: it would open the door to other machines.
+func (a *attempt) notHere(j *monban.Judgement) {
+	addr := a.want.Addr
+	j.Cause = string(L13)
+	switch {
+	case addr.Is6() && !addr.Is4In6() && a.snap.Host.IPv6 == monban.Off:
+		j.Cause = string(L14)
+		j.Fix = []monban.Fix{a.useIPv4(), {Code: FixEnableIPv6,
+			Command: []string{"sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=0"}}}
+		return
+	case addr.Unmap().IsLoopback() && a.loopbackDown():
+		j.Fix = []monban.Fix{{Code: FixLoopbackUp, Command: []string{"ip", "link", "set", "lo", "up"}}}
+		return
+	case addr == netip.IPv6Loopback():
+		j.Fix = []monban.Fix{a.useIPv4(), {Code: FixEnableIPv6,
+			Command: []string{"sysctl", "-w", "net.ipv6.conf.lo.disable_ipv6=0"}}}
+		return
+	}
+	name := "net.ipv4.ip_nonlocal_bind=1"
+	if addr.Unmap().Is6() {
+		name = "net.ipv6.ip_nonlocal_bind=1"
+	}
+	text := []string{addr.Unmap().String()}
+	j.Fix = []monban.Fix{{Code: FixWildcard, Args: text}, {Code: FixWaitAddress, Args: text},
+		{Code: FixNonlocalBind, Args: text, Command: []string{"sysctl", "-w", name}}}
+	if addr.Unmap().IsLoopback() {
+		j.Fix = nil // an address of 127.0.0.0/8 that somebody took away
+	}
+}
+
+// useIPv4 advises the IPv4 address that is to what was wanted as near as can be.
+func (a *attempt) useIPv4() monban.Fix {
+	addr := netip.IPv4Unspecified()
+	if a.want.Addr.IsLoopback() {
+		addr = loopbackLike(addr)
+	}
+	return monban.Fix{Code: FixUseIPv4, Args: []string{strconv.Itoa(int(a.want.Port.Num)), addr.String()}}
+}
+
+// loopbackDown reports whether lo was seen, and is down.
+func (a *attempt) loopbackDown() bool {
+	return slices.ContainsFunc(a.snap.Host.Interfaces, func(i monban.Interface) bool { return i.Loopback && !i.Up })
 }
 
 // unsureHost reports whether the error rests on something that was not seen.

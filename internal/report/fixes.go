@@ -96,7 +96,13 @@ func (v *view) fixSentence(f monban.Fix) string {
 		return say("Allow binding to addresses that are not here (yet), such as %s.",
 			"まだこのマシンにないアドレス(%s など)へのバインドを許可します。", arg(0))
 	case "use-ipv4":
-		return say("Listen on IPv4 (0.0.0.0) only.", "IPv4(0.0.0.0)だけで待ち受けます。")
+		addr := arg(1)
+		if addr == "" {
+			addr = "0.0.0.0"
+		}
+		return say("Listen on IPv4 (%s) only.", "IPv4(%s)だけで待ち受けます。", addr)
+	case "loopback-up":
+		return say("Bring the loopback interface up.", "ループバックインターフェースを起動します。")
 	case "enable-ipv6":
 		return say("Turn IPv6 on.", "IPv6 を有効にします。")
 	case "add-scope":
