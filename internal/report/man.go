@@ -47,6 +47,9 @@ func WriteMan(w io.Writer, t Topic, usage string, commands, flags, globals []Fla
 	m.item("/var/lib/monban/registry, ~/.local/share/monban/registry", lang.pick(
 		"A newer port registry, put there by monban ports update.",
 		"monban ports update が置いた、新しいポート台帳。"))
+	m.item("/var/lib/monban/leases, $XDG_STATE_HOME/monban/leases, ~/.local/state/monban/leases", lang.pick(
+		"Ports that are kept for projects, by monban pick and monban run.",
+		"monban pick と monban run が割り当てたポート。"))
 	_, err := io.WriteString(w, m.b.String())
 	return err
 }
