@@ -236,6 +236,13 @@ func TestSupervisorOf(t *testing.T) {
 	}
 }
 
+func TestStarting(t *testing.T) {
+	got := starting([]byte("web STARTING\napi:0 STARTING \nold RUNNING pid 3, uptime 0:00:01\n-x STARTING\nSTARTING\n\n"))
+	if !slices.Equal(got, []string{"web", "api:0"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestConfigOf(t *testing.T) {
 	for args, want := range map[string]string{
 		"": "", "-n": "", "-c a.conf": "/srv/a.conf", "-c/b": "/b", "--configuration=/c -n": "/c", "-n -c /d": "/d", "-c": "", "--configuration e": "/srv/e",
@@ -295,6 +302,7 @@ func FuzzParse(f *testing.F) {
 		}
 		parseGroups(b)
 		controlGroup(b)
+		starting(b)
 		sshPort(string(b))
 		configOf(strings.Fields(string(b)), "/")
 		for _, name := range []string{supervisordName(b, 30)} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/monban-dev/monban"
@@ -102,11 +103,28 @@ func (s *Step) supervise(ctx context.Context, self Self) *Refusal {
 		}
 	}
 	command, name, err := by.order(answer, int(s.Grace.Seconds()))
+	if err != nil && by.kind == "supervisord" {
+		command, name, err = by.orderStarting(ctx, answer)
+	}
 	if err != nil {
 		return silent(by, err.Error())
 	}
 	s.Action, s.Supervisor, s.Command, s.Name = StopChild, by.kind, command, name
 	return nil
+}
+
+// orderStarting asks supervisord for the process of each program that is just
+// being started.
+func (s supervision) orderStarting(ctx context.Context, status []byte) (command []string, name string, err error) {
+	const most = 100
+	names := starting(status)
+	for _, name := range names[:min(len(names), most)] {
+		answer, err := run(ctx, 5*time.Second, 256, append(s.supervisorctl(), "pid", name))
+		if err == nil && strings.TrimSpace(string(answer)) == strconv.Itoa(s.child) {
+			return append(s.supervisorctl(), "stop", name), name, nil
+		}
+	}
+	return nil, "", errUnknownChild
 }
 
 func silent(by supervision, output string) *Refusal {

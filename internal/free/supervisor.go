@@ -184,6 +184,18 @@ func supervisordName(status []byte, pid int) string {
 	return ""
 }
 
+// starting are the names of the programs that supervisorctl status shows without
+// their process: those that have not been up for startsecs=, a second by default.
+func starting(status []byte) []string {
+	var names []string
+	for line := range strings.Lines(string(status)) {
+		if f := strings.Fields(line); len(f) >= 2 && f[1] == "STARTING" && !strings.HasPrefix(f[0], "-") {
+			names = append(names, f[0])
+		}
+	}
+	return names
+}
+
 // pm2Name finds a process in what pm2 jlist writes, a JSON list behind whatever
 // notices pm2 has for its user.
 func pm2Name(answer []byte, pid int) (id, name string) {

@@ -480,8 +480,9 @@ func freeRunit(t *testing.T, r *room) {
 	r.closed("tcp 8080")
 }
 
-// freeSupervisord stops one of several programs of supervisord(1). As
-// another user it is not done.
+// freeSupervisord stops two programs of supervisord(1), of which one counts as
+// being started for an hour: then its status does not name the process. As another
+// user it is not done.
 func freeSupervisord(t *testing.T, r *room) {
 	netnstest.Need(t, "supervisord")
 	config := r.file("supervisord.conf", strings.ReplaceAll(`[unix_http_server]
@@ -498,6 +499,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 serverurl=unix:///run/supervisor.sock
 [program:web]
 command=FIXTURE serve tcp:127.0.0.1:8080
+startsecs=3600
 [program:api]
 command=FIXTURE serve tcp:127.0.0.1:8081
 process_name=%(process_num)s
