@@ -52,27 +52,30 @@ type Holder struct {
 	Name string
 }
 
+// MostComplaints is how many complaints [ReadComplaint] returns at most. A text
+// with that many may have more: who shows the list should say so.
+const MostComplaints = 8
+
 // The bounds of what is read from a text. A paste is a screen or a log; beyond
 // these it is searched no further.
 const (
-	maxText       = 4 << 20 // bytes
-	maxLine       = 16 << 10
-	maxComplaints = 8
-	maxQuote      = 2000 // bytes of Complaint.Text
+	maxText  = 4 << 20 // bytes
+	maxLine  = 16 << 10
+	maxQuote = 2000 // bytes of Complaint.Text
 )
 
 // ReadComplaint finds in text what programs said when they could not open a
 // door. It understands many languages, programs and systems, and pastes with
 // stack traces, time stamps and colours around the message. The complaints are
-// in order of appearance, without repetitions, at most eight. Nil means that no
-// such message was found.
+// in order of appearance, without repetitions, at most [MostComplaints]. Nil
+// means that no such message was found.
 func ReadComplaint(text string) []Complaint {
 	lines := splitLines(text)
 	var found []draft
 	for i := range lines {
 		if d, ok := readLine(lines, i); ok {
 			found = append(found, d)
-			if len(found) >= 64*maxComplaints {
+			if len(found) >= 64*MostComplaints {
 				break
 			}
 		}
@@ -85,8 +88,8 @@ func ReadComplaint(text string) []Complaint {
 	}
 	merged := mergeDrafts(found)
 	merged = dropWeak(merged)
-	if len(merged) > maxComplaints {
-		merged = merged[:maxComplaints]
+	if len(merged) > MostComplaints {
+		merged = merged[:MostComplaints]
 	}
 	os := provenOS(lines)
 	var list []Complaint

@@ -112,6 +112,19 @@ func dash(s string) string {
 	return s
 }
 
+// TestMostComplaints: what a text says beyond the bound is not returned, and a
+// caller can tell.
+func TestMostComplaints(t *testing.T) {
+	var text strings.Builder
+	for i := range MostComplaints + 3 {
+		fmt.Fprintf(&text, "listen tcp :%d: bind: address already in use\n", 8001+i)
+	}
+	list := ReadComplaint(text.String())
+	if len(list) != MostComplaints || list[0].Port != 8001 {
+		t.Errorf("%d complaints, want the first %d", len(list), MostComplaints)
+	}
+}
+
 // TestReadComplaintPositions checks what the corpus does not show: the line as
 // it stands in the text, and where.
 func TestReadComplaintPositions(t *testing.T) {
@@ -232,8 +245,8 @@ func FuzzReadComplaint(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		list := ReadComplaint(text)
-		if len(list) > maxComplaints {
-			t.Errorf("%d complaints, want at most %d", len(list), maxComplaints)
+		if len(list) > MostComplaints {
+			t.Errorf("%d complaints, want at most %d", len(list), MostComplaints)
 		}
 		for i, c := range list {
 			if c.Pos < 0 || c.Pos > len(text) || i > 0 && c.Pos < list[i-1].Pos {
