@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/monban-dev/monban"
@@ -317,4 +318,25 @@ func verdictOf(j monban.Judgement) string {
 		return j.Outcome.String()
 	}
 	return j.Outcome.String() + " " + j.Errno
+}
+
+// FuzzHolds: command lines belong to whoever wrote them.
+func FuzzHolds(f *testing.F) {
+	f.Add("nginx: master process nginx -c /etc/nginx/nginx.conf", "/usr/sbin/nginx", "nginx.service", "/")
+	f.Add("postgres\x00-D\x00/var/lib/postgresql/15/main\x00-c\x00config_file=", "/usr/lib/postgresql/15/bin/postgres", "postgresql@15-main.service", "")
+	f.Add("-c\x00-f\x00-c/\x00--config=\x00--no-defaults\x00C:", `C:\x`, "@.service", `\`)
+	f.Fuzz(func(t *testing.T, command, exe, unit, dir string) {
+		o := monban.Owner{PID: 9, Name: lastPart(exe), Exe: exe, Unit: unit, Dir: dir, Command: strings.Split(command, "\x00")}
+		for _, p := range []monban.Program{
+			{Exes: []string{"nginx"}, Units: []string{"nginx.service", "x@*.service"}, Config: "/etc/nginx/nginx.conf"},
+			{Exes: []string{exe}, Units: []string{unit}, Config: dir}, {Dir: dir}, {Project: exe, Service: unit},
+		} {
+			c := claim("x", "0.0.0.0", 80, p)
+			d := listener("0.0.0.0", 80, o)
+			if h := holds(&c, &d, empty(d)); h == itself && len(p.Exes) == 1 && p.Exes[0] == "nginx" && o.Name != "nginx" &&
+				unit != "nginx.service" && !strings.HasPrefix(unit, "x@") {
+				t.Errorf("%+v is taken for nginx", o)
+			}
+		}
+	})
 }
