@@ -20,7 +20,7 @@ import (
 
 // leaseWait is how long to wait for others to write the leases: hundreds of
 // callers take their turns within it.
-const leaseWait = 20 * time.Second
+const leaseWait = 30 * time.Second
 
 type pickOptions struct {
 	name          string

@@ -180,11 +180,9 @@ func (f *File) save(data []byte) (err error) {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if err := replace(next, f.path); err != nil {
-		return err
-	}
-	syncDir(filepath.Dir(f.path))
-	return nil
+	// The directory is not flushed: after a crash the old file or the new one is
+	// there, and either is whole.
+	return replace(next, f.path)
 }
 
 func write(w *os.File, data []byte) error {
@@ -204,15 +202,6 @@ func private(w *os.File) error {
 		return err
 	}
 	return w.Chmod(0o600)
-}
-
-// syncDir makes a rename durable, as far as the file system lets it: the new
-// content is visible already, so there is nothing to take back.
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync() // see above
-		d.Close()
-	}
 }
 
 func regular(info fs.FileInfo) error {

@@ -6,11 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +40,6 @@ func (f *File) acquire(ctx context.Context) (held, error) {
 			return held{}, f.problem(NotSaved, err)
 		}
 		if err := f.lock(ctx, file); err != nil {
-			file.Close()
 			return held{}, err
 		}
 		if stillNamed(file, f.path) {
@@ -52,27 +49,33 @@ func (f *File) acquire(ctx context.Context) (held, error) {
 	}
 }
 
-// lock takes the lock of an open file. It asks again and again instead of
-// sleeping in the kernel, so that a stopped program which holds the lock becomes
-// an error and not a hang.
+// lock takes the lock of an open file, or closes the file. It sleeps in the
+// kernel: 64 callers that ask again every few milliseconds leave nothing of two
+// processors to the one who has the lock. A stopped program that holds it is an
+// error all the same, and not a hang.
 func (f *File) lock(ctx context.Context, file *os.File) error {
-	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, unix.EINTR):
-			continue
-		case !errors.Is(err, unix.EWOULDBLOCK):
+	fd := int(file.Fd())
+	done := make(chan error, 1)
+	go func() {
+		err := unix.Flock(fd, unix.LOCK_EX)
+		for errors.Is(err, unix.EINTR) {
+			err = unix.Flock(fd, unix.LOCK_EX)
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			file.Close()
 			return f.problem(NotRead, fmt.Errorf("flock: %w", err))
 		}
-		// Callers that came together do not ask together again.
-		pause := time.Millisecond + rand.N(4*time.Millisecond)
-		select {
-		case <-ctx.Done():
-			return f.problem(Busy, ctx.Err())
-		case <-time.After(pause):
-		}
+		return nil
+	case <-ctx.Done():
+		go func() {
+			<-done // if it comes after all, it is given back
+			file.Close()
+		}()
+		return f.problem(Busy, ctx.Err())
 	}
 }
 
