@@ -158,7 +158,7 @@ func (a *attempt) causeOf(d *monban.Door) Cause {
 	}
 	at, own := a.socket(d.Bind, 0).at, a.sock.at
 	switch {
-	case at.v6 != own.v6 && (at.any() || own.any()):
+	case at.v6 != own.v6 && (at.v6 && at.any() || own.v6 && own.any()):
 		return L3
 	case at.addr != own.addr:
 		return L2
