@@ -181,7 +181,7 @@ func (j *jsScanner) value(path string) {
 	switch bare := w.unquote(); {
 	case digits(w.text), w.text == "true", w.text == "false":
 		s.exact = true
-	case bare.quoted && strings.IndexAny(bare.text, "\"'\\") < 0:
+	case bare.quoted && !strings.ContainsAny(bare.text, "\"'\\"):
 		s.value, s.exact = bare, true
 	}
 	j.out = append(j.out, s)

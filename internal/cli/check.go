@@ -136,7 +136,7 @@ func place(saved *monban.Snapshot) (claims.Place, error) {
 	root := filepath.VolumeName(dir) + string(filepath.Separator)
 	p := claims.Place{FS: os.DirFS(root), Root: filepath.ToSlash(root), Env: os.LookupEnv,
 		Dir: strings.TrimPrefix(filepath.ToSlash(dir), filepath.ToSlash(root))}
-	h := monban.Host{}
+	var h monban.Host
 	if saved != nil {
 		h = saved.Host
 	} else {

@@ -2,6 +2,7 @@ package free
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -146,11 +147,12 @@ func (e *ending) ask(kind func(int) bool) {
 }
 
 func (e *ending) send(i int, name string, signal func() error) {
-	switch err := signal(); err {
-	case nil:
+	err := signal()
+	switch {
+	case err == nil:
 		o := &e.step.Processes[i]
 		e.result.Sent = append(e.result.Sent, Sent{o.PID, o.Name, name})
-	case errGone: // in this very moment
+	case errors.Is(err, errGone): // in this very moment
 	default:
 		e.result.Err = err
 	}

@@ -184,7 +184,7 @@ func myself() (Self, error) {
 		self.Ancestors = append(self.Ancestors, pid)
 		st, err := readStat(pid)
 		if err != nil {
-			break // hidden (hidepid), and so not to be signalled from here either
+			return self, nil //nolint:nilerr // hidden (hidepid), and so not to be signalled from here either
 		}
 		pid = st.ppid
 	}

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -196,11 +197,12 @@ func (it item) open() (fd int, stage string, err error) {
 }
 
 func errnoName(err error) string {
-	if err == unix.EOPNOTSUPP {
+	if errors.Is(err, unix.EOPNOTSUPP) {
 		return "EOPNOTSUPP" // the same number as ENOTSUP
 	}
-	if e, ok := err.(unix.Errno); ok {
-		return unix.ErrnoName(e)
+	var number unix.Errno
+	if errors.As(err, &number) {
+		return unix.ErrnoName(number)
 	}
 	return err.Error()
 }

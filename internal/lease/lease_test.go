@@ -2,6 +2,7 @@ package lease
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	osuser "os/user"
@@ -216,7 +217,8 @@ func TestFind(t *testing.T) {
 		}
 		f, err := find(getenv, tt.euid, lookup, func(path string) bool { return !strings.HasPrefix(path, "/home") })
 		if tt.problem != 0 {
-			if e, ok := err.(*Error); !ok || e.Problem != tt.problem || f != nil {
+			var e *Error
+			if !errors.As(err, &e) || e.Problem != tt.problem || f != nil {
 				t.Errorf("%s as %d: %v, %v", tt.env, tt.euid, f, err)
 			}
 			continue
@@ -287,7 +289,7 @@ func TestFile(t *testing.T) {
 	if err := f.Update(t.Context(), at(1).Add(time.Minute), func(table *Table) error { table.Use(web); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Update(t.Context(), at(1), func(table *Table) error { table.Grant(web, 61001); return os.ErrInvalid }); err != os.ErrInvalid {
+	if err := f.Update(t.Context(), at(1), func(table *Table) error { table.Grant(web, 61001); return os.ErrInvalid }); !errors.Is(err, os.ErrInvalid) {
 		t.Fatal(err)
 	}
 	after, _ := os.Stat(f.Path())
