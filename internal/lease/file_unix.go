@@ -72,7 +72,7 @@ func (f *File) lock(ctx context.Context, file *os.File) error {
 		return nil
 	case <-ctx.Done():
 		go func() {
-			_ = <-done // if the lock comes after all, the close gives it back
+			<-done //nolint:errcheck // if the lock comes after all, the close gives it back
 			file.Close()
 		}()
 		return f.problem(Busy, ctx.Err())
