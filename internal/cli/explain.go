@@ -60,7 +60,7 @@ func (a *app) explain(ctx context.Context, in *inside, args []string) error {
 	}
 	book, gaps := a.book()
 	snap.Gaps = append(snap.Gaps, gaps...)
-	data := report.Explanation{}
+	data := report.Explanation{More: len(complaints) == conflict.MostComplaints}
 	for _, c := range complaints {
 		data.Complaints = append(data.Complaints, explained(c, snap))
 	}

@@ -11,6 +11,8 @@ import (
 // Explanation is what pasted error messages mean.
 type Explanation struct {
 	Complaints []Explained
+	// More reports that the text may have more complaints than were read.
+	More bool
 }
 
 // Explained is one error message, read and put beside what is open now.
@@ -50,11 +52,12 @@ func (e Explanation) hideSecrets(m masker) Data {
 		c.Against = m.doors(c.Against)
 		out[i] = c
 	}
-	return Explanation{out}
+	return Explanation{out, e.More}
 }
 
 type explanationWire struct {
 	Complaints []explainedWire `json:"complaints"`
+	More       bool            `json:"more"`
 }
 
 type explainedWire struct {
@@ -88,7 +91,7 @@ type causeWire struct {
 }
 
 func (e Explanation) wire(v *view) any {
-	out := explanationWire{Complaints: []explainedWire{}}
+	out := explanationWire{Complaints: []explainedWire{}, More: e.More}
 	for _, c := range e.Complaints {
 		w := explainedWire{
 			Text: c.Text, Program: c.Program, OS: c.OS, Proto: c.Proto, Errno: c.Errno, File: c.File, Line: c.Line,
@@ -123,6 +126,12 @@ func (e Explanation) text(p *printer, v *view) {
 		}
 		v.explainedText(p, c)
 	}
+	if e.More {
+		p.blank()
+		p.paragraph(span{dim, ""}, p.f(
+			"Only the first %d messages were read; pass the rest by itself.",
+			"読み取ったのは最初の %d 件だけです。残りは分けて渡してください。", len(e.Complaints)))
+	}
 	v.gapsText(p)
 }
 
@@ -152,7 +161,7 @@ func (v *view) explainedText(p *printer, c Explained) {
 		p.paragraph(p.label("Held here by", "いまの持ち主"), p.f(
 			"not asked: the message comes from %s, and this machine is another one.",
 			"調べていません。%s のメッセージで、このマシンとは別の環境のものです。", osName(c.OS)))
-	case len(c.Against) == 0 && c.HasPort:
+	case len(c.Against) == 0 && c.HasPort && !c.Certain:
 		p.paragraph(p.label("Held here by", "いまの持ち主"), p.f(
 			"nobody, as far as can be seen now: it may have been freed meanwhile, or the message comes from another machine.",
 			"いま確認できる範囲ではいません。すでに解放されたか、別のマシンのメッセージかもしれません。"))
@@ -223,7 +232,7 @@ func (v *view) complaintSentence(c Explained) string {
 	l := v.style.Lang
 	who := c.Program
 	if who == "" {
-		who = l.pick("a program", "プログラム")
+		who = l.pick("A program", "プログラム")
 	}
 	where := ""
 	switch {
@@ -234,9 +243,9 @@ func (v *view) complaintSentence(c Explained) string {
 	case c.Addr.IsValid():
 		where = c.Addr.String()
 	default:
-		where = l.pick("a port the message does not name", "ポート(メッセージに番号の記載なし)")
+		where = l.pick("a port that the message does not name", "ポート(メッセージに番号の記載なし)")
 	}
-	if c.Proto != monban.AnyProto {
+	if c.Proto != monban.AnyProto && (c.HasPort || c.Addr.IsValid()) {
 		where += "/" + c.Proto.String()
 	}
 	text := fmt.Sprintf(l.pick("%[1]s could not open %[2]s", "%[1]s が %[2]s を開けませんでした"), who, where)

@@ -25,7 +25,7 @@ type Run struct {
 func (r Run) hideSecrets(m masker) Data {
 	r.Command = maskArgs(r.Command)
 	r.Name = maskText(r.Name)
-	r.Explained = Explanation{r.Explained}.hideSecrets(m).(Explanation).Complaints
+	r.Explained = Explanation{Complaints: r.Explained}.hideSecrets(m).(Explanation).Complaints
 	return r
 }
 
@@ -42,7 +42,7 @@ type runWire struct {
 
 func (r Run) wire(v *view) any {
 	return runWire{nonNil(r.Command), r.Name, r.Port, r.Status, r.Signal, !r.NotStarted, r.Said,
-		Explanation{r.Explained}.wire(v).(explanationWire).Complaints}
+		Explanation{Complaints: r.Explained}.wire(v).(explanationWire).Complaints}
 }
 
 func (r Run) text(p *printer, v *view) {
