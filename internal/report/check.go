@@ -24,7 +24,7 @@ func (c Check) hideSecrets(m masker) Data {
 		done := &out[i]
 		done.Claim.Name = maskText(done.Claim.Name)
 		done.Own = m.doors(done.Own)
-		done.Judgement.Against = m.doors(done.Judgement.Against)
+		done.Judgement = m.judgement(done.Judgement)
 	}
 	c.Claims = out
 	return c

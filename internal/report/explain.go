@@ -48,8 +48,8 @@ type Explained struct {
 func (e Explanation) hideSecrets(m masker) Data {
 	out := make([]Explained, len(e.Complaints))
 	for i, c := range e.Complaints {
-		c.Text = maskText(c.Text)
-		c.Against = m.doors(c.Against)
+		c.Text = maskLine(c.Text)
+		c.Against, c.Fix, c.Missing = m.doors(c.Against), maskFixes(c.Fix), maskGaps(c.Missing)
 		out[i] = c
 	}
 	return Explanation{out, e.More}

@@ -105,16 +105,19 @@ func (f Free) hideSecrets(m masker) Data {
 		s := &f.Steps[i]
 		s.Processes, s.Also = m.owners(s.Processes), m.doors(s.Also)
 		s.Output, s.Err = maskOutput(s.Output), maskText(s.Err)
+		s.Command = maskArgs(s.Command)
 	}
 	f.Refused = slices.Clone(f.Refused)
 	for i := range f.Refused {
 		r := &f.Refused[i]
 		r.Door, r.Output = m.doors([]monban.Door{r.Door})[0], maskOutput(r.Output)
+		r.Fix = maskFixes(r.Fix)
 	}
 	f.Bind = slices.Clone(f.Bind)
 	for i := range f.Bind {
-		f.Bind[i].Against = m.doors(f.Bind[i].Against)
+		f.Bind[i] = m.judgement(f.Bind[i])
 	}
+	f.Fix = maskFixes(f.Fix)
 	return f
 }
 
@@ -122,7 +125,7 @@ func (f Free) hideSecrets(m masker) Data {
 func maskOutput(output string) string {
 	lines := strings.Split(output, "\n")
 	for i, line := range lines {
-		lines[i] = strings.Join(maskArgs(strings.Split(maskText(line), " ")), " ")
+		lines[i] = maskLine(line)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -10,54 +10,174 @@ import (
 // masked stands for a secret in every output.
 const masked = "***"
 
-// maskArgs returns an argument vector without its secrets: the value after a
-// secret-looking flag, the value of a secret-looking KEY=VALUE, the password of
-// a URL's user-info, and the value of an Authorization header. It returns args
-// itself when there is nothing to hide.
+// maskArgs returns an argument vector without its secrets: the value of a
+// secret-looking flag or KEY=VALUE, that of a short flag which is known to
+// carry one, and what [maskText] finds. An argument that is a command line
+// (sh -c '…') is treated as one. It returns args itself when there is nothing to
+// hide.
 func maskArgs(args []string) []string {
-	out := args
-	change := func(i int, s string) {
-		if &out[0] == &args[0] {
-			out = slices.Clone(args)
+	out := slices.Clone(args)
+	program := programOf(args)
+	for i := 0; i < len(out); i++ {
+		arg := out[i]
+		if program == "sshpass" && !strings.HasPrefix(arg, "-") {
+			program = programOf(out[i:]) // it runs another one
 		}
-		out[i] = s
-	}
-	for i := 0; i < len(args); i++ {
-		arg := args[i]
-		if m := maskText(arg); m != arg {
-			change(i, m)
-			continue
-		}
-		if !strings.HasPrefix(arg, "-") || i+1 == len(args) || strings.HasPrefix(args[i+1], "-") {
-			continue
-		}
-		if name := strings.TrimLeft(arg, "-"); !strings.ContainsAny(name, "= ") && secretName(name) {
-			change(i+1, masked)
+		switch {
+		case arg == "&&" || arg == "||" || arg == "|" || strings.HasSuffix(arg, ";"):
+			program = programOf(args[i+1:])
+			out[i] = maskArg(arg)
+		case i+1 < len(out) && secretFlag(program, arg) && !longFlag(out[i+1]):
 			i++
+			out[i] = masked
+		case i+1 < len(out) && userFlag(program, arg):
+			i++
+			out[i] = maskUser(out[i])
+		default:
+			out[i] = maskGlued(program, maskArg(arg))
 		}
 	}
-	if m, i := maskShortPassword(out); i > 0 {
-		change(i, m)
+	if slices.Equal(out, args) {
+		return args
 	}
 	return out
 }
 
-// maskShortPassword finds the one short flag in wide use that carries a
-// password glued to it: -pSECRET of the MySQL and MariaDB clients.
-func maskShortPassword(args []string) (string, int) {
-	if len(args) == 0 {
-		return "", 0
+// maskArg masks one argument by itself.
+func maskArg(arg string) string {
+	if key, value, found := strings.Cut(arg, "="); found && value != "" && lastNonName(key) < 0 && secretName(key) {
+		return key + "=" + masked
 	}
-	base := args[0][strings.LastIndexByte(args[0], '/')+1:]
-	if !strings.HasPrefix(base, "mysql") && !strings.HasPrefix(base, "mariadb") || strings.HasSuffix(base, "d") {
-		return "", 0
+	if strings.ContainsAny(arg, " \t\n") {
+		return maskLine(arg)
 	}
-	for i, arg := range args {
-		if i > 0 && len(arg) > 2 && strings.HasPrefix(arg, "-p") && !strings.HasPrefix(arg, "--") {
-			return "-p" + masked, i
+	return maskText(arg)
+}
+
+// maskLine masks a text that may be, or quote, a command line.
+func maskLine(line string) string {
+	line = maskText(line)
+	words, spaces := splitLine(line)
+	if len(words) == 1 { // it may all be in quotes
+		inner := strings.Trim(line, "\"' \t\n")
+		if len(inner) == len(line) || !strings.ContainsAny(inner, " \t\n") {
+			return line
+		}
+		at := strings.Index(line, inner)
+		return line[:at] + maskLine(inner) + line[at+len(inner):]
+	}
+	var b strings.Builder
+	for i, w := range maskArgs(words) {
+		b.WriteString(w)
+		b.WriteString(spaces[i])
+	}
+	return b.String()
+}
+
+// splitLine cuts a line into words and the white space behind each, as a shell
+// would, but leaves the quotes where they are. The first word is empty where the
+// line begins with white space.
+func splitLine(line string) (words, spaces []string) {
+	for first := true; first || line != ""; first = false {
+		end := wordEnd(line)
+		rest := strings.TrimLeft(line[end:], " \t\n")
+		words = append(words, line[:end])
+		spaces = append(spaces, line[end:len(line)-len(rest)])
+		line = rest
+	}
+	return words, spaces
+}
+
+// wordEnd returns the length of the word at the start of line. White space
+// belongs to it between quotes that open at its start or behind a '='.
+func wordEnd(line string) int {
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; c {
+		case ' ', '\t', '\n':
+			return i
+		case '"', '\'':
+			if i > 0 && line[i-1] != '=' {
+				continue
+			}
+			if end := strings.IndexByte(line[i+1:], c); end >= 0 {
+				i += end + 1
+			}
 		}
 	}
-	return "", 0
+	return len(line)
+}
+
+// programOf returns the base name of the program that a command line runs,
+// behind the wrappers that people put in front.
+func programOf(args []string) string {
+	for _, arg := range args {
+		if arg == "" || arg[0] == '-' || arg[0] >= '0' && arg[0] <= '9' || strings.Contains(arg, "=") {
+			continue // a wrapper's flag, number or variable
+		}
+		base := strings.TrimSuffix(arg[strings.LastIndexAny(arg, "/\\")+1:], ".exe")
+		switch base {
+		case "env", "sudo", "doas", "exec", "nohup", "nice", "setsid", "timeout", "time":
+			continue
+		}
+		return base
+	}
+	return ""
+}
+
+// secretFlag reports whether the argument after flag is a secret.
+func secretFlag(program, flag string) bool {
+	switch program {
+	case "redis-cli", "valkey-cli":
+		if flag == "-a" {
+			return true
+		}
+	case "sshpass", "mongo", "mongosh":
+		if flag == "-p" {
+			return true
+		}
+	}
+	return strings.HasPrefix(flag, "-") && !strings.ContainsAny(flag, "=: ") && secretName(flag)
+}
+
+// longFlag reports whether arg looks like --name.
+func longFlag(arg string) bool {
+	name, found := strings.CutPrefix(arg, "--")
+	return found && name != "" && lastNonName(name) < 0
+}
+
+// userFlag reports whether the argument after flag is user:password.
+func userFlag(program, flag string) bool {
+	return program == "curl" && (flag == "-u" || flag == "--user" || flag == "-U" || flag == "--proxy-user")
+}
+
+// maskUser masks the password of user:password.
+func maskUser(s string) string {
+	if user, _, found := strings.Cut(s, ":"); found {
+		return user + ":" + masked
+	}
+	return s
+}
+
+// maskGlued masks a secret that is glued to a short flag, as in mysql -pSECRET.
+func maskGlued(program, arg string) string {
+	if len(arg) < 3 || arg[0] != '-' || arg[1] == '-' {
+		return arg
+	}
+	flag := arg[:2]
+	switch {
+	case userFlag(program, flag):
+		return maskUser(arg)
+	case flag == "-p" && mysqlClient(program), flag == "-p" && program == "sshpass":
+		return flag + masked
+	}
+	return arg
+}
+
+// mysqlClient reports whether program is one of the MySQL and MariaDB clients;
+// the server is mysqld.
+func mysqlClient(program string) bool {
+	return (strings.HasPrefix(program, "mysql") || strings.HasPrefix(program, "mariadb")) &&
+		!strings.HasSuffix(program, "d") && !strings.Contains(program, ".")
 }
 
 // maskText hides the secrets inside one piece of text: a config line, a banner,
@@ -80,20 +200,21 @@ func maskPairs(s string) string {
 		if i < 0 {
 			break
 		}
-		key := strings.TrimRight(rest[:i], " \t")
+		key := strings.TrimRight(rest[:i], " \t\"'\\") // {"password": …} has it in quotes
+		path := rest[i] == ':' && endsInPath(key)
 		key = key[lastNonName(key)+1:]
 		b.WriteString(rest[:i+1])
 		rest = rest[i+1:]
 		// A colon in a URL ("https://") or in an address is no key: value.
-		if !secretName(key) || strings.HasPrefix(rest, "//") {
+		if path || !secretName(key) || strings.HasPrefix(rest, "//") {
 			continue
 		}
 		value := strings.TrimLeft(rest, " \t")
 		b.WriteString(rest[:len(rest)-len(value)])
 		end := valueEnd(value)
-		if strings.EqualFold(key, "authorization") {
-			end = len(value) // "Basic dXNlcjpw": a scheme and then the secret
-			if e := strings.IndexAny(value, "\"'\n"); e >= 0 {
+		if header(key) {
+			end = len(value) // "Basic dXNlcjpw": a scheme and then the secret; "a=b; c=d"
+			if e := strings.IndexAny(value, "\"'\r\n"); e > 0 {
 				end = e
 			}
 		}
@@ -107,6 +228,22 @@ func maskPairs(s string) string {
 	}
 	b.WriteString(rest)
 	return b.String()
+}
+
+// header reports whether key is a header whose whole line is secret.
+func header(key string) bool {
+	switch strings.ToLower(key) {
+	case "authorization", "proxy-authorization", "cookie", "set-cookie":
+		return true
+	}
+	return false
+}
+
+// endsInPath reports whether s ends in a file's path: "/etc/passwd: cut short"
+// has no key and no value.
+func endsInPath(s string) bool {
+	s = s[strings.LastIndexAny(s, " \t\n\"'(")+1:]
+	return strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") || strings.HasPrefix(s, "../") || strings.HasPrefix(s, "~/")
 }
 
 // lastNonName returns the index of the last byte of s that cannot be part of a
@@ -125,9 +262,20 @@ func valueEnd(s string) int {
 	if s == "" {
 		return 0
 	}
+	if strings.HasPrefix(s, `\"`) { // JSON inside a JSON string
+		if end := strings.Index(s[2:], `\"`); end >= 0 {
+			return end + 4
+		}
+		return len(s)
+	}
 	if q := s[0]; q == '"' || q == '\'' {
-		if end := strings.IndexByte(s[1:], q); end >= 0 {
-			return end + 2
+		for i := 1; i < len(s); i++ {
+			switch {
+			case s[i] == '\\' && q == '"':
+				i++
+			case s[i] == q:
+				return i + 1
+			}
 		}
 		return len(s)
 	}
@@ -202,18 +350,50 @@ func secretName(name string) bool {
 	words := splitWords(name)
 	for i, w := range words {
 		switch w {
-		case "password", "passwd", "passphrase", "pass", "pwd", "secret", "secrets", "token", "apikey",
-			"credential", "credentials", "authorization", "auth", "cookie", "dsn", "requirepass", "masterauth",
-			"pw", "privkey", "accesskey", "secretkey", "sessionkey", "authtoken":
-			return w != "auth" || i == len(words)-1
+		case "secrets", "cookie", "dsn", "masterauth", "pw":
+			return true
+		case "auth":
+			if i == len(words)-1 {
+				return true
+			}
 		case "key":
-			if i > 0 {
-				switch words[i-1] {
-				case "api", "access", "secret", "private", "encryption", "master", "account", "session", "signing", "auth", "license":
-					return true
-				}
+			if i > 0 && secretKey(words[i-1]) {
+				return true
+			}
+		default:
+			if secretWord(w) {
+				return true
 			}
 		}
+	}
+	return false
+}
+
+// secretWord reports whether a word tells of a secret by its end: names are
+// often written together ("PGPASSWORD", "rpcpassword", "requirepass").
+func secretWord(w string) bool {
+	if key, found := strings.CutSuffix(w, "key"); found {
+		for i := range key {
+			if secretKey(key[i:]) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, end := range []string{"password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "credentials", "authorization"} {
+		if strings.HasSuffix(w, end) {
+			return true
+		}
+	}
+	return strings.HasSuffix(w, "pass") && !strings.HasSuffix(w, "bypass") && !strings.HasSuffix(w, "compass") &&
+		!strings.HasSuffix(w, "trespass") && !strings.HasSuffix(w, "overpass")
+}
+
+// secretKey reports whether a key of this kind is a secret.
+func secretKey(kind string) bool {
+	switch kind {
+	case "api", "access", "secret", "private", "priv", "encryption", "master", "account", "session", "signing", "auth", "license":
+		return true
 	}
 	return false
 }
@@ -248,11 +428,44 @@ func splitWords(name string) []string {
 func hideSecrets(snap *monban.Snapshot, m masker) *monban.Snapshot {
 	out := *snap
 	out.Doors = m.doors(snap.Doors)
-	out.Gaps = slices.Clone(snap.Gaps)
-	for i := range out.Gaps {
-		out.Gaps[i].Err = maskText(out.Gaps[i].Err)
+	out.Gaps = maskGaps(snap.Gaps)
+	out.Containers = slices.Clone(snap.Containers)
+	for i := range out.Containers {
+		out.Containers[i].Image = maskReference(out.Containers[i].Image)
+		out.Containers[i].Project = maskReference(out.Containers[i].Project)
 	}
 	return &out
+}
+
+func maskGaps(gaps []monban.Gap) []monban.Gap {
+	out := slices.Clone(gaps)
+	for i := range out {
+		out[i].Err = maskText(out[i].Err)
+	}
+	return out
+}
+
+func maskFixes(fixes []monban.Fix) []monban.Fix {
+	out := slices.Clone(fixes)
+	for i := range out {
+		out[i].Command = maskArgs(out[i].Command)
+		out[i].Args = slices.Clone(out[i].Args)
+		for j, arg := range out[i].Args {
+			out[i].Args[j] = maskReference(arg)
+		}
+	}
+	return out
+}
+
+// maskReference masks the user-info of an image reference. Elsewhere in one a
+// colon is no secret's: "registry/vault-token:1.0".
+func maskReference(s string) string {
+	s = maskURLs(s)
+	host, path, found := strings.Cut(s, "/")
+	if user, at, ok := strings.Cut(host, "@"); found && ok && strings.Contains(user, ":") {
+		return maskUser(user) + "@" + at + "/" + path
+	}
+	return s
 }
 
 // masker masks command lines once: the doors of one program share their owners.
@@ -287,10 +500,16 @@ func (m masker) owners(owners []monban.Owner) []monban.Owner {
 	return out
 }
 
+func (m masker) judgement(j monban.Judgement) monban.Judgement {
+	j.Against, j.Fix, j.Missing = m.doors(j.Against), maskFixes(j.Fix), maskGaps(j.Missing)
+	return j
+}
+
 func (m masker) findings(findings []monban.Finding) []monban.Finding {
 	out := slices.Clone(findings)
 	for i := range out {
 		out[i].Doors = m.doors(out[i].Doors)
+		out[i].Fix = maskFixes(out[i].Fix)
 		out[i].Evidence = slices.Clone(out[i].Evidence)
 		for j := range out[i].Evidence {
 			out[i].Evidence[j].Text = maskText(out[i].Evidence[j].Text)

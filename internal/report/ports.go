@@ -33,7 +33,7 @@ func (ps Ports) hideSecrets(m masker) Data {
 		pv.Doors = m.doors(pv.Doors)
 		pv.Bind = append([]monban.Judgement{}, pv.Bind...)
 		for j := range pv.Bind {
-			pv.Bind[j].Against = m.doors(pv.Bind[j].Against)
+			pv.Bind[j] = m.judgement(pv.Bind[j])
 		}
 		out[i] = pv
 	}

@@ -31,16 +31,32 @@ func (p *Problem) Unwrap() error { return p.err }
 // WriteProblem writes err on one line, in the reader's language where it is a
 // [Problem].
 func WriteProblem(w io.Writer, err error, lang Lang) {
-	text := err.Error()
+	text := maskText(err.Error())
 	var p *Problem
 	if errors.As(err, &p) {
-		text = lang.pick(p.en, p.ja)
+		text = lang.pick(p.en, p.ja) // what is not ours in it was masked when it was made
 	}
-	fmt.Fprintf(w, "monban: %s\n", safe(maskText(text)))
+	fmt.Fprintf(w, "monban: %s\n", safe(text))
 }
 
 func usageProblem(en, ja string, args ...any) *Problem {
-	return &Problem{en: fmt.Sprintf(en, args...), ja: fmt.Sprintf(ja, args...), usage: true}
+	p := newProblem(en, ja, nil, args...)
+	p.usage = true
+	return p
+}
+
+// newProblem masks the secrets in args, not in the sentence around them:
+// "passwd: not a saved snapshot" has none.
+func newProblem(en, ja string, err error, args ...any) *Problem {
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case string:
+			args[i] = maskText(arg)
+		case error:
+			args[i] = maskText(arg.Error())
+		}
+	}
+	return &Problem{en: fmt.Sprintf(en, args...), ja: fmt.Sprintf(ja, args...), err: err}
 }
 
 // BadChoice says that a flag's value is not one of those it can have.
@@ -78,30 +94,29 @@ func NoRegistryHome() error {
 // RegistryRefused says that a new registry was not taken, and that the old one
 // stays.
 func RegistryRefused(from string, err error) error {
-	return &Problem{
-		en:    fmt.Sprintf("%s: %v; the registry in use was kept", from, err),
-		ja:    fmt.Sprintf("%s: %v。いまの台帳はそのまま残しました", from, err),
-		usage: true, err: err,
-	}
+	p := newProblem("%s: %v; the registry in use was kept", "%s: %v。いまの台帳はそのまま残しました", err, from, err)
+	p.usage = true
+	return p
 }
 
 // RegistryUnreachable says that a new registry could not be fetched.
 func RegistryUnreachable(from string, err error) error {
-	return &Problem{
-		en:  fmt.Sprintf("cannot fetch %s: %v; the registry in use was kept. Download the file elsewhere and name it: monban ports update FILE", from, err),
-		ja:  fmt.Sprintf("%s を取得できません: %v。いまの台帳はそのままです。別の方法でダウンロードして monban ports update FILE と指定することもできます", from, err),
-		err: err,
-	}
+	return newProblem("cannot fetch %s: %v; the registry in use was kept. Download the file elsewhere and name it: monban ports update FILE",
+		"%s を取得できません: %v。いまの台帳はそのままです。別の方法でダウンロードして monban ports update FILE と指定することもできます", err, from, err)
 }
 
 // CannotRead says that a file the user named is no good.
 func CannotRead(path string, err error) error {
-	return &Problem{en: fmt.Sprintf("%s: %v", path, pathless(err)), ja: fmt.Sprintf("%s を読めません: %v", path, pathless(err)), usage: true, err: err}
+	p := newProblem("%s: %v", "%s を読めません: %v", err, path, pathless(err))
+	p.usage = true
+	return p
 }
 
 // BadFile says what is wrong in a file the user named, and where.
 func BadFile(err error) error {
-	return &Problem{en: err.Error(), ja: fmt.Sprintf("ファイルに誤りがあります: %v", err), usage: true, err: err}
+	p := newProblem("%v", "ファイルに誤りがあります: %v", err, err)
+	p.usage = true
+	return p
 }
 
 // BadLine is [BadFile] for something that a reader has noted.
@@ -109,7 +124,7 @@ func BadLine(g monban.Gap) error { return BadFile(fmt.Errorf("%s: %s", g.Source,
 
 // CannotWrite says that a result could not be written.
 func CannotWrite(path string, err error) error {
-	return &Problem{en: fmt.Sprintf("cannot write %s: %v", path, pathless(err)), ja: fmt.Sprintf("%s に書き込めません: %v", path, pathless(err)), err: err}
+	return newProblem("cannot write %s: %v", "%s に書き込めません: %v", err, path, pathless(err))
 }
 
 // UnknownService says that a word is neither a verb nor a service, and names
@@ -131,7 +146,9 @@ func UnknownService(name string, nearest []string) error {
 func PortProblem(arg string, err error) error {
 	var bad *monban.PortError
 	if !errors.As(err, &bad) {
-		return &Problem{en: fmt.Sprintf("%s: %v", arg, err), ja: fmt.Sprintf("%s: %v", arg, err), usage: true, err: err}
+		p := newProblem("%s: %v", "%s: %v", err, arg, err)
+		p.usage = true
+		return p
 	}
 	switch bad.Problem {
 	case monban.OutOfRange:
