@@ -308,7 +308,11 @@ func maskURLs(s string) string {
 				end = len(s)
 			}
 			at = strings.IndexByte(s[start:end], '@')
-			if at < 0 || !strings.Contains(s[start:start+at], ":") {
+			if at < 0 {
+				from = end // no URL up to here has user-info; looking again takes quadratic time
+				continue
+			}
+			if !strings.Contains(s[start:start+at], ":") {
 				continue
 			}
 		}
