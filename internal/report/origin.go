@@ -19,22 +19,39 @@ func (v *view) startedBy(o *monban.Owner) string {
 	if o.Container != "" {
 		return l.pick("container ", "コンテナ ") + o.Container[:min(12, len(o.Container))]
 	}
-	if o.Unit != "" {
+	// A scope holds what a session or a terminal started; it started nothing.
+	if o.Unit != "" && !strings.HasSuffix(o.Unit, ".scope") {
 		return o.Unit
 	}
-	for _, parent := range o.Parents {
-		if kind := launcher(parent.Name); kind != launchNone {
-			return launcherName(l, kind) + " (" + parent.Name + ")"
-		}
+	if parent, kind := starter(o.Parents); kind != launchNone {
+		return launcherName(l, kind) + " (" + parent.Name + ")"
 	}
 	switch {
 	case o.Orphan:
 		return l.pick("(its parent is gone)", "(親プロセス終了)")
 	case len(o.Parents) == 0:
 		return "-"
+	case o.Parents[0].PID == 1: // adopted: who started it has ended
+		return l.pick("unknown", "不明")
 	default:
 		return o.Parents[0].Name
 	}
+}
+
+// starter returns the most telling ancestor: the nearest that is not a terminal
+// or a shell, for cron and supervisors run their programs by a shell; else the
+// nearest terminal.
+func starter(parents []monban.Parent) (terminal monban.Parent, kind launch) {
+	for _, parent := range parents {
+		switch k := launcher(parent.Name); {
+		case k == launchNone:
+		case k != launchTerminal:
+			return parent, k
+		case kind == launchNone:
+			terminal, kind = parent, k
+		}
+	}
+	return terminal, kind
 }
 
 // launch is a kind of program that starts others.
