@@ -154,7 +154,7 @@ func TestFixtureUnnamed(t *testing.T) {
 	if want := []monban.Hidden{monban.HiddenKernel, monban.HiddenGone, monban.HiddenKernel}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if len(gaps) != 0 {
+	if len(gaps) != 1 || gaps[0].Reason != monban.HiddenGone || gaps[0].Count != 1 {
 		t.Errorf("gaps %+v", gaps)
 	}
 
@@ -379,5 +379,42 @@ func TestFixtureProxy(t *testing.T) {
 	doors, _ := f.name(monban.Door{Inode: 5, Bind: bind(t, "tcp", "0.0.0.0:8081")})
 	if to := doors[0].To; to.Addr.String() != "172.17.0.2" || to.Port != 80 {
 		t.Errorf("leads to %+v", to)
+	}
+}
+
+// TestFixtureBlind has sockets that ended, and some that did not, where not every
+// process can be seen.
+func TestFixtureBlind(t *testing.T) {
+	for link, want := range map[string]monban.Hidden{"pid:[4026532000]": monban.HiddenNamespace, "": monban.HiddenUnreadable} {
+		f := newFixture(t)
+		if err := os.Remove(filepath.Join(f.root, "proc/self/ns/pid")); err != nil {
+			t.Fatal(err)
+		}
+		if link != "" {
+			f.link("proc/self/ns/pid", link)
+		}
+		f.kernelHas(11)
+		listener := func(inode uint64) monban.Door {
+			return monban.Door{Inode: inode, State: monban.Listen, Bind: monban.Bind{Port: monban.Port{Proto: monban.TCP}}}
+		}
+		bound := listener(13) // in no table while it lives
+		bound.State = monban.Bound
+		elsewhere := listener(13)
+		elsewhere.Bind.NetNS = "net:[99]"
+		ask := func() (got []monban.Hidden) {
+			doors, _ := f.name(listener(11), listener(13), bound, elsewhere)
+			for _, d := range doors {
+				got = append(got, d.Unnamed)
+			}
+			return got
+		}
+		// Without the tables of the kernel nothing is known to have gone.
+		if got := ask(); !slices.Equal(got, []monban.Hidden{want, want, want, want}) {
+			t.Errorf("%q, no table of UDP: %v", link, got)
+		}
+		f.file("proc/thread-self/net/udp", "")
+		if got := ask(); !slices.Equal(got, []monban.Hidden{want, monban.HiddenGone, want, want}) {
+			t.Errorf("%q: %v", link, got)
+		}
 	}
 }

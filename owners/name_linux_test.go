@@ -370,6 +370,21 @@ func TestNameOtherUser(t *testing.T) {
 	}
 }
 
+// TestNameSecret has a process that its own user may not look into.
+func TestNameSecret(t *testing.T) {
+	needRoot(t)
+	path := copySelf(t, t.TempDir(), "secret")
+	nobody := func(c *exec.Cmd) {
+		c.Path, c.Dir = path, "/"
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: netnstest.Nobody, Gid: netnstest.Nobody}}
+	}
+	h := start(t, "secret", nobody)
+	v := nameAs(t, nobody, strconv.FormatUint(h.inode(), 10))
+	if d := v.Doors[0]; len(d.Owners) != 0 || d.Unnamed != monban.HiddenPrivilege {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestNameOtherNamespace(t *testing.T) {
 	needRoot(t)
 	h := start(t, "listen", nil)

@@ -182,13 +182,11 @@ func (l *look) explainUnnamed(ctx context.Context) []monban.Gap {
 			d.Unnamed = monban.HiddenKernel
 		case d.Kernel != "":
 			d.Unnamed = monban.HiddenKernel
-		case reason != monban.NotHidden:
-			d.Unnamed = reason
 		default:
 			puzzling = append(puzzling, d)
 		}
 	}
-	l.lookAgain(ctx, puzzling)
+	l.lookAgain(ctx, puzzling, reason)
 	return summary(l.doors, l.denied)
 }
 
@@ -203,10 +201,14 @@ func (l *look) blindness() monban.Hidden {
 	}
 	// The first pid namespace of a machine has this number (PROC_PID_INIT_INO,
 	// include/linux/proc_ns.h).
-	if l.proc.link("self/ns/pid") != "pid:[4026531836]" {
+	switch l.proc.link("self/ns/pid") {
+	case "pid:[4026531836]":
+		return monban.NotHidden
+	case "": // an empty directory lies over /proc, or one that may not be read
+		return monban.HiddenUnreadable
+	default:
 		return monban.HiddenNamespace
 	}
-	return monban.NotHidden
 }
 
 // mayPtrace reports whether other users' processes may be looked at.
@@ -219,11 +221,12 @@ func mayPtrace() bool {
 	return data[0].Effective&(1<<unix.CAP_SYS_PTRACE) != 0
 }
 
-// lookAgain decides about sockets that no process seemed to hold although every
-// process could be looked at. Most are the kernel's own. But the holder may have
-// been born while the table was read, or hold it in a thread's own file
-// table, or be ending: then the socket is in no table, and not yet gone.
-func (l *look) lookAgain(ctx context.Context, doors []*monban.Door) {
+// lookAgain decides about sockets that no process seemed to hold. blind is why a
+// process may have been missed; where none may, most are the kernel's own. But
+// the holder may have been born while the table was read, or hold it in a
+// thread's own file table, or be ending: then the socket is in no table, and not
+// yet gone. A socket that has gone needs no other reason.
+func (l *look) lookAgain(ctx context.Context, doors []*monban.Door, blind monban.Hidden) {
 	if len(doors) == 0 {
 		return
 	}
@@ -232,7 +235,6 @@ func (l *look) lookAgain(ctx context.Context, doors []*monban.Door) {
 		if _, ok := wanted[d.Inode]; !ok {
 			wanted[d.Inode] = int32(len(wanted))
 		}
-		d.Unnamed = monban.HiddenGone
 	}
 	w, err := l.walk(ctx, wanted, true)
 	if err != nil {
@@ -243,19 +245,36 @@ func (l *look) lookAgain(ctx context.Context, doors []*monban.Door) {
 	}
 	again := look{proc: l.proc, holders: w.holders}
 	by := again.byInode(wanted, time.Now())
-	present := l.present(doors)
+	present, complete := l.present(doors)
+	netNS := l.proc.link("thread-self/ns/net")
 	for _, d := range doors {
+		elsewhere := d.Bind.NetNS != "" && d.Bind.NetNS != netNS
 		switch list := by[wanted[d.Inode]]; {
 		case len(list) > 0:
 			d.Owners, d.Unnamed = list, monban.NotHidden
 			d.To = forwardTarget(d)
-		case d.Bind.NetNS != "" && d.Bind.NetNS != l.proc.link("thread-self/ns/net"):
-			// Its table cannot be read from here.
+		case blind != monban.NotHidden && (elsewhere || present[d.Inode] || !complete || !tabled(d)):
+			d.Unnamed = blind
+		case elsewhere: // its table cannot be read from here
 			d.Unnamed = monban.HiddenUnreadable
 		case present[d.Inode] && !w.exiting:
 			d.Unnamed = monban.HiddenKernel
+		default:
+			d.Unnamed = monban.HiddenGone
 		}
 	}
+}
+
+// tabled reports whether a socket like d's is listed in /proc/net for as long as
+// it lives.
+func tabled(d *monban.Door) bool {
+	switch d.Bind.Port.Proto {
+	case monban.TCP:
+		return d.State == monban.Listen
+	case monban.UDP:
+		return true
+	}
+	return false
 }
 
 // summary makes one gap of each reason that hides owners.
@@ -265,7 +284,8 @@ func summary(doors []monban.Door, denied int) []monban.Gap {
 		counts[doors[i].Unnamed]++
 	}
 	var gaps []monban.Gap
-	for _, reason := range [...]monban.Hidden{monban.HiddenPrivilege, monban.HiddenNamespace, monban.HiddenUnreadable} {
+	for _, reason := range [...]monban.Hidden{monban.HiddenPrivilege, monban.HiddenNamespace,
+		monban.HiddenUnreadable, monban.HiddenGone} {
 		if counts[reason] == 0 {
 			continue
 		}
@@ -280,6 +300,8 @@ func summary(doors []monban.Door, denied int) []monban.Gap {
 			g.Err = "this is not the first pid namespace of the machine"
 		case monban.HiddenUnreadable:
 			g.Err = "could not be decided"
+		case monban.HiddenGone:
+			g.Err = "no process holds the socket any more"
 		}
 		gaps = append(gaps, g)
 	}

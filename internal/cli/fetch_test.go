@@ -39,6 +39,8 @@ func registryCSV(t *testing.T) []byte {
 // TestUpdate replaces the registry from a file and from a server, by curl and by
 // wget, and keeps it whatever comes that is no registry.
 func TestUpdate(t *testing.T) {
+	// Looked for before PATH is changed.
+	programs := map[string]string{"curl": netnstest.Need(t, "curl"), "wget": netnstest.Need(t, "wget")}
 	csv := registryCSV(t)
 	newer := bytes.Replace(csv, []byte("\nhttp,80,tcp,World Wide Web HTTP"), []byte("\nhttp,80,tcp,The newer text"), 1)
 	if bytes.Equal(newer, csv) {
@@ -60,8 +62,7 @@ func TestUpdate(t *testing.T) {
 		t.Helper()
 		bin := t.TempDir()
 		if program != "" {
-			path := netnstest.Need(t, program)
-			if err := os.Symlink(path, filepath.Join(bin, program)); err != nil {
+			if err := os.Symlink(programs[program], filepath.Join(bin, program)); err != nil {
 				t.Fatal(err)
 			}
 		}
