@@ -168,7 +168,8 @@ func help(mode string, args []string) error {
 			if err != nil {
 				return err
 			}
-			view.Doors = append(view.Doors, monban.Door{Inode: inode})
+			view.Doors = append(view.Doors, monban.Door{Inode: inode, State: monban.Listen,
+				Bind: monban.Bind{Port: monban.Port{Proto: monban.TCP}}})
 		}
 		view.Gaps = Name(context.Background(), view.Doors, Options{})
 		return json.NewEncoder(os.Stdout).Encode(view)

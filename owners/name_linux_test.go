@@ -370,7 +370,8 @@ func TestNameOtherUser(t *testing.T) {
 	}
 }
 
-// TestNameSecret has a process that its own user may not look into.
+// TestNameSecret has a process that its own user may not look into, and beside it
+// a socket that has ended: that one is not hidden by anybody.
 func TestNameSecret(t *testing.T) {
 	needRoot(t)
 	path := copySelf(t, t.TempDir(), "secret")
@@ -379,9 +380,16 @@ func TestNameSecret(t *testing.T) {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: netnstest.Nobody, Gid: netnstest.Nobody}}
 	}
 	h := start(t, "secret", nobody)
-	v := nameAs(t, nobody, strconv.FormatUint(h.inode(), 10))
-	if d := v.Doors[0]; len(d.Owners) != 0 || d.Unnamed != monban.HiddenPrivilege {
-		t.Errorf("%+v", d)
+	l, gone, err := listenOne("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	v := nameAs(t, nobody, strconv.FormatUint(h.inode(), 10), gone)
+	for i, want := range []monban.Hidden{monban.HiddenPrivilege, monban.HiddenGone} {
+		if d := v.Doors[i]; len(d.Owners) != 0 || d.Unnamed != want {
+			t.Errorf("%v, want %v: %+v", d.Unnamed, want, d)
+		}
 	}
 }
 
