@@ -118,9 +118,14 @@ func staged(p *os.Process, r *os.File) error {
 
 // keeper stands between the command and everybody else.
 type keeper struct {
-	pid    int
-	ended  bool
-	result Result
+	pid int
+	// asked: the command was sent a SIGTSTP by us, and so it needs a SIGCONT
+	// from us. Otherwise the terminal stopped it, and whoever continues us
+	// continues the whole group: resumed is one SIGCONT to keep to ourselves. A
+	// second one, late, would undo the next Ctrl-Z (seen in 1 of 4 runs).
+	asked, resumed bool
+	ended          bool
+	result         Result
 }
 
 // pass gives the command what was meant for it.
@@ -131,7 +136,12 @@ func (k *keeper) pass(sig unix.Signal) {
 	case unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP:
 		k.result.Interrupted = true
 	}
+	if sig == unix.SIGCONT && k.resumed {
+		k.resumed = false
+		return
+	}
 	if !shared(sig) {
+		k.asked = sig == unix.SIGTSTP || k.asked && sig != unix.SIGCONT
 		// The command has not been waited for, so the number is still its own.
 		_ = unix.Kill(k.pid, sig) // it may have changed its user
 	}
@@ -171,6 +181,7 @@ func (k *keeper) reap() {
 	}
 	if stopped && !k.ended {
 		// So that the shell sees its job stopped. It continues the whole group.
+		k.resumed = !k.asked
 		_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
 	}
 }
