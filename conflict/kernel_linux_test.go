@@ -46,7 +46,8 @@ func TestLinuxAgainstKernel(t *testing.T) {
 		want := s.runModel(k.net)
 		got := k.run(s)
 		if !slices.Equal(got, want) {
-			t.Fatalf("set %d of seed %d:\n%s", n, *seedFlag, k.explain(s))
+			k.disagree(fmt.Sprintf("set %d of seed %d", n, *seedFlag), s)
+			continue
 		}
 		count(seen, s, got)
 	}
@@ -71,7 +72,8 @@ func TestLinuxTrafficAgainstKernel(t *testing.T) {
 			want := s.runModel(k.net)
 			got := k.run(s)
 			if !slices.Equal(got, want) {
-				t.Fatalf("set %d of seed %d:\n%s", done+n, *seedFlag, k.explain(s))
+				k.disagree(fmt.Sprintf("set %d of seed %d", done+n, *seedFlag), s)
+				continue
 			}
 			count(seen, s, got)
 		}
@@ -113,8 +115,24 @@ type kernel struct {
 	actors map[actor]chan func()
 	spare  uint16 // ports from here down are free for trying a failed set again
 	server [2]int // sockets that outgoing connections go to, IPv4 and IPv6
+	strays int    // sets that differed once and agreed when they were run again
 }
 
+// disagree fails the test, unless the set agrees on other ports. A socket that
+// listens without a bind gets a port of the kernel's choice from the ephemeral
+// range, and once in some ten thousand sets that is a port of the set: the
+// outcome is the kernel's own and nothing the model was told of.
+func (k *kernel) disagree(which string, s set) {
+	k.t.Helper()
+	why := k.explain(s)
+	if k.strays++; why == agreesAgain && k.strays <= 3 {
+		k.t.Logf("%s: %s", which, why)
+		return
+	}
+	k.t.Fatalf("%s:\n%s", which, why)
+}
+
+// newKernel makes a network namespace and the actors in it.
 func newKernel(t *testing.T) *kernel {
 	t.Helper()
 	ns := netnstest.New(t)

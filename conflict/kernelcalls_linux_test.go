@@ -137,6 +137,9 @@ func lend(fd int, st step) error {
 	return nil
 }
 
+// agreesAgain is what explain says of a set that it cannot make differ again.
+const agreesAgain = "the outcomes differed once and agree when the set is run again"
+
 // explain cuts a set down to the steps that matter and shows both outcomes.
 func (k *kernel) explain(s set) string {
 	differ := func(s set) bool {
@@ -151,7 +154,7 @@ func (k *kernel) explain(s set) string {
 		return false
 	}
 	if !differ(s) {
-		return "the outcomes differed once and agree when the set is run again"
+		return agreesAgain
 	}
 	deadline := time.Now().Add(20 * time.Second)
 	for again := true; again && time.Now().Before(deadline); {
