@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/monban-dev/monban"
@@ -46,11 +47,16 @@ func TestUpdate(t *testing.T) {
 	if bytes.Equal(newer, csv) {
 		t.Fatal("the registry has no row to change")
 	}
-	answer := http.StatusOK
-	body := newer
+	// The server answers in goroutines of its own.
+	type answer struct {
+		status int
+		body   []byte
+	}
+	var next atomic.Pointer[answer]
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(answer)
-		w.Write(body)
+		a := next.Load()
+		w.WriteHeader(a.status)
+		w.Write(a.body)
 	}))
 	defer server.Close()
 
@@ -105,28 +111,28 @@ func TestUpdate(t *testing.T) {
 	if code, said := update("", file); code != exitOK || !described("The newer text") {
 		t.Fatalf("from a file: exit %d, %s", code, said)
 	}
-	body = csv
+	next.Store(&answer{http.StatusOK, csv})
 	if code, said := update("curl", server.URL); code != exitOK || !described("World Wide Web HTTP") {
 		t.Fatalf("by curl: exit %d, %s", code, said)
 	}
-	body = newer
+	next.Store(&answer{http.StatusOK, newer})
 	if code, said := update("wget", server.URL); code != exitOK || !described("The newer text") {
 		t.Fatalf("by wget: exit %d, %s", code, said)
 	}
 
-	body = []byte("<html>Please log in to this network</html>")
+	next.Store(&answer{http.StatusOK, []byte("<html>Please log in to this network</html>")})
 	if code, said := update("curl", server.URL); code != exitUsage || !strings.Contains(said, "was kept") {
 		t.Errorf("a captive portal: exit %d, %s", code, said)
 	}
-	body = newer[:len(newer)/2]
+	next.Store(&answer{http.StatusOK, newer[:len(newer)/2]})
 	if code, said := update("wget", server.URL); code != exitUsage {
 		t.Errorf("half a registry: exit %d, %s", code, said)
 	}
-	body = bytes.Repeat([]byte("x"), maxRegistry+1<<20)
+	next.Store(&answer{http.StatusOK, bytes.Repeat([]byte("x"), maxRegistry+1<<20)})
 	if code, said := update("curl", server.URL); code != exitUsage {
 		t.Errorf("an endless answer: exit %d, %.200s", code, said)
 	}
-	answer, body = http.StatusNotFound, nil
+	next.Store(&answer{http.StatusNotFound, nil})
 	for _, program := range []string{"curl", "wget"} {
 		if code, said := update(program, server.URL); code != exitFailed || !strings.Contains(said, "was kept") {
 			t.Errorf("404 by %s: exit %d, %s", program, code, said)
