@@ -14,6 +14,13 @@ import (
 // ipLocalPortRange is IP_LOCAL_PORT_RANGE (Linux 6.3).
 const ipLocalPortRange = 51
 
+// A listen without a bind, and a bind to port 0, are given a port by the kernel
+// (inet_csk_find_open_port, udp_lib_get_port). That must be none of a set's own,
+// and so each socket has a range to be given one from where no set is. Reserving
+// the sets' ports would not do: a reserved port is not lent to a connection
+// either, and some sets have such connections.
+const lentFirst, lentLast = 54000, 57999
+
 func open(st step) (int, error) {
 	domain, kind, proto := unix.AF_INET, unix.SOCK_STREAM, 0
 	if st.Family == IPv6 {
@@ -25,7 +32,11 @@ func open(st step) (int, error) {
 	if st.MPTCP {
 		proto = unix.IPPROTO_MPTCP
 	}
-	return unix.Socket(domain, kind|unix.SOCK_CLOEXEC, proto)
+	fd, err := unix.Socket(domain, kind|unix.SOCK_CLOEXEC, proto)
+	if err != nil {
+		return fd, err
+	}
+	return fd, localPorts(fd, lentFirst, lentLast)
 }
 
 func toInt(on bool) int {
@@ -73,7 +84,7 @@ func (r *kernelRun) accept(st step, to netip.Addr) error {
 		return err
 	}
 	r.peers = append(r.peers, peer)
-	if err := localPorts(peer, 20000, 32000); err != nil { // not the set's own
+	if err := localPorts(peer, 30000, 32999); err != nil { // not the set's own
 		return err
 	}
 	if err := unix.Connect(peer, sockaddr(netip.AddrPortFrom(to, uint16(port)), Net{})); err != nil {
@@ -126,6 +137,15 @@ func localPorts(fd, first, last int) error {
 	return nil
 }
 
+// lentOutside reports a port of the kernel's choice that may be one of a set's.
+func lentOutside(fd int) error {
+	sa, err := unix.Getsockname(fd)
+	if port := portOf(sa); err == nil && (port < lentFirst || port > lentLast) {
+		err = fmt.Errorf("was given port %d", port)
+	}
+	return err
+}
+
 // lend makes an outgoing connection that can only get the port st.Port.
 func lend(fd int, st step) error {
 	if err := localPorts(fd, int(st.Port), int(st.Port)); err != nil {
@@ -137,13 +157,13 @@ func lend(fd int, st step) error {
 	return nil
 }
 
-// agreesAgain is what explain says of a set that it cannot make differ again.
-const agreesAgain = "the outcomes differed once and agree when the set is run again"
-
 // explain cuts a set down to the steps that matter and shows both outcomes.
 func (k *kernel) explain(s set) string {
 	differ := func(s set) bool {
 		k.spare -= 2 * ports // connections of the last run may still have its ports
+		if k.spare < lentLast+2*ports {
+			return false // none are left
+		}
 		s = s.moved(k.spare)
 		want, got := s.runModel(k.net), k.run(s)
 		for i := range want {
@@ -154,7 +174,7 @@ func (k *kernel) explain(s set) string {
 		return false
 	}
 	if !differ(s) {
-		return agreesAgain
+		return "the outcomes differed once and agree when the set is run again"
 	}
 	deadline := time.Now().Add(20 * time.Second)
 	for again := true; again && time.Now().Before(deadline); {
