@@ -163,7 +163,7 @@ func (d *Diagnosis) inUse(snap *monban.Snapshot) {
 		}
 		if len(d.Against) > 0 {
 			slices.SortStableFunc(d.Against, socketFirst)
-			cause := holderCause(want, d.Against[0])
+			cause := holderCause(want, d.Against[0], &snap.Host)
 			d.Certain = cause != L24 // a rule alone refuses no bind
 			d.first(cause)
 			d.sameService()
@@ -205,7 +205,7 @@ func overlaps(want, have monban.Bind) bool {
 }
 
 // holderCause names the cause from what stands at the door.
-func holderCause(want monban.Bind, door monban.Door) Cause {
+func holderCause(want monban.Bind, door monban.Door, looker *monban.Host) Cause {
 	a, b := want.Addr.Unmap(), door.Bind.Addr.Unmap()
 	switch {
 	case door.To.Container != "":
@@ -224,7 +224,7 @@ func holderCause(want monban.Bind, door monban.Door) Cause {
 		return L3
 	case a != b:
 		return L2
-	case door.Unnamed == monban.HiddenPrivilege:
+	case othersOwn(&door, looker):
 		return L19
 	}
 	return L1

@@ -25,6 +25,8 @@ func TestDiagnose(t *testing.T) {
 		Interfaces: []monban.Interface{{Name: "lo", Addrs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}}}}
 	hidden := door(bindOf(monban.TCP, "0.0.0.0", 8080), monban.Listen)
 	hidden[0].Unnamed = monban.HiddenPrivilege
+	user, owner := linux, linux
+	user.UID, owner.UID = 1000, 0 // the hidden door is root's
 	kernel := door(bindOf(monban.TCP, "0.0.0.0", 8080), monban.Listen)
 	kernel[0].Unnamed = monban.HiddenKernel
 
@@ -46,7 +48,8 @@ func TestDiagnose(t *testing.T) {
 			snap: monban.Snapshot{Host: linux, Doors: door(bindOf(monban.TCP, "::", 8080), monban.Listen, monban.Owner{PID: 7})}},
 		{name: "the same service", text: "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)", cause: L22, certain: true, against: 1,
 			snap: monban.Snapshot{Host: linux, Doors: door(bindOf(monban.TCP, "0.0.0.0", 80), monban.Listen, monban.Owner{PID: 7, Name: "nginx"})}},
-		{name: "another user's", text: inUse, cause: L19, certain: true, against: 1, snap: monban.Snapshot{Host: linux, Doors: hidden}},
+		{name: "another user's", text: inUse, cause: L19, certain: true, against: 1, snap: monban.Snapshot{Host: user, Doors: hidden}},
+		{name: "a protected one of the same user", text: inUse, cause: L1, certain: true, against: 1, snap: monban.Snapshot{Host: owner, Doors: hidden}},
 		{name: "the kernel's", text: inUse, cause: L18, certain: true, against: 1, snap: monban.Snapshot{Host: linux, Doors: kernel}},
 		{name: "bound only", text: inUse, cause: L9, certain: true, against: 1,
 			snap: monban.Snapshot{Host: linux, Doors: door(bindOf(monban.TCP, "0.0.0.0", 8080), monban.Bound, monban.Owner{PID: 7})}},

@@ -109,7 +109,20 @@ func portsOf(snap *monban.Snapshot) *openPorts {
 	for i := range snap.Doors {
 		open.add(snap.Doors[i].Bind.Port)
 	}
+	open.published(snap.Containers)
 	return open
+}
+
+// published adds the ports that container engines have published. Not every one
+// has a socket: a translation by the firewall answers before any socket would, and
+// a look at one port leaves the doors of the others out. So they are no sign
+// that others were looked at.
+func (o *openPorts) published(containers []monban.Container) {
+	for i := range containers {
+		for _, p := range containers[i].Published {
+			o.set(p.Host.Port)
+		}
+	}
 }
 
 func (o *openPorts) of(p monban.Proto) **[1 << 10]uint64 {
@@ -119,12 +132,16 @@ func (o *openPorts) of(p monban.Proto) **[1 << 10]uint64 {
 	return &o.rest
 }
 
-func (o *openPorts) add(p monban.Port) {
+func (o *openPorts) set(p monban.Port) {
 	bits := o.of(p.Proto)
 	if *bits == nil {
 		*bits = new([1 << 10]uint64)
 	}
 	(*bits)[p.Num>>6] |= 1 << (p.Num & 63)
+}
+
+func (o *openPorts) add(p monban.Port) {
+	o.set(p)
 	o.many = o.many || o.any && o.first != p.Num
 	o.first, o.any = p.Num, true
 }
@@ -203,14 +220,23 @@ func stop(d *monban.Door, snap *monban.Snapshot) []monban.Fix {
 	return []monban.Fix{{Code: FixStopProgram, Args: []string{o.Name, pid}, Command: []string{"kill", pid}}}
 }
 
-// lookAsRoot advises to look with more privilege, unless root looked already:
-// what is closed to it stays closed.
+// lookAsRoot advises to look with more privilege at a port, or at all where p is
+// none, unless root looked already: what is closed to it stays closed. Windows
+// has no command for it.
 func lookAsRoot(p monban.Port, snap *monban.Snapshot) []monban.Fix {
 	if snap.Host.UID == 0 {
 		return nil
 	}
-	num := strconv.Itoa(int(p.Num))
-	return []monban.Fix{{Code: FixLookAsRoot, Args: []string{num}, Command: []string{"sudo", "monban", num}}}
+	fix := monban.Fix{Code: FixLookAsRoot, Args: []string{""}}
+	command := []string{"sudo", "monban"}
+	if p.Num != 0 {
+		fix.Args[0] = strconv.Itoa(int(p.Num))
+		command = append(command, fix.Args[0])
+	}
+	if snap.Host.OS != "windows" {
+		fix.Command = command
+	}
+	return []monban.Fix{fix}
 }
 
 func stopContainer(c *monban.Container) []monban.Fix {

@@ -15,6 +15,7 @@ func (in *inspection) unnamed() {
 	type group struct {
 		reason monban.Hidden
 		kernel string
+		others bool // hidden because it is another user's
 	}
 	var order []group
 	doors := map[group][]monban.Door{}
@@ -23,7 +24,7 @@ func (in *inspection) unnamed() {
 			len(d.Owners) > 0 || containerOf(&d, in.snap) != nil {
 			continue
 		}
-		g := group{d.Unnamed, d.Kernel}
+		g := group{d.Unnamed, d.Kernel, othersOwn(&d, &in.snap.Host)}
 		if len(doors[g]) == 0 {
 			order = append(order, g)
 		}
@@ -34,7 +35,7 @@ func (in *inspection) unnamed() {
 			Evidence: []monban.Evidence{{Source: "owners", Text: g.reason.String()}}}
 		switch {
 		case g.reason == monban.HiddenPrivilege && in.snap.Host.UID != 0:
-			f.Fix = []monban.Fix{{Code: FixLookAsRoot, Args: []string{""}, Command: []string{"sudo", "monban"}}}
+			f.Fix = lookAsRoot(monban.Port{}, in.snap)
 		case g.reason == monban.HiddenKernel && g.kernel == "":
 			f.Severity = monban.Low
 		case g.reason == monban.HiddenKernel:

@@ -3,6 +3,7 @@ package conflict
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -216,6 +217,32 @@ func TestOtherPortNeedsAView(t *testing.T) {
 	snap.Doors = append(snap.Doors, door(t, "tcp [::1]:8080 node 9"))
 	if f := otherPort(want, &snap.Host, portsOf(snap)); f.Args[1] == "8080" || f.Args[1] == "" {
 		t.Errorf("offered %q, which is taken or nothing", f.Args[1])
+	}
+}
+
+// TestOtherPortKnowsPublishedPorts: a port that an engine has published is no
+// free one, although no socket says so, and it is no view of other ports.
+func TestOtherPortKnowsPublishedPorts(t *testing.T) {
+	want := wantBind(t, "tcp 0.0.0.0:80")
+	published := func(nums ...uint16) (out []monban.Published) {
+		for _, n := range nums {
+			out = append(out, monban.Published{Host: monban.Bind{Port: monban.Port{Num: n, Proto: monban.TCP}, Addr: netip.IPv4Unspecified()}, Target: 80})
+		}
+		return out
+	}
+	snap := &monban.Snapshot{Host: testHost(), Doors: []monban.Door{door(t, "tcp 0.0.0.0:80 nginx 7")},
+		Containers: []monban.Container{{ID: "a", Published: published(8080, 8081)}}}
+	if f := otherPort(want, &snap.Host, portsOf(snap)); f.Args[1] != "" {
+		t.Errorf("offered %s from a view of port 80", f.Args[1])
+	}
+	snap.Doors = append(snap.Doors, door(t, "tcp 127.0.0.1:22 sshd 8"))
+	if f := otherPort(want, &snap.Host, portsOf(snap)); f.Args[1] == "8080" || f.Args[1] == "8081" || f.Args[1] == "" {
+		t.Errorf("offered %q, which a container has, or nothing", f.Args[1])
+	}
+	if f := Predict([]monban.Claim{{Name: "web", Bind: want, Listen: true}}, snap)[0].Judgement.Fix; len(f) == 0 || slices.ContainsFunc(f, func(f monban.Fix) bool {
+		return slices.Contains(f.Args, "8080") || slices.Contains(f.Args, "8081")
+	}) {
+		t.Errorf("offered %+v", f)
 	}
 }
 

@@ -70,6 +70,7 @@ func newPrediction(claims []monban.Claim, snap *monban.Snapshot) *prediction {
 		for i := range claims {
 			open.add(claims[i].Bind.Port)
 		}
+		open.published(snap.Containers)
 		open.many = true // the whole machine is here
 	}
 	for _, t := range snap.Traffic {

@@ -172,6 +172,10 @@ func TestPredictCauses(t *testing.T) {
 	copyOf := listener("0.0.0.0", 80, monban.Owner{PID: 71, Name: "nginx", Exe: "/usr/sbin/nginx", Command: []string{"nginx", "-c", "/tmp/x.conf"}})
 	hidden := listener("0.0.0.0", 80)
 	hidden.Unnamed = monban.HiddenPrivilege
+	seenBy := func(uid int, snap *monban.Snapshot) *monban.Snapshot {
+		snap.Host.UID = uid
+		return snap
+	}
 	for _, tt := range []struct {
 		name   string
 		claims []monban.Claim
@@ -192,7 +196,8 @@ func TestPredictCauses(t *testing.T) {
 			[]monban.Claim{claim("nginx", "0.0.0.0", 80, nginx)},
 			empty(listener("127.0.0.1", 80, monban.Owner{PID: 72, Name: "nginx", Exe: "/usr/sbin/nginx", Unit: "nginx.service"})), []string{"running  []"}, ""},
 		{"nobody can be named", []monban.Claim{claim("nginx", "0.0.0.0", 80, nginx)}, empty(hidden), []string{"unknown  []"}, ""},
-		{"nobody can be named, and no program is known", []monban.Claim{claim("x", "0.0.0.0", 80, monban.Program{})}, empty(hidden), []string{"fails L19 []"}, FixEditPort},
+		{"nobody can be named, and no program is known", []monban.Claim{claim("x", "0.0.0.0", 80, monban.Program{})}, seenBy(1000, empty(hidden)), []string{"fails L19 []"}, FixEditPort},
+		{"a protected one of the same user", []monban.Claim{claim("x", "0.0.0.0", 80, monban.Program{})}, empty(hidden), []string{"fails L1 []"}, FixEditPort},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string

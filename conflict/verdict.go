@@ -162,10 +162,18 @@ func (a *attempt) causeOf(d *monban.Door) Cause {
 		return L3
 	case at.addr != own.addr:
 		return L2
-	case d.Unnamed == monban.HiddenPrivilege:
+	case othersOwn(d, &a.snap.Host):
 		return L19
 	}
 	return L1
+}
+
+// othersOwn reports whether a door is closed to who looks because it belongs to
+// another user. A process of one's own can be closed, too: it has given up rights
+// or taken some, and so may not be looked into ("not dumpable", proc(5)); and so
+// can one be to a root that lacks rights itself.
+func othersOwn(d *monban.Door, looker *monban.Host) bool {
+	return d.Unnamed == monban.HiddenPrivilege && looker.UID != 0 && int64(d.UID) != int64(looker.UID)
 }
 
 // fixes orders what can be done about a holder. Another port comes first, unless

@@ -22,10 +22,15 @@ func (a *app) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain TEXT",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := given(cmd, "save", "load", "diff"); err != nil {
+				return err
+			}
 			return a.explain(cmd.Context(), &in, args)
 		},
 	}
+	cmd.Flags().StringVar(&in.save, "save", "", "")
 	cmd.Flags().StringVar(&in.load, "load", "", "")
+	cmd.Flags().StringVar(&in.diff, "diff", "", "")
 	return cmd
 }
 
@@ -54,27 +59,38 @@ func (a *app) explain(ctx context.Context, in *inside, args []string) error {
 			ports = append(ports, monban.PortRange{First: c.Port, Last: c.Port})
 		}
 	}
+	before, err := in.earlier()
+	if err != nil {
+		return err
+	}
 	snap, err := a.explainSnapshot(ctx, in, ports)
 	if err != nil {
 		return err
 	}
 	book, gaps := a.book()
-	snap.Gaps = append(snap.Gaps, gaps...)
+	keep := func(d *monban.Door) bool { return inRanges(ports, d.Bind.Port) }
+	shown := narrowed(snap, keep)
+	shown.Gaps = append(shown.Gaps, gaps...)
 	data := report.Explanation{More: len(complaints) == conflict.MostComplaints}
 	for _, c := range complaints {
 		data.Complaints = append(data.Complaints, explained(c, snap))
 	}
-	return a.show(report.Result{Verb: "explain", Snapshot: snap, Book: book, Data: data}, a.style(), monban.SeverityUnknown)
+	if before != nil {
+		earlier := narrowed(before, keep)
+		shown.Gaps = union(shown.Gaps, earlier.Gaps)
+		data.Diff = &report.Difference{Since: before.At, Change: monban.Compare(earlier, shown)}
+	}
+	return a.show(report.Result{Verb: "explain", Snapshot: shown, Book: book, Data: data}, a.style(), monban.SeverityUnknown)
 }
 
 // explainSnapshot looks at the ports the complaints name; without one there is
 // nothing to look at.
 func (a *app) explainSnapshot(ctx context.Context, in *inside, ports []monban.PortRange) (*monban.Snapshot, error) {
-	if in.load == "" && len(ports) == 0 {
+	if in.load == "" && in.save == "" && len(ports) == 0 {
 		return identity(nil), nil
 	}
 	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ports, Traffic: ports, Host: host.Ranges | host.Caps | host.Network})
-	if err == nil && in.load == "" {
+	if err == nil && in.load == "" && in.save == "" {
 		gather.AddNeighbours(snap, ports)
 	}
 	return snap, err

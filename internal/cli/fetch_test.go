@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/internal/netnstest"
+	"github.com/monban-dev/monban/portbook"
 )
 
 // registryCSV is the registry as IANA would publish it now.
@@ -64,6 +66,7 @@ func TestUpdate(t *testing.T) {
 	registry := filepath.Join(home, "monban", "registry")
 	// update runs the verb as an ordinary user would, with only the named
 	// program to fetch with, and returns the exit code and what it said.
+	older := false
 	update := func(program string, args ...string) (int, string) {
 		t.Helper()
 		bin := t.TempDir()
@@ -85,7 +88,7 @@ func TestUpdate(t *testing.T) {
 		if len(args) > 0 {
 			from = args[0]
 		}
-		if err := a.update(context.Background(), from); err != nil {
+		if err := a.update(context.Background(), from, older); err != nil {
 			if isUsage(err) {
 				return exitUsage, err.Error()
 			}
@@ -146,6 +149,28 @@ func TestUpdate(t *testing.T) {
 	}
 	if !described("The newer text") {
 		t.Error("the registry in use was lost")
+	}
+
+	// A mirror that lags behind takes nothing away, unless the user says so.
+	date := portbook.Builtin().Version()
+	aged := regexp.MustCompile(`\b20[0-9]{2}-[0-9]{2}-[0-9]{2}\b`).ReplaceAll(csv, []byte("2019-05-04"))
+	if err := os.WriteFile(file, aged, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, said := update("", file)
+	if code != exitUsage || !strings.Contains(said, "of 2019-05-04, older than the one in use ("+date+"), which was kept; --older") {
+		t.Errorf("an older registry: exit %d, %s", code, said)
+	}
+	if !described("The newer text") {
+		t.Error("an older registry took the place of the newer one")
+	}
+	older = true
+	if code, said := update("", file); code != exitOK || !described("World Wide Web HTTP") {
+		t.Errorf("an older registry, wanted: exit %d, %s", code, said)
+	}
+	older = false
+	if code, said := update("", file); code != exitOK {
+		t.Errorf("the same registry again: exit %d, %s", code, said)
 	}
 	if left, _ := filepath.Glob(filepath.Join(home, "monban", "*")); len(left) != 1 {
 		t.Errorf("left behind: %q", left)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -28,41 +27,50 @@ func (a *app) portCommand() *cobra.Command {
 			if len(args) == 0 {
 				return report.MissingArgument("monban port 80")
 			}
-			return a.ports(cmd.Context(), &in, args)
+			return a.ports(cmd, &in, args)
 		},
 	}
 	in.flags(cmd)
 	return cmd
 }
 
-// ports shows everything about the ports that args name.
-func (a *app) ports(ctx context.Context, in *inside, args []string) error {
+// ports shows everything about the ports that args name, or with --diff what
+// changed there.
+func (a *app) ports(cmd *cobra.Command, in *inside, args []string) error {
 	failOn, err := in.threshold()
 	if err != nil {
 		return err
+	}
+	if err := given(cmd, "save", "load", "diff"); err != nil {
+		return err
+	}
+	if in.diff != "" && in.failOn != "" {
+		return report.Together("--diff", "--fail-on")
 	}
 	book, gaps := a.book()
 	ranges, err := parsePorts(book, args)
 	if err != nil {
 		return err
 	}
-	local := make(chan portbook.Services, 1)
-	go func() { local <- localServices(ranges) }()
-	// Whether a wildcard address can be bound takes no look at the interfaces.
-	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps})
+	before, err := in.earlier()
 	if err != nil {
 		return err
 	}
-	snap.Gaps = append(snap.Gaps, gaps...)
-	if in.load != "" && len(snap.TrafficOf) == 0 {
-		snap.Gaps = append(snap.Gaps, monban.Gap{Source: in.load, Err: "not saved", Hides: monban.HidesTraffic})
+	local := make(chan portbook.Services, 1)
+	go func() { local <- localServices(ranges) }()
+	// Whether a wildcard address can be bound takes no look at the interfaces.
+	snap, err := a.snapshot(cmd.Context(), in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps})
+	if err != nil {
+		return err
 	}
-	shown := *snap
-	shown.Doors = nil
-	for _, d := range snap.Doors {
-		if inRanges(ranges, d.Bind.Port) {
-			shown.Doors = append(shown.Doors, d)
-		}
+	keep := func(d *monban.Door) bool { return inRanges(ranges, d.Bind.Port) }
+	shown := narrowed(snap, keep)
+	shown.Gaps = append(shown.Gaps, gaps...)
+	if before != nil {
+		return a.difference(narrowed(before, keep), shown, book, a.style())
+	}
+	if in.load != "" && len(snap.TrafficOf) == 0 {
+		shown.Gaps = append(shown.Gaps, monban.Gap{Source: in.load, Err: "not saved", Hides: monban.HidesTraffic})
 	}
 	services := <-local
 	views := portViews(ranges, snap, book, services)
@@ -71,9 +79,9 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 		views = portViews(ranges, snap, book, services)
 	}
 	return a.show(report.Result{
-		Verb: "port", Snapshot: snap, Book: book,
+		Verb: "port", Snapshot: shown, Book: book,
 		Data:     report.Ports{Ports: views},
-		Findings: conflict.Inspect(&shown, book),
+		Findings: conflict.Inspect(shown, book),
 	}, a.style(), failOn)
 }
 

@@ -31,7 +31,8 @@ func (a *app) portsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "")
-	cmd.AddCommand(&cobra.Command{
+	var older bool
+	update := &cobra.Command{
 		Use: "update [FILE|URL]",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -41,9 +42,11 @@ func (a *app) portsCommand() *cobra.Command {
 			if len(args) > 0 {
 				from = args[0]
 			}
-			return a.update(cmd.Context(), from)
+			return a.update(cmd.Context(), from, older)
 		},
-	})
+	}
+	update.Flags().BoolVar(&older, "older", false, "")
+	cmd.AddCommand(update)
 	return cmd
 }
 
@@ -71,8 +74,9 @@ func identity(gaps []monban.Gap) *monban.Snapshot {
 const ianaCSV = "https://www.iana.org/assignments/service-names-port-numbers/service-names-port-numbers.csv"
 
 // update replaces the registry with a newer one, or keeps the old one and says
-// why.
-func (a *app) update(ctx context.Context, from string) error {
+// why. An older one is taken only where the user said so: a mirror that lags
+// behind would take names away again.
+func (a *app) update(ctx context.Context, from string, older bool) error {
 	path := a.registryPath()
 	if path == "" {
 		return report.NoRegistryHome()
@@ -85,6 +89,10 @@ func (a *app) update(ctx context.Context, from string) error {
 	if err != nil {
 		return report.RegistryRefused(from, err)
 	}
+	inUse, _ := a.book() // a broken one is what update is to repair
+	if stats.Date < inUse.Version() && !older {
+		return report.RegistryOlder(from, stats.Date, inUse.Version())
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return report.CannotWrite(path, err)
 	}
@@ -93,5 +101,5 @@ func (a *app) update(ctx context.Context, from string) error {
 	}
 	book, gaps := a.book()
 	return a.show(report.Result{Verb: "ports-update", Snapshot: identity(gaps), Book: book,
-		Data: report.Update{From: from, Path: path, Rows: stats.Rows, Date: stats.Date, Before: stats.Before}}, a.style(), monban.SeverityUnknown)
+		Data: report.Update{From: from, Path: path, Rows: stats.Rows, Date: stats.Date, Before: inUse.Rows(), DateBefore: inUse.Version()}}, a.style(), monban.SeverityUnknown)
 }

@@ -23,6 +23,8 @@ func TestSchemas(t *testing.T) {
 		"explain --load " + officeFile + " Error:_listen_EADDRINUSE:_address_already_in_use_127.0.0.1:5173",
 		"explain dial_tcp_10.0.0.1:5432:_connect:_connection_refused_EADDRINUSE",
 		"--load " + officeFile + " --diff testdata/before.json",
+		"6379 --load " + officeFile + " --diff testdata/before.json",
+		"explain --diff testdata/before.json --load " + officeFile + " Error:_listen_EADDRINUSE:_address_already_in_use_0.0.0.0:6379",
 		"version",
 	} {
 		t.Run(line, func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,16 +33,15 @@ func (a *app) statusCommand() *cobra.Command {
 			if len(args) == 0 {
 				return a.status(cmd, &o)
 			}
-			for _, name := range []string{"proto", "port", "user", "sort", "wide", "all-namespaces", "diff"} {
+			for _, name := range []string{"proto", "port", "user", "sort", "wide", "all-namespaces"} {
 				if cmd.Flags().Changed(name) {
 					return report.FlagNeedsList("--" + name)
 				}
 			}
-			return a.ports(cmd.Context(), &o.inside, args)
+			return a.ports(cmd, &o.inside, args)
 		},
 	}
 	o.flags(cmd)
-	cmd.Flags().StringVar(&o.diff, "diff", "", "")
 	cmd.Flags().StringVar(&o.filter.proto, "proto", "", "")
 	cmd.Flags().StringVar(&o.filter.port, "port", "", "")
 	cmd.Flags().StringVar(&o.filter.user, "user", "", "")
@@ -68,39 +66,34 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 	if err := o.filter.parse(book); err != nil {
 		return err
 	}
-	var before *monban.Snapshot
-	if o.diff != "" {
-		if before, err = loadSnapshot(o.diff); err != nil {
-			return err
-		}
+	before, err := o.earlier()
+	if err != nil {
+		return err
 	}
 	snap, err := a.snapshot(cmd.Context(), &o.inside, gather.Want{Host: host.Ranges | host.Caps, AllNamespaces: o.allNamespaces})
 	if err != nil {
 		return err
 	}
-	snap.Gaps = append(snap.Gaps, gaps...)
 	s := a.style()
 	s.Wide = o.wide
+	shown := narrowed(snap, o.filter.passes)
+	// A saved view counts connections too; the list shows none.
+	shown.Gaps = slices.DeleteFunc(shown.Gaps, func(g monban.Gap) bool { return g.Hides == monban.HidesTraffic })
+	shown.Gaps = append(shown.Gaps, gaps...)
 	if before != nil {
-		snap.Gaps = append(snap.Gaps, before.Gaps...)
-		change := monban.Compare(o.filter.snapshot(before), o.filter.snapshot(snap))
-		return a.show(report.Result{Verb: "diff", Snapshot: snap, Book: book,
-			Data: report.Difference{Since: before.At, Change: change}}, s, monban.SeverityUnknown)
+		return a.difference(narrowed(before, o.filter.passes), shown, book, s)
 	}
 	findings := conflict.Inspect(snap, book)
-	shown := o.filter.snapshot(snap)
 	return a.show(report.Result{
-		Verb: "status", Snapshot: snap, Book: book, Findings: o.filter.findings(findings),
+		Verb: "status", Snapshot: shown, Book: book, Findings: o.filter.findings(findings),
 		Data: report.Status{Doors: shown.Doors, Sort: report.SortKey(o.sort), Hidden: report.CountEntries(snap.Doors) - report.CountEntries(shown.Doors)},
 	}, s, failOn)
 }
 
 // together refuses flags that would do nothing beside each other.
 func (o *statusOptions) together(cmd *cobra.Command) error {
-	for _, name := range []string{"save", "load", "diff", "user", "port", "proto"} {
-		if f := cmd.Flags().Lookup(name); f.Changed && strings.Trim(f.Value.String(), ", ") == "" {
-			return report.EmptyValue("--" + name)
-		}
+	if err := given(cmd, "save", "load", "diff", "user", "port", "proto"); err != nil {
+		return err
 	}
 	if o.diff != "" {
 		for _, name := range []string{"fail-on", "sort", "wide"} {
@@ -176,21 +169,6 @@ func (f *doorFilter) parse(book names) error {
 		f.ports = ports
 	}
 	return nil
-}
-
-// snapshot returns snap with only the doors that pass.
-func (f *doorFilter) snapshot(snap *monban.Snapshot) *monban.Snapshot {
-	if !f.active() {
-		return snap
-	}
-	out := *snap
-	out.Doors = nil
-	for _, d := range snap.Doors {
-		if f.passes(&d) {
-			out.Doors = append(out.Doors, d)
-		}
-	}
-	return &out
 }
 
 func (f *doorFilter) passes(d *monban.Door) bool {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +28,47 @@ type inside struct {
 func (in *inside) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&in.save, "save", "", "")
 	cmd.Flags().StringVar(&in.load, "load", "", "")
+	cmd.Flags().StringVar(&in.diff, "diff", "", "")
 	cmd.Flags().StringVar(&in.failOn, "fail-on", "", "")
+}
+
+// earlier returns the view to compare with, nil if none was asked for.
+func (in *inside) earlier() (*monban.Snapshot, error) {
+	if in.diff == "" {
+		return nil, nil
+	}
+	return loadSnapshot(in.diff)
+}
+
+// given refuses flags of the inside view without a value, which would silently
+// do nothing.
+func given(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if f := cmd.Flags().Lookup(name); f.Changed && strings.Trim(f.Value.String(), ", ") == "" {
+			return report.EmptyValue("--" + name)
+		}
+	}
+	return nil
+}
+
+// difference shows what changed between two views, and what neither could see.
+func (a *app) difference(before, now *monban.Snapshot, book *portbook.Book, s report.Style) error {
+	change := monban.Compare(before, now)
+	shown := *now
+	shown.Gaps = union(now.Gaps, before.Gaps)
+	return a.show(report.Result{Verb: "diff", Snapshot: &shown, Book: book,
+		Data: report.Difference{Since: before.At, Change: change}}, s, monban.SeverityUnknown)
+}
+
+// union returns the gaps of two views, those they share once.
+func union(a, b []monban.Gap) []monban.Gap {
+	out := slices.Clone(a)
+	for _, g := range b {
+		if !slices.Contains(out, g) {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 func (in *inside) threshold() (monban.Severity, error) {

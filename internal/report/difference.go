@@ -13,7 +13,9 @@ type Difference struct {
 	Change monban.Change
 }
 
-func (d Difference) hideSecrets(m masker) Data {
+func (d Difference) hideSecrets(m masker) Data { return d.masked(m) }
+
+func (d Difference) masked(m masker) Difference {
 	d.Change.Opened = m.doors(d.Change.Opened)
 	d.Change.Closed = m.doors(d.Change.Closed)
 	d.Change.Changed = slices.Clone(d.Change.Changed)
@@ -36,7 +38,9 @@ type handoverWire struct {
 	After  doorWire `json:"after"`
 }
 
-func (d Difference) wire(v *view) any {
+func (d Difference) wire(v *view) any { return v.difference(d) }
+
+func (v *view) difference(d Difference) differenceWire {
 	w := differenceWire{Since: d.Since.UTC(), Opened: v.doors(d.Change.Opened),
 		Closed: v.doors(d.Change.Closed), Changed: []handoverWire{}}
 	for _, h := range d.Change.Changed {
@@ -46,6 +50,12 @@ func (d Difference) wire(v *view) any {
 }
 
 func (d Difference) text(p *printer, v *view) {
+	d.changes(p, v)
+	v.gapsText(p)
+}
+
+// changes writes one line for each door that opened, closed or changed hands.
+func (d Difference) changes(p *printer, v *view) {
 	since := d.Since.Local().Format("2006-01-02 15:04:05")
 	opened, clientsCame := v.withoutClients(d.Change.Opened)
 	closed, clientsWent := v.withoutClients(d.Change.Closed)
@@ -66,9 +76,8 @@ func (d Difference) text(p *printer, v *view) {
 			place(h.After.Bind), h.After.Bind.Port.Proto, v.who(&h.Before), v.who(&h.After)))
 	}
 	if clientsCame+clientsWent > 0 {
-		p.paragraph(span{dim, ""}, p.f("(%d probable UDP clients came, %d went)", "(UDP クライアントと思われるソケットの増減: +%d −%d)", clientsCame, clientsWent))
+		p.paragraph(span{dim, ""}, p.f("(probable UDP clients: %d came, %d went)", "(UDP クライアントと思われるソケットの増減: +%d −%d)", clientsCame, clientsWent))
 	}
-	v.gapsText(p)
 }
 
 func (v *view) changeLine(p *printer, lead span, e entry) {

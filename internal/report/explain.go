@@ -13,6 +13,9 @@ type Explanation struct {
 	Complaints []Explained
 	// More reports that the text may have more complaints than were read.
 	More bool
+	// Diff is what changed at the ports of the messages since a saved view; nil
+	// if it was not asked for.
+	Diff *Difference
 }
 
 // Explained is one error message, read and put beside what is open now.
@@ -52,12 +55,18 @@ func (e Explanation) hideSecrets(m masker) Data {
 		c.Against, c.Fix, c.Missing = m.doors(c.Against), maskFixes(c.Fix), maskGaps(c.Missing)
 		out[i] = c
 	}
-	return Explanation{out, e.More}
+	hidden := Explanation{Complaints: out, More: e.More}
+	if e.Diff != nil {
+		diff := e.Diff.masked(m)
+		hidden.Diff = &diff
+	}
+	return hidden
 }
 
 type explanationWire struct {
 	Complaints []explainedWire `json:"complaints"`
 	More       bool            `json:"more"`
+	Diff       *differenceWire `json:"diff,omitempty"`
 }
 
 type explainedWire struct {
@@ -110,6 +119,10 @@ func (e Explanation) wire(v *view) any {
 		}
 		out.Complaints = append(out.Complaints, w)
 	}
+	if e.Diff != nil {
+		diff := v.difference(*e.Diff)
+		out.Diff = &diff
+	}
 	return out
 }
 
@@ -131,6 +144,10 @@ func (e Explanation) text(p *printer, v *view) {
 		p.paragraph(span{dim, ""}, p.f(
 			"Only the first %d messages were read; pass the rest by itself.",
 			"読み取ったのは最初の %d 件だけです。残りは分けて渡してください。", len(e.Complaints)))
+	}
+	if e.Diff != nil {
+		p.blank()
+		e.Diff.changes(p, v)
 	}
 	v.gapsText(p)
 }

@@ -95,8 +95,11 @@ func (v *view) unnamedLong(d *monban.Door) string {
 	}
 	switch d.Unnamed {
 	case monban.HiddenPrivilege:
-		if v.asRoot() {
+		if v.asRoot() || v.own(d) {
 			return l.pick("a protected program", "保護されたプログラム")
+		}
+		if v.Snapshot.Host.OS == "windows" {
+			return l.pick("a program that only an administrator may look at", "管理者だけが確認できるプログラム")
 		}
 		return fmt.Sprintf(l.pick("a program of another user (uid %d)", "別のユーザー(uid %d)のプログラム"), d.UID)
 	case monban.HiddenNamespace:
@@ -229,8 +232,18 @@ func (v *view) unnamedSentence(f monban.Finding, a *monban.Door) string {
 				"Whose %s is cannot be seen even by this root: its process has rights that this one lacks.",
 				"%s の持ち主は、この root からも確認できません(より強い権限で保護されています)。", ports)
 		}
+		if v.Snapshot.Host.OS == "windows" {
+			return say(
+				"Whose %s is cannot be seen without an administrator's rights.",
+				"%s の持ち主は、管理者の権限がないため確認できません。", ports)
+		}
+		if v.own(a) {
+			return say(
+				"Which program has %s cannot be seen without privilege. It is one of your own, but it is protected from being looked into, as key agents and programs with capabilities are.",
+				"%s を持つプログラムは、権限がないため確認できません。自分のプログラムですが、鍵エージェントや特別な権限を持つプログラムのように、中を調べられないよう保護されています。", ports)
+		}
 		return say(
-			"Whose %s is cannot be seen without privilege: it belongs to another user.",
+			plural(len(f.Doors), "Whose %s is cannot be seen without privilege: it belongs to another user.", "Whose %s are cannot be seen without privilege: they belong to other users."),
 			"%s の持ち主は権限がないため確認できません(別のユーザーのものです)。", ports)
 	case monban.HiddenNamespace:
 		return say(

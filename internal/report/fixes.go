@@ -65,6 +65,9 @@ func (v *view) fixSentence(f monban.Fix) string {
 		return say("Restart %s: a forwarder is left over from a crash and no container uses it.",
 			"%s を再起動します。異常終了で残った転送プロセスで、使っているコンテナはありません。", arg(0))
 	case "look-as-root":
+		if v.Snapshot.Host.OS == "windows" {
+			return say("Look again as administrator: then the holder can be named.", "管理者として調べ直すと、持ち主が分かります。")
+		}
 		return say("Look again with sudo: then the holder can be named.", "sudo を付けて調べ直すと、持ち主が分かります。")
 	case "v6only":
 		return say("Set IPV6_V6ONLY on the IPv6 socket (ipv6only=on) and open IPv4 apart from it.",

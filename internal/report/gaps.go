@@ -74,12 +74,21 @@ func (v *view) ownersGap(g monban.Gap) string {
 		}
 		if v.Snapshot.Host.OS == "windows" {
 			return say(
-				plural(g.Count, "%d door belongs to another user; run as administrator and its program is named.", "%d doors belong to other users; run as administrator and their programs are named."),
-				"%d 個のドアは別のユーザーのものです。管理者として実行すると、プログラム名が分かります。", g.Count)
+				plural(g.Count, "The program behind %d door is closed to this user; run as administrator and it is named.", "The programs behind %d doors are closed to this user; run as administrator and they are named."),
+				"%d 個のドアのプログラムは、このユーザーには確認できません。管理者として実行すると、プログラム名が分かります。", g.Count)
 		}
-		return say(
-			plural(g.Count, "%d door belongs to another user; with sudo its program is named.", "%d doors belong to other users; with sudo their programs are named."),
-			"%d 個のドアは別のユーザーのものです。sudo を付けて実行すると、プログラム名が分かります。", g.Count)
+		if own := v.ownHidden(); own > 0 {
+			text := say(
+				plural(own, "%d door belongs to a program of your own that is protected from being looked into; with sudo it is named.",
+					"%d doors belong to programs of your own that are protected from being looked into; with sudo they are named."),
+				"%d 個のドアは自分のプログラムのものですが、中を調べられないよう保護されています。sudo を付けて実行すると、プログラム名が分かります。", own)
+			if g.Count <= own {
+				return text
+			}
+			g.Count -= own
+			return v.othersGap(g) + l.pick(" ", "") + text
+		}
+		return v.othersGap(g)
 	case monban.HiddenNamespace:
 		return say(
 			plural(g.Count, "The program behind %d door is outside this process namespace and cannot be named from here.", "The programs behind %d doors are outside this process namespace and cannot be named from here."),
@@ -97,6 +106,23 @@ func (v *view) ownersGap(g monban.Gap) string {
 		return say("Some programs could not be named (%s: %s).",
 			"一部のプログラムの名前を確認できませんでした(%s: %s)。", g.Source, g.Err)
 	}
+}
+
+// othersGap says how many doors belong to other users.
+func (v *view) othersGap(g monban.Gap) string {
+	return fmt.Sprintf(v.style.Lang.pick(
+		plural(g.Count, "%d door belongs to another user; with sudo its program is named.", "%d doors belong to other users; with sudo their programs are named."),
+		"%d 個のドアは別のユーザーのものです。sudo を付けて実行すると、プログラム名が分かります。"), g.Count)
+}
+
+// ownHidden counts the doors of the user who looks whose programs are hidden.
+func (v *view) ownHidden() (n int) {
+	for i := range v.Snapshot.Doors {
+		if d := &v.Snapshot.Doors[i]; d.Unnamed == monban.HiddenPrivilege && v.own(d) {
+			n++
+		}
+	}
+	return n
 }
 
 func (v *view) outsideGap(g monban.Gap) string {

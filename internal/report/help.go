@@ -346,6 +346,8 @@ func flagText(name string) [2]string {
 		return [2]string{"show a saved view instead of this machine", "このマシンの代わりに、保存した状態を表示する"}
 	case "system":
 		return [2]string{"the places where this machine's daemons keep their configuration, and the command lines of running programs", "このマシンのデーモンの設定ファイルと、動作中のプログラムのコマンドラインを調べる"}
+	case "older":
+		return [2]string{"take the registry also if it is older than the one in use", "いまの台帳より古いものでも置き換える"}
 	case "diff":
 		return [2]string{"compare with a saved view: opened, closed, changed hands", "保存した状態と比べる(開いた、閉じた、持ち主が変わった)"}
 	case "fail-on":

@@ -99,6 +99,13 @@ func RegistryRefused(from string, err error) error {
 	return p
 }
 
+// RegistryOlder says that a registry was not taken because the one in use is
+// newer, and that the old one stays. The dates are those of their latest rows.
+func RegistryOlder(from, date, inUse string) error {
+	return usageProblem("%[1]s: this registry is of %[2]s, older than the one in use (%[3]s), which was kept; --older takes it all the same",
+		"%[1]s: この台帳は %[2]s 版で、いまの台帳(%[3]s 版)より古いため置き換えませんでした。それでも使うときは --older を付けてください", from, date, inUse)
+}
+
 // RegistryUnreachable says that a new registry could not be fetched.
 func RegistryUnreachable(from string, err error) error {
 	return newProblem("cannot fetch %s: %v; the registry in use was kept. Download the file elsewhere and name it: monban ports update FILE",

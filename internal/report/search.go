@@ -80,8 +80,9 @@ type Update struct {
 	Path string // where it was put
 	Rows int
 	Date string
-	// Before is the number of rows of the registry it replaces.
-	Before int
+	// Before is the number of rows of the registry it replaces, DateBefore its date.
+	Before     int
+	DateBefore string
 }
 
 func (u Update) hideSecrets(masker) Data { u.From = maskText(u.From); return u }
@@ -94,12 +95,13 @@ type updateWire struct {
 	Before int    `json:"before"`
 }
 
-func (u Update) wire(*view) any { return updateWire(u) }
+func (u Update) wire(*view) any { return updateWire{u.From, u.Path, u.Rows, u.Date, u.Before} }
 
 func (u Update) text(p *printer, v *view) {
 	p.paragraph(span{}, p.f(
-		"The port registry now has %d rows (%d before). It was checked and put in %s.",
-		"ポート台帳を更新しました: %d 行(以前は %d 行)。検査済みで、%s に置きました。", u.Rows, u.Before, u.Path))
+		"The port registry is now that of %[1]s with %[2]d rows (before: %[3]s, %[4]d rows). It was checked and put in %[5]s.",
+		"ポート台帳を %[1]s 版(%[2]d 行)に更新しました(以前は %[3]s 版、%[4]d 行)。内容を検査し、%[5]s に保存しました。",
+		u.Date, u.Rows, u.DateBefore, u.Before, u.Path))
 	v.gapsText(p)
 }
 

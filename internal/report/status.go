@@ -484,6 +484,10 @@ func (v *view) programCell(e entry) cell {
 // process that has more capabilities than this root stays closed to it.
 func (v *view) asRoot() bool { return v.Snapshot.Host.UID == 0 }
 
+// own reports whether a door whose program may not be looked at belongs to the
+// very user who looks: a process that protects itself, or was given rights.
+func (v *view) own(d *monban.Door) bool { return int64(d.UID) == int64(v.Snapshot.Host.UID) }
+
 // unnamed says, in the place of a program's name, why there is none.
 func (v *view) unnamed(d *monban.Door) string {
 	l := v.style.Lang
@@ -492,8 +496,13 @@ func (v *view) unnamed(d *monban.Door) string {
 	}
 	switch d.Unnamed {
 	case monban.HiddenPrivilege:
-		if v.asRoot() {
-			return l.pick("(protected)", "(保護された)")
+		switch {
+		case v.asRoot():
+			return l.pick("(protected)", "(保護中)")
+		case v.Snapshot.Host.OS == "windows":
+			return l.pick("(needs administrator)", "(要管理者権限)")
+		case v.own(d):
+			return l.pick("(protected; sudo)", "(保護中; 要 sudo)")
 		}
 		return l.pick("(another user's; sudo)", "(他ユーザー; 要 sudo)")
 	case monban.HiddenNamespace:
