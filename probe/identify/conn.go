@@ -1,0 +1,125 @@
+package identify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"time"
+)
+
+// errBudget ends the reading of a server that does not stop talking.
+var errBudget = errors.New("the server said more than is read of it")
+
+// A conn is a connection with bounds: it reads so many bytes and no more, and
+// is closed when its context is done.
+type conn struct {
+	net.Conn
+	question
+	ctx context.Context
+	// said is everything that was read and not yet taken.
+	said []byte
+	// left is how many bytes may still be read.
+	left int
+	// err is why reading ended.
+	err error
+	// stop ends the watch over ctx.
+	stop func() bool
+}
+
+// newConn takes over c. The deadline of ctx is the connection's.
+func newConn(ctx context.Context, c net.Conn, q question) *conn {
+	k := &conn{Conn: c, question: q, ctx: ctx, left: readBudget}
+	if d, ok := ctx.Deadline(); ok {
+		_ = c.SetDeadline(d) // a connection without deadlines is still closed with ctx
+	}
+	k.stop = context.AfterFunc(ctx, func() { c.Close() })
+	return k
+}
+
+// Close ends the connection and frees what watches over it.
+func (c *conn) Close() error {
+	c.stop()
+	return c.Conn.Close()
+}
+
+// say sends a message. Whether it arrived is seen in the answer.
+func (c *conn) say(message []byte) {
+	if _, err := c.Write(message); err != nil && c.err == nil {
+		c.err = err
+	}
+}
+
+// hear reads once, whatever there is, and reports whether anything came.
+func (c *conn) hear() bool {
+	if c.left <= 0 {
+		c.err = errBudget
+		return false
+	}
+	buf := make([]byte, min(4096, c.left))
+	n, err := c.Read(buf)
+	c.said = append(c.said, buf[:n]...)
+	c.left -= n
+	if err != nil {
+		c.err = err
+	}
+	return n > 0
+}
+
+// closed reports whether the server ended the connection, and not our patience.
+func (c *conn) closed() bool {
+	return errors.Is(c.err, io.EOF) || c.err != nil && c.ctx.Err() == nil && !errors.Is(c.err, errBudget) && !isTimeout(c.err)
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// hearUntil reads until done is satisfied with what was said, and reports
+// whether it is.
+func (c *conn) hearUntil(done func(said []byte) bool) bool {
+	for !done(c.said) {
+		if !c.hear() {
+			return false
+		}
+	}
+	return true
+}
+
+// ask forgets what was said, sends a message and reads until the answer is
+// whole by the judgement of done, which returns its length, 0 for "not whole
+// yet" and a negative number for "this is none". It returns the answer, or nil.
+func (c *conn) ask(message []byte, done func(said []byte) int) []byte {
+	c.said = nil
+	c.say(message)
+	for {
+		switch n := done(c.said); {
+		case n < 0:
+			return nil
+		case n > 0:
+			answer := c.said[:n]
+			c.said = c.said[n:]
+			return answer
+		}
+		if !c.hear() {
+			return nil
+		}
+	}
+}
+
+// within gives what f says and hears at most d.
+func (c *conn) within(d time.Duration, f func()) {
+	end := time.Now().Add(d)
+	outer, bounded := c.ctx.Deadline()
+	if bounded && outer.Before(end) {
+		end = outer
+	}
+	_ = c.SetDeadline(end)
+	f()
+	_ = c.SetDeadline(outer) // the zero time is none
+}
+
+// aLine is a judgement for [conn.ask]: one line.
+func aLine(said []byte) int { return bytes.IndexByte(said, '\n') + 1 }

@@ -1,0 +1,329 @@
+package identify
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/monban-dev/monban"
+)
+
+// What paces a race. The round trip to the target is added where it says so.
+const (
+	// quiet is how long a server may stay silent before it is asked, beside three
+	// round trips: a server that speaks first mostly does so within 30 ms.
+	quiet = 150 * time.Millisecond
+	// stagger lies between two questions, beside half a round trip.
+	stagger = 40 * time.Millisecond
+	// short is how long all but the likely questions keep a silent connection,
+	// beside four round trips. The likely ones wait as long as the patience lasts.
+	short  = time.Second
+	likely = 4
+	// grace is how long something better is waited for after a likely answer.
+	grace = 500 * time.Millisecond
+)
+
+type dialer func(ctx context.Context) (net.Conn, error)
+
+// tcp identifies a TCP door.
+func (r *run) tcp(ctx context.Context) (monban.Service, error) {
+	first, err := r.connect(ctx)
+	if err != nil {
+		return monban.Service{}, err
+	}
+	return r.race(ctx, first, r.connect, false), nil
+}
+
+// connect opens a connection to the target when the host has a place for it.
+func (r *run) connect(ctx context.Context) (net.Conn, error) {
+	if err := r.host.acquire(ctx); err != nil {
+		return nil, err
+	}
+	dial := r.id.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	start := time.Now()
+	c, err := dial(ctx, "tcp", r.target.String())
+	if err != nil {
+		r.host.release()
+		return nil, err
+	}
+	r.rtt.CompareAndSwap(0, int64(min(time.Since(start), time.Second)))
+	return &placed{Conn: c, release: sync.OnceFunc(r.host.release)}, nil
+}
+
+// placed is a connection that gives its place on the host back.
+type placed struct {
+	net.Conn
+	release func()
+}
+
+func (c *placed) Close() error {
+	defer c.release()
+	return c.Conn.Close()
+}
+
+// A race asks one door, or what is inside its TLS, in many ways at a time.
+type race struct {
+	*run
+	ctx     context.Context // ends with the race
+	dial    dialer
+	results chan result
+	running int
+
+	list     []signature // not asked yet
+	asked    int
+	best     monban.Service
+	evidence string // the first thing said that nothing fits
+	closed   int    // connections that ended without a byte
+	relisten bool   // somebody's answer looked like a greeting
+	tls      progress
+}
+
+// progress says how far one question of a race is.
+type progress uint8
+
+const (
+	waiting progress = iota
+	running
+	ended
+)
+
+// A result is how one connection ended.
+type result struct {
+	name   string // of the question; "" listened
+	s      monban.Service
+	found  bool
+	said   string // what nothing fits
+	echo   bool   // said is what was asked
+	closed bool   // by the server, without a byte
+	within *session
+	err    error
+}
+
+// race talks to a door until it knows it or patience ends. It closes first.
+func (r *run) race(ctx context.Context, first net.Conn, dial dialer, inside bool) monban.Service {
+	raceCtx, cancel := context.WithTimeout(ctx, r.patience+4*r.roundTrip())
+	x := &race{run: r, ctx: raceCtx, dial: dial, results: make(chan result)}
+	defer func() {
+		cancel()
+		for ; x.running > 0; x.running-- {
+			if late := <-x.results; late.within != nil {
+				late.within.Close()
+			}
+		}
+	}()
+	if !silentPort(r.target.Port()) {
+		x.list = ordered(questions(), r.target.Port())
+	}
+	if inside {
+		x.tls = ended
+		x.list = without(x.list, "tls")
+	}
+	x.start(func() result { return x.listen(raceCtx, first) })
+	s, within := x.loop()
+	if within == nil {
+		return s
+	}
+	cancel()
+	return r.inside(ctx, within)
+}
+
+// loop starts questions and weighs answers. It returns what the door is, or the
+// TLS session behind which it is.
+func (x *race) loop() (monban.Service, *session) {
+	pace := time.NewTimer(quiet + 3*x.roundTrip())
+	defer pace.Stop()
+	var enough <-chan time.Time
+	for x.running > 0 || len(x.list) > 0 {
+		select {
+		case <-x.ctx.Done():
+			return x.conclude(), nil
+		case <-enough:
+			return x.best, nil
+		case <-pace.C:
+			if len(x.list) > 0 && x.running < perDoor {
+				x.next()
+			}
+			pace.Reset(stagger + x.roundTrip()/2)
+		case res := <-x.results:
+			x.running--
+			if res.name == "tls" {
+				x.tls = ended
+			}
+			if res.within != nil {
+				return monban.Service{}, res.within
+			}
+			if x.weigh(res) {
+				return x.best, nil
+			}
+			if enough == nil && x.best.Grade != monban.GradeUnknown {
+				enough = time.After(grace + 2*x.roundTrip())
+			}
+		}
+	}
+	return x.conclude(), nil
+}
+
+// weigh takes a result in and reports whether the door is known by it.
+func (x *race) weigh(res result) bool {
+	switch {
+	case res.found:
+		if res.s.Grade > x.best.Grade {
+			x.best = res.s
+		}
+	case res.echo:
+		x.best = is("echo", []byte(res.said))
+	case res.said != "":
+		if x.evidence == "" {
+			x.evidence = res.said
+		}
+		x.follow(res)
+	case res.closed:
+		x.closed++
+		if res.name == "" && x.asked == 0 && len(x.list) > likely {
+			// It hangs up on everybody: not worth thirty tries.
+			x.list = x.list[:likely]
+		}
+	}
+	return x.best.Grade == monban.GradeIdentified && (x.tls == ended || !refusesPlain(x.best))
+}
+
+// follow lets what a server said to one question decide what it is asked next.
+func (x *race) follow(res result) {
+	said := []byte(res.said)
+	if res.name == "" {
+		x.list = nil // it speaks first: what waits for the client is not here
+		return
+	}
+	if _, _, m := greet(question{target: x.target}, said); m == yes && !x.relisten {
+		x.relisten = true
+		x.start(func() result {
+			c, err := x.dial(x.ctx)
+			if err != nil {
+				return result{}
+			}
+			return x.listen(x.ctx, c)
+		})
+	}
+	for i, s := range x.list {
+		if s.resembles != nil && s.resembles(said) {
+			copy(x.list[1:i+1], x.list[:i])
+			x.list[0] = s
+		}
+	}
+}
+
+// conclude is what is known at the end.
+func (x *race) conclude() monban.Service {
+	if x.best.Grade == monban.GradeUnknown {
+		x.best.Evidence = x.evidence
+	}
+	return x.best
+}
+
+func (x *race) start(f func() result) {
+	x.running++
+	go func() { x.results <- f() }()
+}
+
+// next asks the next question.
+func (x *race) next() {
+	s := x.list[0]
+	x.list = x.list[1:]
+	x.asked++
+	if s.name == "tls" {
+		x.tls = running
+	}
+	ctx, cancel := x.ctx, context.CancelFunc(func() {})
+	if x.asked > likely {
+		ctx, cancel = context.WithTimeout(x.ctx, short+4*x.roundTrip())
+	}
+	x.start(func() result {
+		defer cancel()
+		res := x.put(ctx, s)
+		res.name = s.name
+		return res
+	})
+}
+
+// put asks one question on a connection of its own.
+func (x *race) put(ctx context.Context, s signature) result {
+	raw, err := x.dial(ctx)
+	if err != nil {
+		return result{closed: true}
+	}
+	if s.name == "tls" {
+		return x.handshake(ctx, raw)
+	}
+	c := newConn(ctx, raw, newQuestion(x.target))
+	defer c.Close()
+	asked := s.ask(c.question)
+	c.say(asked)
+	for c.hear() {
+		if echoed(asked, c.said) {
+			if len(c.said) >= len(asked) && len(asked) >= 16 {
+				return result{said: string(c.said), echo: true}
+			}
+			continue
+		}
+		answer, m := s.read(c.question, c.said)
+		switch m {
+		case yes:
+			if s.talk != nil {
+				answer = s.talk(c, answer)
+			}
+			return result{s: answer, found: true}
+		case no:
+			return result{said: string(c.said)}
+		}
+	}
+	return result{said: string(c.said), closed: c.closed()}
+}
+
+// listen waits for a server that speaks first.
+func (x *race) listen(ctx context.Context, raw net.Conn) result {
+	c := newConn(ctx, raw, newQuestion(x.target))
+	defer c.Close()
+	for c.hear() {
+		s, sig, m := greet(c.question, c.said)
+		switch m {
+		case yes:
+			if sig.talk != nil && !silentPort(x.target.Port()) {
+				s = sig.talk(c, s)
+			}
+			if s.Grade == monban.GradeUnknown {
+				return result{said: s.Evidence}
+			}
+			return result{s: s, found: true}
+		case no:
+			return result{said: string(c.said)}
+		}
+	}
+	return result{said: string(c.said), closed: c.closed()}
+}
+
+// greet finds the greeting that fits. It is more where one might still.
+func greet(q question, said []byte) (monban.Service, signature, match) {
+	best := no
+	for _, sig := range greetings() {
+		s, m := sig.read(q, said)
+		if m == yes {
+			return s, sig, yes
+		}
+		best = max(best, m)
+	}
+	return monban.Service{}, signature{}, best
+}
+
+func without(list []signature, name string) []signature {
+	kept := list[:0]
+	for _, s := range list {
+		if s.name != name {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
