@@ -1,6 +1,7 @@
 package monban
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 )
@@ -133,6 +134,22 @@ type Door struct {
 	// To is where a forwarded door, or one held by a forwarding helper such as
 	// docker-proxy, leads. The zero Target is nowhere.
 	To Target
+}
+
+// Compare is the order that doors are shown in: by namespace, port, transport,
+// address, interface and inode. It returns a negative number, zero or a positive
+// number, as [cmp.Compare] does.
+func (d *Door) Compare(e *Door) int {
+	// One comparison after the other, because most are decided by the port: a
+	// machine may have many thousand doors.
+	a, b := &d.Bind, &e.Bind
+	if a.NetNS != b.NetNS {
+		return cmp.Compare(a.NetNS, b.NetNS)
+	}
+	if a.Port != b.Port {
+		return cmp.Or(cmp.Compare(a.Port.Num, b.Port.Num), cmp.Compare(a.Port.Proto, b.Port.Proto))
+	}
+	return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Device, b.Device), cmp.Compare(d.Inode, e.Inode))
 }
 
 // Target is where a forwarded door leads.

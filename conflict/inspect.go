@@ -56,11 +56,10 @@ func ordered(snap *monban.Snapshot) *monban.Snapshot {
 	for i := range snap.Doors {
 		places[i] = &snap.Doors[i]
 	}
-	slices.SortStableFunc(places, func(a, b *monban.Door) int {
-		return cmp.Or(cmp.Compare(a.Bind.NetNS, b.Bind.NetNS), cmp.Compare(a.Bind.Port.Num, b.Bind.Port.Num),
-			cmp.Compare(a.Bind.Port.Proto, b.Bind.Port.Proto), a.Bind.Addr.Compare(b.Bind.Addr),
-			cmp.Compare(a.Inode, b.Inode))
-	})
+	if slices.IsSortedFunc(places, (*monban.Door).Compare) {
+		return snap // as it comes from the socket table
+	}
+	slices.SortStableFunc(places, (*monban.Door).Compare)
 	out := *snap
 	out.Doors = make([]monban.Door, len(places))
 	for i, d := range places {
@@ -101,6 +100,9 @@ func twins(a, b *monban.Door) bool {
 // A UDP port in the ephemeral range is not looked at: two clients can be lent one
 // number at two addresses.
 func (in *inspection) splits(doors []monban.Door) {
+	if len(doors) < 2 {
+		return
+	}
 	p := doors[0].Bind.Port
 	if p.Proto == monban.UDP && (lendable(&in.snap.Host, p) || shareable(p.Num)) {
 		return
@@ -170,7 +172,7 @@ func (in *inspection) part(d *monban.Door) []monban.Fix {
 // shared finds unrelated programs on the very same address. Medium: the kernel
 // gives each connection to one of them as it likes.
 func (in *inspection) shared(doors []monban.Door) {
-	if doors[0].Bind.Port.Proto == monban.UDP && shareable(doors[0].Bind.Port.Num) {
+	if len(doors) < 2 || doors[0].Bind.Port.Proto == monban.UDP && shareable(doors[0].Bind.Port.Num) {
 		return
 	}
 	for i := range doors {

@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -73,12 +74,36 @@ const (
 	lastChunk  = 4096
 )
 
-// doors returns what was gathered.
+// doors returns what was gathered, in order. Everybody who shows or judges doors
+// wants them so, and finds out at once that they are.
 func (l *doorList) doors() []monban.Door {
-	if len(l.full) == 0 {
-		return l.last
+	// A door is large: its place is sorted, by the number that decides most.
+	type place struct {
+		port uint32
+		door *monban.Door
 	}
-	return slices.Concat(append(l.full, l.last)...)
+	var places []place
+	for _, chunk := range append(l.full, l.last) {
+		places = slices.Grow(places, len(chunk))
+		for i := range chunk {
+			d := &chunk[i]
+			places = append(places, place{uint32(d.Bind.Port.Num)<<8 | uint32(d.Bind.Port.Proto), d})
+		}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		if a.port != b.port {
+			return cmp.Compare(a.port, b.port)
+		}
+		return a.door.Compare(b.door)
+	})
+	if len(places) == 0 {
+		return nil
+	}
+	doors := make([]monban.Door, len(places))
+	for i, p := range places {
+		doors[i] = *p.door
+	}
+	return doors
 }
 
 func (l *doorList) append(d *monban.Door) {

@@ -32,7 +32,7 @@ type Options struct {
 
 // Doors returns every listening TCP, SCTP and DCCP socket, every unconnected
 // UDP socket and every TCP socket that is bound but does not listen, of one
-// network namespace, in no particular order.
+// network namespace, in the order of [monban.Door.Compare].
 //
 // An MPTCP socket is one door, of TCP. An SCTP endpoint with several addresses is
 // a door for each of them, with the same inode. Bind.NetNS is set when a

@@ -146,3 +146,26 @@ func TestDoorListTwice(t *testing.T) {
 		t.Errorf("%d doors", got)
 	}
 }
+
+// TestDoorListOrder: whatever the order of the table, no door is lost in putting
+// them in order, over several chunks.
+func TestDoorListOrder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	var l doorList
+	const n = 3 * lastChunk
+	for _, i := range rng.Perm(n) {
+		l.add(&row{proto: monban.Proto(1 + i%4), stage: listening, inode: uint64(i + 1), identity: uint64(i + 1),
+			local: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(i % 7)}), uint16(1+i%1000))})
+	}
+	doors := l.doors()
+	if !slices.IsSortedFunc(doors, func(a, b monban.Door) int { return a.Compare(&b) }) {
+		t.Error("not in order")
+	}
+	seen := make(map[uint64]bool)
+	for _, d := range doors {
+		seen[d.Inode] = true
+	}
+	if len(doors) != n || len(seen) != n {
+		t.Errorf("%d doors, %d different, want %d", len(doors), len(seen), n)
+	}
+}

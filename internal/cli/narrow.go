@@ -11,7 +11,13 @@ import (
 // sees. Its other lists are shared with snap.
 func narrowed(snap *monban.Snapshot, keep func(*monban.Door) bool) *monban.Snapshot {
 	out := *snap
-	out.Doors = slices.DeleteFunc(slices.Clone(snap.Doors), func(d monban.Door) bool { return !keep(&d) })
+	for i := range snap.Doors {
+		if !keep(&snap.Doors[i]) {
+			drop := func(d monban.Door) bool { return !keep(&d) }
+			out.Doors = slices.Concat(snap.Doors[:i], slices.DeleteFunc(slices.Clone(snap.Doors[i+1:]), drop))
+			break // with nothing to drop, the usual case, 10,000 doors are not copied
+		}
+	}
 	out.Gaps = nil
 	for _, g := range snap.Gaps {
 		if concerns(&g, snap.Doors, out.Doors) {

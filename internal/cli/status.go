@@ -84,9 +84,12 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 		return a.difference(narrowed(before, o.filter.passes), shown, book, s)
 	}
 	findings := conflict.Inspect(snap, book)
+	data := report.Status{Doors: shown.Doors, Sort: report.SortKey(o.sort)}
+	if o.filter.active() {
+		data.Hidden = report.CountEntries(snap.Doors) - report.CountEntries(data.Doors)
+	}
 	return a.show(report.Result{
-		Verb: "status", Snapshot: shown, Book: book, Findings: o.filter.findings(findings),
-		Data: report.Status{Doors: shown.Doors, Sort: report.SortKey(o.sort), Hidden: report.CountEntries(snap.Doors) - report.CountEntries(shown.Doors)},
+		Verb: "status", Snapshot: shown, Book: book, Findings: o.filter.findings(findings), Data: data,
 	}, s, failOn)
 }
 

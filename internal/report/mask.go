@@ -473,17 +473,28 @@ func maskReference(s string) string {
 }
 
 // masker masks command lines once: the doors of one program share their owners.
+// The doors of a snapshot are most often those that are shown.
 type masker struct {
-	seen map[*monban.Owner][]monban.Owner
+	seen  map[*monban.Owner][]monban.Owner
+	lists map[*monban.Door][]monban.Door
 }
 
-func newMasker() masker { return masker{make(map[*monban.Owner][]monban.Owner)} }
+func newMasker() masker {
+	return masker{make(map[*monban.Owner][]monban.Owner), make(map[*monban.Door][]monban.Door)}
+}
 
 func (m masker) doors(doors []monban.Door) []monban.Door {
+	if len(doors) == 0 {
+		return doors
+	}
+	if out, ok := m.lists[&doors[0]]; ok && len(out) == len(doors) {
+		return out
+	}
 	out := slices.Clone(doors)
 	for i := range out {
 		out[i].Owners = m.owners(out[i].Owners)
 	}
+	m.lists[&doors[0]] = out
 	return out
 }
 

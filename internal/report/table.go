@@ -29,12 +29,24 @@ func (p *printer) table(cols []column, groups []group) (left int) {
 	for i, c := range cols {
 		titles[i] = cell{dim, c.title}
 	}
+	count := 1
+	for _, g := range groups {
+		count += len(g.rows)
+	}
+	taken := make([]int32, count*len(cols)) // one for all, as there may be 10,000 rows
+	next := func(row []cell) (m measured) {
+		m, taken = measured{row, taken[:len(row)]}, taken[len(cols):]
+		return m
+	}
 	widths := make([]int, len(cols))
-	head := measure(titles, widths)
-	lines := make([]measured, 0, len(groups))
+	head := next(titles)
+	head.measure(widths)
+	lines := make([]measured, 0, count)
 	for _, g := range groups {
 		for _, row := range g.rows {
-			lines = append(lines, measure(row, widths))
+			m := next(row)
+			m.measure(widths)
+			lines = append(lines, m)
 		}
 	}
 	shown := p.fitColumns(cols, widths)
@@ -54,18 +66,17 @@ func (p *printer) table(cols []column, groups []group) (left int) {
 // measured is a row whose text is escaped, with the cells that each text takes.
 type measured struct {
 	row    []cell
-	widths []int
+	widths []int32
 }
 
-// measure escapes a row in place and widens widths to hold it.
-func measure(row []cell, widths []int) measured {
-	m := measured{row, make([]int, len(row))}
-	for i := range row {
-		row[i].text = safe(row[i].text)
-		m.widths[i] = cells(row[i].text)
-		widths[i] = max(widths[i], m.widths[i])
+// measure escapes the row in place and widens widths to hold it.
+func (m measured) measure(widths []int) {
+	for i := range m.row {
+		text := safe(m.row[i].text)
+		width := cells(text)
+		m.row[i].text, m.widths[i] = text, int32(width)
+		widths[i] = max(widths[i], width)
 	}
-	return m
 }
 
 // group is a run of rows under a heading. Headings are for terminals: in a pipe
@@ -77,7 +88,7 @@ type group struct {
 
 func (p *printer) row(cols []column, widths, shown []int, m measured) {
 	for n, i := range shown {
-		text, width := m.row[i].text, m.widths[i]
+		text, width := m.row[i].text, int(m.widths[i])
 		if width > widths[i] {
 			text = fit(text, widths[i])
 			width = cells(text)
