@@ -247,7 +247,7 @@ func (d *Diagnosis) unseen(snap *monban.Snapshot) {
 	c := &d.Complaint
 	port := monban.Port{Num: c.Port, Proto: c.Proto}
 	likely, counted := d.connections(snap)
-	if snap.Host.OS == "windows" && slices.ContainsFunc(snap.Host.Reserved, func(r monban.PortRange) bool { return r.Contains(port) }) {
+	if snap.Host.OS == "windows" && within(snap.Host.Excluded, port) {
 		likely = append(likely, W2)
 	}
 	if snap.Host.Virtual == "wsl2" {
@@ -325,7 +325,7 @@ func configured(program string) bool {
 func (d *Diagnosis) forbidden(snap *monban.Snapshot) {
 	port := monban.Port{Num: d.Complaint.Port, Proto: d.Complaint.Proto}
 	switch h := &snap.Host; {
-	case h.OS == "windows" && slices.ContainsFunc(h.Reserved, func(r monban.PortRange) bool { return r.Contains(port) }):
+	case h.OS == "windows" && within(h.Excluded, port):
 		d.Certain = true
 		d.first(W2)
 	case h.OS == "linux" && h.Unprivileged > 0 && d.Complaint.Port < h.Unprivileged:

@@ -93,7 +93,7 @@ func TestDiagnose(t *testing.T) {
 		{name: "another system", text: "listen tcp :8080: bind: Only one usage of each socket address (protocol/network address/port) is normally permitted.", cause: W1, missing: 1,
 			snap: monban.Snapshot{Host: linux, Doors: hidden}},
 		{name: "an excluded range", text: "listen tcp :50051: bind: An attempt was made to access a socket in a way forbidden by its access permissions.", cause: W2, certain: true,
-			snap: monban.Snapshot{Host: monban.Host{OS: "windows", Reserved: []monban.PortRange{{First: 50000, Last: 50059}}}}},
+			snap: monban.Snapshot{Host: monban.Host{OS: "windows", Excluded: []monban.PortRange{{First: 50000, Last: 50059}}}}},
 		{name: "the other loopback", text: "connect ECONNREFUSED 127.0.0.1:5173", cause: B3, certain: true, against: 1,
 			snap: monban.Snapshot{Host: linux, Doors: door(bindOf(monban.TCP, "::1", 5173), monban.Listen, monban.Owner{PID: 7})}},
 		{name: "IPv4 only", text: "connect ECONNREFUSED ::1:5173", cause: B3, certain: true, against: 1,

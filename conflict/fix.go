@@ -195,6 +195,14 @@ func stop(d *monban.Door, snap *monban.Snapshot) []monban.Fix {
 		return lookAsRoot(d.Bind.Port, snap)
 	}
 	o := &d.Owners[0]
+	switch snap.Host.OS {
+	case "windows":
+		return stopWindows(d, o)
+	case "darwin":
+		if o.PID == 1 || o.Name == "mDNSResponder" || strings.HasPrefix(o.Name, "ControlCe") || forwarder(o) {
+			return nil // what to do instead is told with the cause
+		}
+	}
 	switch {
 	case o.PID == 1:
 		return stopSocket(o)
@@ -218,6 +226,23 @@ func stop(d *monban.Door, snap *monban.Snapshot) []monban.Fix {
 	}
 	pid := strconv.Itoa(o.PID)
 	return []monban.Fix{{Code: FixStopProgram, Args: []string{o.Name, pid}, Command: []string{"kill", pid}}}
+}
+
+// stopWindows is stop on Windows. The process 4 is the kernel, and svchost.exe
+// runs more than one service where none is named.
+func stopWindows(d *monban.Door, o *monban.Owner) []monban.Fix {
+	pid := strconv.Itoa(o.PID)
+	switch {
+	case o.PID == 4:
+		return []monban.Fix{{Code: FixStopKernel, Args: []string{d.Kernel}}}
+	case o.Unit != "":
+		return []monban.Fix{{Code: FixStopUnit, Args: []string{o.Unit}, Command: []string{"sc", "stop", o.Unit}}}
+	case strings.EqualFold(o.Name, "svchost.exe") || strings.EqualFold(o.Name, "wslrelay.exe") || strings.EqualFold(o.Name, "wslhost.exe") || forwarder(o):
+		return nil
+	case tunnel(o):
+		return []monban.Fix{{Code: FixCloseForward, Args: []string{o.Name, pid}}}
+	}
+	return []monban.Fix{{Code: FixStopProgram, Args: []string{o.Name, pid}, Command: []string{"taskkill", "/PID", pid}}}
 }
 
 // lookAsRoot advises to look with more privilege at a port, or at all where p is
@@ -295,8 +320,8 @@ func containerOf(d *monban.Door, snap *monban.Snapshot) *monban.Container {
 
 // forwarder reports whether a process only hands connections on to a container.
 func forwarder(o *monban.Owner) bool {
-	switch o.Name {
-	case "docker-proxy", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "com.docker.backend", "OrbStack Helper":
+	switch strings.TrimSuffix(o.Name, ".exe") {
+	case "docker-proxy", "rootlessport", "rootlesskit", "slirp4netns", "pasta", "com.docker.backend", "OrbStack Helper", "limactl":
 		return true
 	}
 	return false
@@ -314,8 +339,8 @@ func lifeline(o *monban.Owner) bool {
 
 // tunnel reports whether the process forwards a local port elsewhere for a user.
 func tunnel(o *monban.Owner) bool {
-	switch o.Name {
-	case "kubectl", "ssh", "code", "code-insiders", "code-tunnel":
+	switch strings.TrimSuffix(strings.ToLower(o.Name), ".exe") {
+	case "kubectl", "ssh", "code", "code-insiders", "code-tunnel", "code helper", "code helper (plugin)", "code - insiders":
 		return true
 	}
 	return false

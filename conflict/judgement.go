@@ -65,7 +65,7 @@ func judge(want monban.Bind, who asker, snap *monban.Snapshot, open *openPorts) 
 	}
 	j := monban.Judgement{Bind: want}
 	switch {
-	case snap.Host.OS != "linux", want.Port.Proto != monban.TCP && want.Port.Proto != monban.UDP, !want.Addr.IsValid():
+	case snap.Host.OS != "linux" && !modelled(&snap.Host), !judgeable(want):
 		j.Reason = ReasonSystem
 		return nil, j
 	case !sameNetNS(want.NetNS, snap.Host.NetNS, snap.Host.NetNS):
@@ -73,6 +73,9 @@ func judge(want monban.Bind, who asker, snap *monban.Snapshot, open *openPorts) 
 		return nil, j
 	case want.Port.Num == 0:
 		j.Outcome = monban.Starts
+		return nil, j
+	case modelled(&snap.Host):
+		j, _ = newForeign(want, who, snap, open).judge()
 		return nil, j
 	}
 	a := newAttempt(want, who, snap, open)
@@ -90,6 +93,11 @@ func judge(want monban.Bind, who asker, snap *monban.Snapshot, open *openPorts) 
 		a.free(&j)
 	}
 	return a, j
+}
+
+// judgeable reports whether any rules here are about such a bind.
+func judgeable(want monban.Bind) bool {
+	return (want.Port.Proto == monban.TCP || want.Port.Proto == monban.UDP) && want.Addr.IsValid()
 }
 
 func sameNetNS(a, b, own string) bool {

@@ -1,6 +1,10 @@
 package conflict
 
-import "github.com/monban-dev/monban"
+import (
+	"strings"
+
+	"github.com/monban-dev/monban"
+)
 
 // More reasons of a [monban.Judgement] whose outcome is unknown.
 const (
@@ -41,16 +45,16 @@ type prediction struct {
 	// maybe are the sockets of the claims that may have started.
 	maybe map[monban.Port][]*Socket
 	owner map[*Socket]int
-	// plain are the claims that start where only the plainest rules are known.
-	plain map[monban.Port][]int
-	moves map[mover]monban.Fix
-	out   []monban.Checked
+	// started are the claims that start, on Windows and macOS.
+	started map[monban.Port][]int
+	moves   map[mover]monban.Fix
+	out     []monban.Checked
 }
 
 func newPrediction(claims []monban.Claim, snap *monban.Snapshot) *prediction {
 	p := &prediction{snap: snap, open: new(openPorts), linux: NewLinux(netOf(&snap.Host)),
 		doors: map[monban.Port][]monban.Door{}, traffic: map[monban.Port][]monban.Traffic{},
-		maybe: map[monban.Port][]*Socket{}, owner: map[*Socket]int{}, plain: map[monban.Port][]int{}, moves: map[mover]monban.Fix{}, out: make([]monban.Checked, 0, len(claims))}
+		maybe: map[monban.Port][]*Socket{}, owner: map[*Socket]int{}, started: map[monban.Port][]int{}, moves: map[mover]monban.Fix{}, out: make([]monban.Checked, 0, len(claims))}
 	wanted := new(openPorts)
 	for i := range claims {
 		for port := range claimPorts(&claims[i]) {
@@ -141,6 +145,10 @@ func (p *prediction) judge(c *monban.Claim, want monban.Bind) monban.Checked {
 	view.Traffic = p.traffic[want.Port]
 	view.Doors, done.Own = p.others(c, want.Port)
 	who := p.asker(c)
+	if modelled(&p.snap.Host) && judgeable(want) {
+		p.elsewhere(c, want, who, &view, &done)
+		return done
+	}
 	a, j := judge(want, who, &view, p.open)
 	if a != nil && c.OrIPv4 && noAddress(j) {
 		want.Addr, want.V6Only = wildcard4.Unmap(), monban.Off
@@ -148,9 +156,6 @@ func (p *prediction) judge(c *monban.Claim, want monban.Bind) monban.Checked {
 	}
 	done.Judgement = j
 	if a == nil {
-		if j.Reason == ReasonSystem {
-			p.elsewhere(c, view.Doors, &done)
-		}
 		return done
 	}
 	p.published(c, a, &done)
@@ -206,14 +211,14 @@ func (p *prediction) asker(c *monban.Claim) asker {
 }
 
 func noAddress(j monban.Judgement) bool {
-	return j.Outcome == monban.Fails && (j.Errno == string(EAFNOSUPPORT) || j.Errno == string(EADDRNOTAVAIL))
+	return j.Outcome == monban.Fails && (j.Errno == string(EAFNOSUPPORT) || strings.HasSuffix(j.Errno, string(EADDRNOTAVAIL)))
 }
 
 // hidden turns a failure into an unknown where the one in the way cannot be
 // named and may be the claim's own program.
 func (p *prediction) hidden(c *monban.Claim, done *monban.Checked) {
 	j := &done.Judgement
-	if j.Outcome != monban.Fails || j.Errno != string(EADDRINUSE) || len(j.Against) == 0 || len(done.Rivals) > 0 {
+	if j.Outcome != monban.Fails || !taken(*j) || len(j.Against) == 0 || len(done.Rivals) > 0 {
 		return
 	}
 	for i := range j.Against {
@@ -253,5 +258,5 @@ func (p *prediction) forgive(c *monban.Claim, done *monban.Checked) {
 
 // taken reports whether a port is somebody else's, and not out of bounds.
 func taken(j monban.Judgement) bool {
-	return j.Errno == string(EADDRINUSE) || j.Errno == "WSAEADDRINUSE"
+	return j.Errno == string(EADDRINUSE) || j.Errno == "WSAEADDRINUSE" || j.Errno == "WSAEACCES"
 }

@@ -294,30 +294,6 @@ func BenchmarkPredict(b *testing.B) {
 	})
 }
 
-// TestPredictElsewhere: on a system without a model the plain cases are decided
-// and the others are not.
-func TestPredictElsewhere(t *testing.T) {
-	snap := empty(listener("0.0.0.0", 80, monban.Owner{PID: 4, Name: "System", Exe: "System"}))
-	snap.Host.OS, snap.Host.UID = "windows", -1
-	snap.Host.Excluded = []monban.PortRange{{First: 50000, Last: 50059}}
-	httpd := monban.Program{Exes: []string{"httpd.exe"}, Config: "C:/xampp/apache/conf/httpd.conf"}
-	mysql := func(dir string) monban.Program {
-		return monban.Program{Exes: []string{"mysqld.exe"}, Config: "C:/" + dir + "/my.ini"}
-	}
-	var got []string
-	for _, c := range Predict([]monban.Claim{
-		claim("apache", "0.0.0.0", 80, httpd), claim("apache", "127.0.0.1", 80, httpd), claim("apache", "0.0.0.0", 443, httpd),
-		claim("mariadb", "0.0.0.0", 3306, mysql("xampp")), claim("mysql", "0.0.0.0", 3306, mysql("mysql8")), claim("mysql", "127.0.0.1", 3306, mysql("x")),
-		claim("x", "0.0.0.0", 50001, monban.Program{}),
-	}, snap) {
-		got = append(got, fmt.Sprintf("%s %s %v", verdictOf(c.Judgement), c.Judgement.Cause, c.Rivals))
-	}
-	want := []string{"fails WSAEADDRINUSE W1 []", "unknown  []", "ok  []", "ok  []", "fails WSAEADDRINUSE W1 [3]", "unknown  []", "fails WSAEACCES W2 []"}
-	if !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
 func verdictOf(j monban.Judgement) string {
 	if j.Errno == "" {
 		return j.Outcome.String()

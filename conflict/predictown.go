@@ -100,6 +100,9 @@ func runs(p *monban.Program, o *monban.Owner, by string) holder {
 	if p.PID != 0 {
 		return when(o.PID == p.PID)
 	}
+	if o.PID == 4 && by == "iis" && o.Name == "System" {
+		return itself // the server in the kernel of Windows, which serves every site
+	}
 	if o.PID == 1 { // it holds sockets for others
 		if strings.HasSuffix(o.Unit, ".socket") || !slices.ContainsFunc(p.Units, isSocketUnit) {
 			return when(slices.Contains(p.Units, o.Unit))

@@ -276,7 +276,7 @@ func (a *attempt) free(j *monban.Judgement) {
 		}
 		return
 	}
-	if d := a.otherLoopback(); d != nil {
+	if d := otherLoopback(a.want, a.snap); d != nil {
 		j.Cause = string(L4)
 		j.Against = []monban.Door{*d}
 		j.Fix = []monban.Fix{{Code: FixExplicitAddress, Args: []string{num, a.want.Addr.String()}},
@@ -300,15 +300,15 @@ func (a *attempt) hiddenPrivilege() []monban.Gap {
 }
 
 // otherLoopback returns the door at the loopback address of the other family.
-func (a *attempt) otherLoopback() *monban.Door {
-	if !a.want.Addr.Unmap().IsLoopback() || a.want.Port.Proto != monban.TCP {
+func otherLoopback(want monban.Bind, snap *monban.Snapshot) *monban.Door {
+	if !want.Addr.Unmap().IsLoopback() || want.Port.Proto != monban.TCP {
 		return nil
 	}
-	for i := range a.snap.Doors {
-		d := &a.snap.Doors[i]
-		if d.Bind.Port == a.want.Port && d.Bind.Addr.Unmap().IsLoopback() &&
-			d.Bind.Addr.Unmap().Is4() != a.want.Addr.Unmap().Is4() &&
-			sameNetNS(d.Bind.NetNS, a.want.NetNS, a.snap.Host.NetNS) {
+	for i := range snap.Doors {
+		d := &snap.Doors[i]
+		if d.Bind.Port == want.Port && d.Bind.Addr.Unmap().IsLoopback() &&
+			d.Bind.Addr.Unmap().Is4() != want.Addr.Unmap().Is4() &&
+			sameNetNS(d.Bind.NetNS, want.NetNS, snap.Host.NetNS) {
 			return d
 		}
 	}

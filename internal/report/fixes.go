@@ -161,7 +161,7 @@ func (v *view) unknownSentence(reason string) string {
 	l := v.style.Lang
 	switch reason {
 	case "system":
-		return l.pick("The rules of this operating system are not modelled yet.", "この OS の規則にはまだ対応していません。")
+		return l.pick("The rules of this operating system or transport are not known to monban.", "monban は、この OS またはトランスポートの規則を知りません。")
 	case "doors":
 		return l.pick("Some sockets could not be seen, and one of them may be in the way.", "確認できなかったソケットがあり、それが妨げている可能性があります。")
 	case "traffic":
