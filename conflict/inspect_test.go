@@ -145,6 +145,7 @@ func TestInspect(t *testing.T) {
 		{"not asked is no finding", []monban.Door{door(t, "tcp 127.0.0.1:80", hidden(monban.HiddenNotAsked))}, ""},
 		{"redis for everybody", []monban.Door{
 			door(t, "tcp 0.0.0.0:6379 redis-server 7"), door(t, "tcp [::]:6379 redis-server 7", v6only)}, "wide-service * 6379 Redis"},
+		{"mysql", []monban.Door{door(t, "tcp 0.0.0.0:3306 mariadbd 7")}, "wide-service high 3306 MariaDB"},
 		{"redis elsewhere", []monban.Door{door(t, "tcp 0.0.0.0:7001 redis-server 7")}, "wide-service * 7001 Redis"},
 		{"redis on loopback", []monban.Door{door(t, "tcp 127.0.0.1:6379 redis-server 7")}, ""},
 		{"a known stranger on a database's port", []monban.Door{door(t, "tcp 0.0.0.0:6379 nginx 7")}, ""},

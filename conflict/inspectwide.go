@@ -1,6 +1,7 @@
 package conflict
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,7 +73,7 @@ func (in *inspection) identify(d *monban.Door) (identity, bool) {
 		if d.Unnamed == monban.HiddenKernel {
 			return identity{}, false
 		}
-		return id.byNumber(in.book)
+		return in.byNumber(id)
 	}
 	o := &d.Owners[0]
 	program := o.Exe
@@ -90,7 +91,7 @@ func (in *inspection) identify(d *monban.Door) (identity, bool) {
 		return id, true
 	}
 	if interpreter(o.Name) {
-		return id.byNumber(in.book)
+		return in.byNumber(id)
 	}
 	return identity{}, false
 }
@@ -116,8 +117,8 @@ func (id identity) first(uses []portbook.Use, is func(portbook.Use) bool) (ident
 }
 
 // byNumber takes the number for the service, if there is no other use of it.
-func (id identity) byNumber(book *portbook.Book) (identity, bool) {
-	uses := book.Practice(id.port)
+func (in *inspection) byNumber(id identity) (identity, bool) {
+	uses := slices.DeleteFunc(in.book.Practice(id.port), func(u portbook.Use) bool { return !u.MetOn(in.snap.Host.OS) })
 	for _, u := range uses {
 		if !u.Kind.Inner() {
 			return identity{}, false
@@ -152,11 +153,8 @@ func (in *inspection) severity(id identity) monban.Severity {
 	if id.use.Kind == portbook.Monitoring {
 		s = monban.Low
 	}
-	for _, r := range in.book.Risks(id.port) {
-		if strings.EqualFold(r.Service, id.use.Name) {
-			s = r.Severity
-			break
-		}
+	if risks := in.book.RisksOf(id.use); len(risks) > 0 { // the most severe
+		s = risks[0].Severity
 	}
 	if id.likely {
 		s = min(s, monban.Low)

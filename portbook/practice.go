@@ -1,6 +1,7 @@
 package portbook
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"strings"
@@ -132,8 +133,10 @@ func (k Kind) Inner() bool {
 // Use is an application that is really met at a port. Its lists are shared with
 // the book: they must not be changed.
 type Use struct {
-	Name    string
+	Name    string   // English; it also stands for the use in [Risk.Uses]
 	Aliases []string // other words for it, lower case: "rdp"
+	// OS are the systems that have it, as runtime.GOOS calls them; empty is any.
+	OS []string
 	// Ports are where it is met; AnyProto is both TCP and UDP.
 	Ports monban.PortRange
 	Note  Text
@@ -148,6 +151,40 @@ type Use struct {
 	Source string
 	// Alternative is the customary other port, 0 if there is none.
 	Alternative uint16
+
+	nameJA string // "" where the name is the same
+}
+
+// Title names u for people. A use that only one system has says so.
+func (u Use) Title() Text {
+	t := Text{u.Name, cmp.Or(u.nameJA, u.Name)}
+	if len(u.OS) > 0 {
+		names := make([]string, len(u.OS))
+		for i, os := range u.OS {
+			names[i] = osName(os)
+		}
+		t.EN += " (" + strings.Join(names, ", ") + ")"
+		t.JA += "(" + strings.Join(names, "、") + ")"
+	}
+	return t
+}
+
+// MetOn reports whether u is met on a system as runtime.GOOS calls it; an unknown
+// system, "", may be any.
+func (u Use) MetOn(os string) bool {
+	return len(u.OS) == 0 || os == "" || slices.Contains(u.OS, os)
+}
+
+func osName(os string) string {
+	switch os {
+	case "darwin":
+		return "macOS"
+	case "windows":
+		return "Windows"
+	case "linux":
+		return "Linux"
+	}
+	return os
 }
 
 // RunBy reports whether a process proves to be this use: by the base name of its
@@ -185,7 +222,12 @@ type Risk struct {
 	Text     Text     // what attackers do
 	Remedy   Text
 	Source   string
+
+	nameJA string // "" where Service is the same
 }
+
+// Title names what r is about for people.
+func (r Risk) Title() Text { return Text{r.Service, cmp.Or(r.nameJA, r.Service)} }
 
 // programName returns an executable's base name without ".exe".
 func programName(s string) string {

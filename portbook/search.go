@@ -38,6 +38,8 @@ type Hit struct {
 	Ports monban.PortRange
 	Layer Layer
 	Name  string
+	// Title is the name for people, as [Use.Title] has it.
+	Title Text
 	// Note is the description. The registry's is the same English text in
 	// both languages.
 	Note Text
@@ -99,7 +101,7 @@ func searchPractice(words []word) []Hit {
 	for i := range uses {
 		u := &uses[i]
 		score := rate(words, u.Ports, func(w string) int {
-			best := max(rateName(u.Name, w), rateText(u.Note.EN, w), rateText(u.Note.JA, w), rateKind(u.Kind, w))
+			best := max(rateName(u.Name, w), rateName(u.nameJA, w), rateText(u.Note.EN, w), rateText(u.Note.JA, w), rateKind(u.Kind, w))
 			for _, name := range u.Aliases {
 				best = max(best, rateName(name, w))
 			}
@@ -109,7 +111,7 @@ func searchPractice(words []word) []Hit {
 			return best
 		})
 		if score > 0 {
-			hits = append(hits, Hit{u.Ports, Practice, u.Name, u.Note, score + practised})
+			hits = append(hits, Hit{u.Ports, Practice, u.Name, u.Title(), u.Note, score + practised})
 		}
 	}
 	return hits
@@ -139,7 +141,7 @@ func (b *Book) searchRegistry(words []word) []Hit {
 		})
 		missed = score == 0
 		if !missed {
-			hits = appendHit(hits, Hit{at, Registry, name, Text{description, description}, score})
+			hits = appendHit(hits, Hit{at, Registry, name, Text{name, name}, Text{description, description}, score})
 		}
 	}
 	return hits

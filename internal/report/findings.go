@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/portbook"
 )
 
 // findingsText writes the findings, worst first, each with why and what to do.
@@ -162,12 +163,12 @@ func (v *view) findingSentence(f monban.Finding) string {
 			return say(
 				"Port %[2]s is usually %[1]s, and it is open on every address (%[3]s, behind it %[4]s). If it is %[1]s: a service of this kind is meant for this machine or a trusted network.",
 				"ポート %[2]s は通常 %[1]s が使うもので、すべてのアドレスに開いています(%[3]s、持ち主は %[4]s)。%[1]s だとすれば、この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
-				f.Service, f.Bind.Port, place(f.Bind), v.who(&a)) + v.riskText(f)
+				v.serviceName(f.Bind.Port, f.Service), f.Bind.Port, place(f.Bind), v.who(&a)) + v.riskText(f)
 		}
 		return say(
 			"%[1]s answers on every address (%[2]s, %[3]s). A service of this kind is meant for this machine or a trusted network.",
 			"%[1]s がすべてのアドレスで待ち受けています(%[2]s、%[3]s)。この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
-			f.Service, place(f.Bind)+"/"+f.Bind.Port.Proto.String(), v.who(&a)) + v.riskText(f)
+			v.serviceName(f.Bind.Port, f.Service), place(f.Bind)+"/"+f.Bind.Port.Proto.String(), v.who(&a)) + v.riskText(f)
 	case monban.EphemeralServer:
 		r := v.Snapshot.Host.Ephemeral
 		return say(
@@ -309,12 +310,22 @@ func (v *view) fromDir(d *monban.Door) string {
 	return fmt.Sprintf(v.style.Lang.pick(" (started %s ago in %s)", "(%s前に %s で起動)"), v.age(o.Started), dir)
 }
 
-// riskText appends what the port book says about exposing the service.
+// riskText appends what the port book says about exposing the service, at
+// whatever port it is.
 func (v *view) riskText(f monban.Finding) string {
-	for _, r := range v.Book.Risks(f.Bind.Port) {
-		if strings.EqualFold(r.Service, f.Service) || f.Service == "" {
-			return " " + r.Text.In(v.style.Lang.String())
+	risks := v.Book.RisksOf(portbook.Use{Name: f.Service})
+	if len(risks) == 0 {
+		return ""
+	}
+	return v.style.Lang.pick(" ", "") + risks[0].Text.In(v.style.Lang.String())
+}
+
+// serviceName is the name of a use of the port book for people.
+func (v *view) serviceName(p monban.Port, name string) string {
+	for _, u := range v.Book.Practice(p) {
+		if u.Name == name {
+			return u.Title().In(v.style.Lang.String())
 		}
 	}
-	return ""
+	return name
 }

@@ -116,8 +116,8 @@ func (v *view) port(pv PortView) portWire {
 	for _, e := range v.Book.Assigned(pv.Port) {
 		w.Registry = append(w.Registry, registryWire{e.Port.Proto, e.Name, nonNil(e.Aliases), e.Description})
 	}
-	for _, u := range v.Book.Practice(pv.Port) {
-		w.Practice = append(w.Practice, practiceWire{u.Name, u.Note.In(v.style.Lang.String()), u.Source})
+	for _, u := range v.practice(pv.Port) {
+		w.Practice = append(w.Practice, practiceWire{u.Title().In(v.style.Lang.String()), u.Note.In(v.style.Lang.String()), u.Source})
 	}
 	for _, r := range v.Book.Risks(pv.Port) {
 		w.Risk = append(w.Risk, riskWire{r.Severity, r.Text.In(v.style.Lang.String()), r.Remedy.In(v.style.Lang.String()), r.Source})
@@ -181,8 +181,8 @@ func (ps Ports) rangeText(p *printer, v *view) {
 	quiet := 0
 	for _, pv := range ps.Ports {
 		var uses []string
-		for _, u := range v.Book.Practice(pv.Port) {
-			uses = append(uses, u.Name)
+		for _, u := range v.practice(pv.Port) {
+			uses = append(uses, u.Title().In(p.lang.String()))
 		}
 		var here []string
 		for _, e := range entries(pv.Doors) {
@@ -219,7 +219,7 @@ func (v *view) portText(p *printer, pv PortView) {
 	v.hereText(p, pv)
 	v.bindText(p, pv)
 	for _, r := range v.Book.Risks(port) {
-		p.paragraph(p.label("If exposed", "公開すると"), fmt.Sprintf("[%s] %s: %s", v.severityWord(r.Severity), r.Service, r.Text.In(v.style.Lang.String())))
+		p.paragraph(p.label("If exposed", "公開すると"), fmt.Sprintf("[%s] %s: %s", v.severityWord(r.Severity), r.Title().In(p.lang.String()), r.Text.In(v.style.Lang.String())))
 		p.paragraph(span{green, pad("", 14) + "→ "}, r.Remedy.In(v.style.Lang.String())+" ["+r.Source+"]")
 	}
 	v.notesText(p, pv)
@@ -296,14 +296,13 @@ const mostUses = 4
 
 // practiceText tells what is met at the number: what runs here first.
 func (v *view) practiceText(p *printer, pv PortView) {
-	uses := v.Book.Practice(pv.Port)
+	uses := v.practice(pv.Port)
 	here := make(map[string]bool)
 	for i := range pv.Doors {
 		if u, ok := v.useOf(&pv.Doors[i], uses); ok {
 			here[u.Name] = true
 		}
 	}
-	uses = slices.Clone(uses)
 	slices.SortStableFunc(uses, func(a, b portbook.Use) int {
 		switch {
 		case here[a.Name] && !here[b.Name]:
@@ -318,14 +317,29 @@ func (v *view) practiceText(p *printer, pv PortView) {
 		if i == mostUses && len(uses) > mostUses+1 && !v.style.Verbose {
 			var names []string
 			for _, u := range uses[i:] {
-				names = append(names, u.Name)
+				names = append(names, u.Title().In(p.lang.String()))
 			}
 			p.paragraph(lead, p.f("also ", "ほかに ")+strings.Join(names, p.f(", ", "、"))+p.f(" (-v tells more)", "(-v で詳しく表示)"))
 			return
 		}
-		p.paragraph(lead, u.Name+" — "+u.Note.In(p.lang.String())+" ["+u.Source+"]")
+		p.paragraph(lead, u.Title().In(p.lang.String())+" — "+u.Note.In(p.lang.String())+" ["+u.Source+"]")
 		lead = p.label("", "")
 	}
+}
+
+// practice returns the uses of a port, those that this system cannot have last.
+func (v *view) practice(p monban.Port) []portbook.Use {
+	uses := v.Book.Practice(p)
+	slices.SortStableFunc(uses, func(a, b portbook.Use) int {
+		switch os := v.Snapshot.Host.OS; {
+		case a.MetOn(os) == b.MetOn(os):
+			return 0
+		case a.MetOn(os):
+			return -1
+		}
+		return 1
+	})
+	return uses
 }
 
 func (v *view) hereText(p *printer, pv PortView) {

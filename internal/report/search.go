@@ -40,7 +40,7 @@ func (s Search) wire(v *view) any {
 		out.Hits = append(out.Hits, hitWire{
 			Port: h.Ports.String(), Proto: h.Ports.Proto, First: h.Ports.First, Last: h.Ports.Last,
 			Class: monban.Port{Num: h.Ports.First}.Class(),
-			Layer: h.Layer.String(), Name: h.Name, Description: h.Note.In(v.style.Lang.String()),
+			Layer: h.Layer.String(), Name: h.Title.In(v.style.Lang.String()), Description: h.Note.In(v.style.Lang.String()),
 		})
 	}
 	return out
@@ -65,7 +65,7 @@ func (s Search) text(p *printer, v *view) {
 		if h.Layer == portbook.Practice {
 			from, st = p.f("practice", "実用"), bold
 		}
-		g.rows = append(g.rows, []cell{{bold, h.Ports.String()}, {dim, from}, {st, orDash(h.Name)}, {plain, h.Note.In(p.lang.String())}})
+		g.rows = append(g.rows, []cell{{bold, h.Ports.String()}, {dim, from}, {st, orDash(h.Title.In(p.lang.String()))}, {plain, h.Note.In(p.lang.String())}})
 	}
 	p.table(cols, []group{g})
 	if s.More > 0 {

@@ -406,9 +406,9 @@ func (v *view) purpose(d *monban.Door) string {
 			return name
 		}
 	}
-	usual := v.style.Lang.pick("usually ", "通常 ") + uses[0].Name
+	usual := v.style.Lang.pick("usually ", "通常 ") + uses[0].Title().In(v.style.Lang.String())
 	if use, ok := v.useOf(d, uses); ok {
-		usual = use.Name
+		usual = use.Title().In(v.style.Lang.String())
 	} else if len(uses) > 1 {
 		usual += " …"
 	}
@@ -418,16 +418,11 @@ func (v *view) purpose(d *monban.Door) string {
 	return name + " / " + usual
 }
 
-// uses are what is met at a port in practice, without the rows about a whole
-// part of the number space.
+// uses are what is met at a port in practice on such a system, without the rows
+// about a whole part of the number space.
 func (v *view) uses(p monban.Port) []portbook.Use {
-	uses := v.Book.Practice(p)
-	for i, u := range uses {
-		if u.Ports.Len() > 1000 {
-			return slices.Delete(slices.Clone(uses), i, i+1)
-		}
-	}
-	return uses
+	os := v.Snapshot.Host.OS
+	return slices.DeleteFunc(v.Book.Practice(p), func(u portbook.Use) bool { return u.Ports.Len() > 1000 || !u.MetOn(os) })
 }
 
 // sameName reports whether a use and a registry name are the same words.

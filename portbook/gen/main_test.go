@@ -41,12 +41,23 @@ func TestCheckUse(t *testing.T) {
 		"image with host":    func(u *use) { u.Images = []string{"quay.io/x/y"} },
 		"image with tag":     func(u *use) { u.Images = []string{"redis:7"} },
 		"no port":            func(u *use) { u.Ports = nil },
+		"plain style":        func(u *use) { u.Ja = "ウェブの通信に使う。" },
+		"plain style inside": func(u *use) { u.Ja = "誰も使わない。削除します。" },
+		"English name":       func(u *use) { u.Name = "Web server" },
+		"unknown system":     func(u *use) { u.OS = []string{"macos"} },
 		"image from library": func(u *use) { u.Images = []string{"library/redis"} },
 	} {
 		u := good
 		spoil(&u)
 		if checkUse(u) == nil {
 			t.Errorf("%s: accepted", what)
+		}
+	}
+	for _, ja := range []string{"ウェブサーバー。", "使います。不要です。", "止めるのは親のほうではありません。", "Tor など。", "SSH を使いました。"} {
+		u := good
+		u.Ja = ja
+		if err := checkUse(u); err != nil {
+			t.Error(err)
 		}
 	}
 }

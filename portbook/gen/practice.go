@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 
@@ -19,6 +20,8 @@ import (
 type use struct {
 	Ports    []string
 	Name     string
+	NameJa   string `yaml:"name_ja"`
+	OS       []string
 	Aliases  []string
 	Kind     string
 	Programs []string
@@ -32,6 +35,7 @@ type use struct {
 // risk is a row of risk.yaml.
 type risk struct {
 	Service  string
+	NameJa   string `yaml:"service_ja"`
 	Of       []string
 	Ports    []string
 	Severity string
@@ -138,7 +142,36 @@ func checkUse(u use) error {
 			return fmt.Errorf("image %q: leave out registry host, library/ and tag", i)
 		}
 	}
-	return checkText(u.En, u.Ja)
+	for _, os := range u.OS {
+		if os != "linux" && os != "windows" && os != "darwin" {
+			return fmt.Errorf("os %q: want linux, windows or darwin, as Go calls them", os)
+		}
+	}
+	return cmp.Or(checkName(u.Name, u.NameJa), checkText(u.En, u.Ja))
+}
+
+// checkName wants Japanese words where a name is made of English ones and not
+// only of what things are called.
+func checkName(name, ja string) error {
+	english := [...]string{"and", "others", "with", "over", "before", "moved", "old", "second", "server", "servers", "client", "proxy", "router",
+		"dashboard", "management", "administration", "console", "cluster", "agent", "agents", "discovery", "control", "web", "services",
+		"port", "ports", "number", "range", "debugging", "tracker", "manager", "mapper", "gateway", "peers", "registry", "printers"}
+	for _, word := range strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) && r != '.' && r != '-' && r != '_' }) {
+		// Apache HTTP Server is a name as it stands.
+		if ja == "" && slices.Contains(english[:], word) && !slices.Contains(properNames(), name) {
+			return fmt.Errorf("the name has the word %q and no Japanese", word)
+		}
+	}
+	if ja != "" && !strings.ContainsFunc(ja, japanese) && !strings.ContainsAny(ja, "(、)") && ja != name {
+		return fmt.Errorf("Japanese name %q", ja)
+	}
+	return nil
+}
+
+// properNames are what products call themselves, in every language.
+func properNames() []string {
+	return []string{"Apache HTTP Server", "Agent DVR", "Cloud SQL Auth Proxy", "kubectl proxy", "Live Server", "Logitech Media Server",
+		"Microsoft SQL Server", "Proxmox Backup Server", "RStudio Server", "SQL Server Browser", "SQL Server PolyBase"}
 }
 
 func checkRisk(r risk, names map[string]bool) error {
@@ -153,7 +186,7 @@ func checkRisk(r risk, names map[string]bool) error {
 			return fmt.Errorf("no use is called %q", name)
 		}
 	}
-	return cmp.Or(checkText(r.En, r.Ja), checkText(r.FixEn, r.FixJa))
+	return cmp.Or(checkName(r.Service, r.NameJa), checkText(r.En, r.Ja), checkText(r.FixEn, r.FixJa))
 }
 
 // checkText wants whole sentences in both languages.
@@ -164,7 +197,25 @@ func checkText(en, ja string) error {
 	if !strings.HasSuffix(ja, "。") || !strings.ContainsFunc(ja, japanese) {
 		return fmt.Errorf("Japanese text %q", ja)
 	}
+	for sentence := range strings.SplitSeq(strings.TrimSuffix(ja, "。"), "。") {
+		if plainStyle(sentence) {
+			return fmt.Errorf("not in the polite style: %q", sentence)
+		}
+	}
 	return nil
+}
+
+// plainStyle reports whether a Japanese sentence ends in a verb or adjective of
+// the plain style; everything else that monban says is in the polite one. Notes
+// may end in a noun.
+func plainStyle(sentence string) bool {
+	for _, end := range [...]string{"ます", "です", "ません", "ました", "でした", "ください", "など", "これ", "くらい", "一つ"} {
+		if strings.HasSuffix(sentence, end) {
+			return false
+		}
+	}
+	last, _ := utf8.DecodeLastRuneInString(sentence)
+	return strings.ContainsRune("うくぐすつぬぶむるいただん", last)
 }
 
 func japanese(r rune) bool { return unicode.In(r, unicode.Hiragana, unicode.Katakana, unicode.Han) }
@@ -178,6 +229,8 @@ func writeUses(b *bytes.Buffer, uses []placed[use]) {
 	fmt.Fprint(b, "\n// uses are the rows of practice.yaml, one for each range of ports, by first port.\nvar uses = [...]Use{\n")
 	for _, u := range uses {
 		fmt.Fprintf(b, "{Name: %q, Ports: %s, Kind: %s,\n", u.row.Name, literal(u.ports), kindName(u.row.Kind))
+		writeJapanese(b, u.row.NameJa)
+		writeList(b, "OS", u.row.OS)
 		writeText(b, "Note", u.row.En, u.row.Ja)
 		writeList(b, "Aliases", u.row.Aliases)
 		writeList(b, "Programs", u.row.Programs)
@@ -197,6 +250,7 @@ func writeRisks(b *bytes.Buffer, risks []placed[risk]) {
 	fmt.Fprint(b, "\n// risks are the rows of risk.yaml, one for each range of ports, by first port.\nvar risks = [...]Risk{\n")
 	for _, r := range risks {
 		fmt.Fprintf(b, "{Service: %q, Ports: %s, Severity: monban.%s,\n", r.row.Service, literal(r.ports), title(r.row.Severity))
+		writeJapanese(b, r.row.NameJa)
 		writeList(b, "Uses", r.row.Of)
 		writeText(b, "Text", r.row.En, r.row.Ja)
 		writeText(b, "Remedy", r.row.FixEn, r.row.FixJa)
@@ -252,6 +306,12 @@ func slug(name string) string {
 	return strings.Join(strings.FieldsFunc(name, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '.' && r != '+'
 	}), "-")
+}
+
+func writeJapanese(b *bytes.Buffer, name string) {
+	if name != "" {
+		fmt.Fprintf(b, "nameJA: %q,\n", name)
+	}
 }
 
 func writeText(b *bytes.Buffer, field, en, ja string) {
