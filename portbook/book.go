@@ -106,6 +106,18 @@ func (b *Book) entry(row int) Entry {
 	}
 }
 
+// Has reports whether the registry has a row for p; for AnyProto, for one of its
+// transports. It does not allocate.
+func (b *Book) Has(p monban.Port) bool {
+	first, end := b.registry.Rows(p.Num)
+	for row := first; row < end; row++ {
+		if p.Proto == monban.AnyProto || p.Proto == b.registry.Port(row).Proto {
+			return true
+		}
+	}
+	return false
+}
+
 // Name returns the primary registry name of p, "" if it has none; for AnyProto,
 // the first there is. It does not allocate.
 func (b *Book) Name(p monban.Port) string {

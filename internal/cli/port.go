@@ -101,6 +101,7 @@ func portViews(ranges []monban.PortRange, snap *monban.Snapshot, book *portbook.
 	for _, t := range snap.Traffic {
 		traffic[t.Port.Num] = append(traffic[t.Port.Num], t)
 	}
+	list := longList{snap: snap}
 	seen := make(map[monban.Port]bool)
 	var views []report.PortView
 	for _, r := range ranges {
@@ -121,19 +122,45 @@ func portViews(ranges []monban.PortRange, snap *monban.Snapshot, book *portbook.
 					v.Traffic = append(v.Traffic, t)
 				}
 			}
-			here := snap
-			if few := 16; len(views) >= few {
-				// In a long list no alternatives are named, and a look at the
-				// doors of the one port is quicker.
-				only := *snap
-				only.Doors, only.Traffic = doors[p.Num], traffic[p.Num]
-				here = &only
+			switch few := 16; {
+			case len(views) < few:
+				v.Bind = judge(p, snap)
+			default:
+				v.Bind = list.judge(p, doors[p.Num], traffic[p.Num])
 			}
-			v.Bind = judge(p, here)
 			views = append(views, v)
 		}
 	}
 	return views
+}
+
+// longList judges the ports of a long list. No alternatives are named there, and
+// a look at the doors of the one port is quicker; and what was found of one port
+// without door, traffic and privilege holds for all.
+type longList struct {
+	snap *monban.Snapshot
+	free map[monban.Proto][]monban.Judgement
+}
+
+func (l *longList) judge(p monban.Port, doors []monban.Door, traffic []monban.Traffic) []monban.Judgement {
+	plain := l.snap.Host.OS == "linux" && len(doors) == 0 && len(traffic) == 0 && p.Num >= l.snap.Host.Unprivileged && p.Num > 0
+	if found, ok := l.free[p.Proto]; ok && plain {
+		found = slices.Clone(found)
+		for i := range found {
+			found[i].Bind.Port.Num = p.Num
+		}
+		return found
+	}
+	only := *l.snap
+	only.Doors, only.Traffic = doors, traffic
+	found := judge(p, &only)
+	if plain && !slices.ContainsFunc(found, func(j monban.Judgement) bool { return j.Outcome != monban.Starts || len(j.Fix) > 0 }) {
+		if l.free == nil {
+			l.free = make(map[monban.Proto][]monban.Judgement)
+		}
+		l.free[p.Proto] = found
+	}
+	return found
 }
 
 // judge answers whether a program that sets no socket options could open p now,

@@ -42,6 +42,8 @@ func (ps Ports) hideSecrets(m masker) Data {
 
 type portsWire struct {
 	Ports []portWire `json:"ports"`
+	// Quiet counts the ports that were asked for and left out of a long list.
+	Quiet int `json:"quiet"`
 }
 
 type portWire struct {
@@ -99,11 +101,31 @@ type bindWire struct {
 }
 
 func (ps Ports) wire(v *view) any {
-	out := portsWire{Ports: make([]portWire, 0, len(ps.Ports))}
+	out := portsWire{Ports: []portWire{}}
 	for _, pv := range ps.Ports {
+		if len(ps.Ports) > completeList && v.quiet(pv) {
+			out.Quiet++
+			continue
+		}
 		out.Ports = append(out.Ports, v.port(pv))
 	}
 	return out
+}
+
+// completeList is how many ports JSON lists whatever there is to say of them. Of
+// all 65,536, nine in ten are quiet, and to say so of each took 40 MB.
+const completeList = 4096
+
+// quiet reports whether everything about a port goes without saying: no
+// assignment, no use or risk of its own, nothing open, no connection, not
+// reserved, and no bind that is known to fail.
+func (v *view) quiet(pv PortView) bool {
+	return len(pv.Doors) == 0 && len(pv.Traffic) == 0 && pv.Local == "" &&
+		!slices.ContainsFunc(pv.Bind, func(j monban.Judgement) bool { return j.Outcome == monban.Fails }) &&
+		!v.reserved(pv.Port) && !portbook.BrowserBlocked(pv.Port.Num) &&
+		!v.Book.Has(pv.Port) &&
+		!slices.ContainsFunc(v.Book.Practice(pv.Port), func(u portbook.Use) bool { return u.Ports.Len() <= 1000 }) &&
+		!slices.ContainsFunc(v.Book.Risks(pv.Port), func(r portbook.Risk) bool { return r.Ports.Len() <= 1000 })
 }
 
 func (v *view) port(pv PortView) portWire {
@@ -182,7 +204,9 @@ func (ps Ports) rangeText(p *printer, v *view) {
 	for _, pv := range ps.Ports {
 		var uses []string
 		for _, u := range v.practice(pv.Port) {
-			uses = append(uses, u.Title().In(p.lang.String()))
+			if u.Ports.Len() <= 1000 { // not a whole part of the number space
+				uses = append(uses, u.Title().In(p.lang.String()))
+			}
 		}
 		var here []string
 		for _, e := range entries(pv.Doors) {
