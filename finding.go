@@ -123,6 +123,7 @@ const (
 	HidesHost       Subject = "host"       // facts about the machine
 	HidesOutside    Subject = "outside"    // the rest of the machine around a container, WSL or VM
 	HidesRegistry   Subject = "registry"   // names and purposes of ports
+	HidesSightings  Subject = "sightings"  // doors seen from outside
 )
 
 // Gap is something that could not be seen. It stands beside the answer and is

@@ -37,6 +37,8 @@ type System struct {
 	Terminal      bool
 	Width         int
 	StdinTerminal bool
+	// StderrTerminal reports whether progress can be shown.
+	StderrTerminal bool
 }
 
 // Main runs monban with the process's own world and returns the exit code.
@@ -47,6 +49,7 @@ func Main(args []string) int {
 	sys := System{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())), StdinTerminal: term.IsTerminal(int(os.Stdin.Fd())),
+		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	if sys.Terminal {
 		if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
@@ -166,7 +169,7 @@ func envLang(getenv func(string) string) report.Lang {
 // style returns how the result is to be written.
 func (a *app) style() report.Style {
 	s := report.Style{Format: report.Text, Lang: a.lang, ShowSecrets: a.showSecrets, Verbose: a.verbose}
-	if a.format == string(report.JSON) || a.format == string(report.SARIF) {
+	if a.format != string(report.Text) {
 		s.Format = report.Format(a.format)
 		if !a.langGiven {
 			s.Lang = report.EN
@@ -196,7 +199,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.showSecrets, "show-secrets", false, "")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkGlobals(cmd) }
-	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.checkCommand(), a.freeCommand(), a.pickCommand(), a.runCommand(), a.versionCommand())
+	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.checkCommand(), a.freeCommand(), a.pickCommand(), a.runCommand(), a.scanCommand(), a.versionCommand())
 	root.SetHelpCommand(a.helpCommand(root))
 	root.InitDefaultHelpFlag()
 	// Only the shell's completion reads the words of all commands at once.
@@ -217,6 +220,9 @@ func (a *app) checkGlobals(cmd *cobra.Command) error {
 	switch format := report.Format(a.format); {
 	case format == report.Text, format == report.JSON:
 	case cmd.Name() == "check" && format == report.SARIF:
+	case cmd.Name() == "scan" && (format == report.JSONLines || format == report.NmapXML):
+	case cmd.Name() == "scan":
+		return report.BadChoice("--format", a.format, "text", "json", "jsonl", "nmap-xml")
 	case cmd.Name() == "check":
 		return report.BadChoice("--format", a.format, "text", "json", "sarif")
 	default:

@@ -95,9 +95,9 @@ func (a *app) flagList(set *pflag.FlagSet) []report.Flag {
 // flagValue is the placeholder of a flag's value.
 func flagValue(name string) string {
 	switch name {
-	case "save", "load", "diff":
+	case "save", "load", "diff", "resume":
 		return "FILE"
-	case "port":
+	case "port", "ports":
 		return "LIST"
 	case "fail-on":
 		return "SEVERITY"
@@ -117,6 +117,10 @@ func flagValue(name string) string {
 		return "DURATION"
 	case "for", "port-env":
 		return "NAME"
+	case "rate":
+		return "N"
+	case "exclude":
+		return "TARGETS"
 	case "count":
 		return "N"
 	case "range":

@@ -54,6 +54,8 @@ func (v *view) gapSentence(g monban.Gap) string {
 	case monban.HidesRegistry:
 		return say("The updated port registry could not be used; the built-in one was (%s: %s).",
 			"更新されたポート台帳を使えないため、内蔵の台帳を使いました(%s: %s)。", g.Source, g.Err)
+	case monban.HidesSightings:
+		return v.sightingsGap(g)
 	case monban.HidesClaims:
 		return say("%s: what it asks for is not known here (%s).",
 			"%s: どのポートを必要とするか読み取れませんでした(%s)。", g.Source, g.Err)

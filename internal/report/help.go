@@ -295,6 +295,35 @@ func topics() []topic {
 			},
 		},
 		{
+			command: "monban scan",
+			short: [2]string{
+				"See from outside which doors are open: this machine's, or those of the hosts you name.",
+				"外側から見て、どのドアが開いているかを調べます(このマシン、または指定したホスト)。",
+			},
+			long: [][2]string{
+				{
+					"A target is an address, a prefix such as 192.168.1.0/24, or a name, which is resolved once. Without one, this machine's own addresses are asked, and the program behind each door stands beside it. Up to 16 addresses are asked for all 65,535 TCP ports, more for those that are known from practice.",
+					"対象には、アドレス、192.168.1.0/24 のようなプレフィックス、名前(一度だけ解決します)を指定します。省略するとこのマシンのアドレスを調べ、各ドアのプログラムも並べて表示します。対象が 16 アドレスまでなら全 65,535 の TCP ポートを、それより多ければよく使われるポートを調べます。",
+				},
+				{
+					"The scan finds its own pace: as fast as the answers keep up, within the ceiling of --rate. Doors that stay silent are asked again until the passes agree, and the result says how many open ones may still have been missed. filtered: a firewall said so, or the door was silent while others answered. unknown: undecided. For UDP only an answer makes a door open.",
+					"速度は応答に合わせて自動で決まります(上限は --rate)。応答のないドアは結果が一致するまで繰り返し調べ、見落とした可能性のある数も示します。「遮断」は、ファイアウォールが拒否を返したか、ほかのドアが応答する中で応答がなかったもの、「不明」は判断できなかったものです。UDP は、応答があったときだけ「開」とします。",
+				},
+				{
+					"It is for hosts of your own. Targets outside loopback, private and link-local addresses, and private networks of more than 256 addresses that this machine is not in, need --i-am-authorised. As root it sends packets itself and completes no connection; without, it connects. Ctrl-C shows what is known so far and leaves a file for --resume.",
+					"自分で管理するホストに使ってください。ループバック、プライベート、リンクローカル以外のアドレスと、このマシンが属していない 256 アドレス超のプライベートネットワークには --i-am-authorised が必要です。root ではパケットを直接送信して接続は完了させず、一般ユーザーでは接続して調べます。Ctrl-C で中断すると、そこまでの結果を表示し、--resume 用のファイルを残します。",
+				},
+			},
+			examples: []example{
+				{"monban scan", [2]string{"this machine", "このマシン"}},
+				{"monban scan 192.168.1.10 -p 1-1023,mysql", [2]string{"some ports of a host", "ホストの一部のポート"}},
+				{"monban scan 192.168.1.0/24 --exclude 192.168.1.1", [2]string{"a network", "ネットワーク"}},
+				{"monban scan --udp -p 53,123", [2]string{"UDP too", "UDP も調べる"}},
+				{"monban scan --json > old.json", [2]string{"keep the result", "結果を保存"}},
+				{"monban scan --diff old.json", [2]string{"what opened and closed since then", "それ以降に開いたもの、閉じたもの"}},
+			},
+		},
+		{
 			command: "monban version",
 			short: [2]string{
 				"Show the version of monban and of its port registry.",
@@ -329,7 +358,7 @@ func flagText(name string) [2]string {
 	case "json":
 		return [2]string{"print JSON (the same as --format json)", "JSON で出力する(--format json と同じ)"}
 	case "format":
-		return [2]string{"output format: text or json; of check also sarif", "出力形式: text または json(check では sarif も)"}
+		return [2]string{"output format: text or json; of check also sarif; of scan also jsonl and nmap-xml", "出力形式: text または json(check では sarif、scan では jsonl と nmap-xml も)"}
 	case "lang":
 		return [2]string{"language of the text: ja or en (default from MONBAN_LANG, LC_ALL, LC_MESSAGES, LANG)", "表示言語: ja または en(既定は MONBAN_LANG、LC_ALL、LC_MESSAGES、LANG の順)"}
 	case "no-color":
@@ -380,6 +409,20 @@ func flagText(name string) [2]string {
 		return [2]string{"the environment variable that gets the port (default PORT)", "ポート番号を渡す環境変数(既定は PORT)"}
 	case "listen":
 		return [2]string{"open the port at this address (default 127.0.0.1) and hand it over as descriptor 3 (LISTEN_FDS)", "このアドレス(既定は 127.0.0.1)でポートを開き、ディスクリプタ 3 として渡す(LISTEN_FDS)"}
+	case "ports":
+		return [2]string{"which ports: numbers, ranges or services, each with /tcp or /udp if wanted; - is all (default: all, for more than 16 addresses those known from practice)", "調べるポート: 番号、範囲、サービス名(/tcp、/udp を付けられる)。- はすべて(既定はすべて。16 アドレスを超える場合はよく使われるもの)"}
+	case "udp":
+		return [2]string{"UDP too: the ports of -p, else those of services that can be asked in their own protocol", "UDP も調べる(-p のポート。省略時は、それぞれのプロトコルで問い合わせできるサービスのポート)"}
+	case "connect":
+		return [2]string{"make ordinary connections, also as root", "root でも通常の接続で調べる"}
+	case "rate":
+		return [2]string{"the most packets a second (default 250000; 1000 if a target is neither private nor link-local nor loopback); 0 lifts the ceiling", "毎秒の最大パケット数(既定は 250000。プライベート、リンクローカル、ループバック以外の対象があれば 1000)。0 で上限をなくす"}
+	case "exclude":
+		return [2]string{"addresses, prefixes or names that are not asked, separated by commas", "調べないアドレス、プレフィックス、名前(コンマ区切り)"}
+	case "i-am-authorised":
+		return [2]string{"the owner of the targets agrees to the scan", "対象の所有者からスキャンの許可を得ている"}
+	case "resume":
+		return [2]string{"continue an interrupted scan from its file", "中断したスキャンを、そのファイルから再開する"}
 	case "user":
 		return [2]string{"only the doors of this user (name or number)", "このユーザー(名前または番号)のドアだけ"}
 	case "sort":
@@ -389,7 +432,7 @@ func flagText(name string) [2]string {
 	case "all-namespaces":
 		return [2]string{"the doors of every network namespace too (containers, VPNs; needs root)", "ほかのネットワーク名前空間(コンテナや VPN)のドアも表示する(root が必要)"}
 	case "all":
-		return [2]string{"every hit, not only the best", "上位だけでなく、すべての結果を表示する"}
+		return [2]string{"everything: every hit of a search, every door of a scan and not only the open ones", "すべて表示する(検索では上位以外も、スキャンでは開いていないドアも)"}
 	case "no-descriptions":
 		return [2]string{"completions without descriptions", "補完候補に説明を付けない"}
 	}

@@ -25,6 +25,9 @@ const (
 	Text  Format = "text"
 	JSON  Format = "json"
 	SARIF Format = "sarif" // of results that have places in files: [Check]
+	// JSONLines and NmapXML are of scans.
+	JSONLines Format = "jsonl"
+	NmapXML   Format = "nmap-xml"
 )
 
 // Style says how a result is to be written.
@@ -49,7 +52,7 @@ type Result struct {
 }
 
 // Data is the part of a result that differs from verb to verb. It is one of
-// [Status], [Ports], [Search], [Update], [Explanation], [Difference], [Free] and [Version].
+// [Status], [Ports], [Search], [Update], [Explanation], [Difference], [Free], [Scan] and [Version].
 type Data interface {
 	// wire returns the value of the envelope's "data".
 	wire(v *view) any
@@ -81,6 +84,9 @@ func Write(w io.Writer, r Result, s Style) error {
 	}
 	if check, ok := r.Data.(Check); ok && s.Format == SARIF {
 		return v.writeSARIF(w, check)
+	}
+	if scan, ok := r.Data.(Scan); ok && s.Format == NmapXML {
+		return scan.writeXML(w, v)
 	}
 	p := newPrinter(w, s)
 	r.Data.text(p, v)

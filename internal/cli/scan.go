@@ -1,0 +1,415 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/host"
+	"github.com/monban-dev/monban/internal/gather"
+	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/portbook"
+	"github.com/monban-dev/monban/probe"
+)
+
+// The most packets a second unless --rate says otherwise.
+const (
+	nearRate = 250_000
+	farRate  = 1_000
+)
+
+// fewHosts is how many targets are asked for every port unless -p says which.
+const fewHosts = 16
+
+// mostDoors is how many doors a scan can have: two bits each, where something
+// answers.
+const mostDoors = 1 << 34
+
+type scanOptions struct {
+	ports      string
+	udp        bool
+	connect    bool
+	rate       float64
+	exclude    []string
+	all        bool
+	authorised bool
+	diff       string
+	resume     string
+}
+
+func (a *app) scanCommand() *cobra.Command {
+	var o scanOptions
+	cmd := &cobra.Command{
+		Use: "scan [TARGET…]",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.scan(cmd, &o, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.ports, "ports", "p", "", "")
+	flags.BoolVar(&o.udp, "udp", false, "")
+	flags.BoolVar(&o.connect, "connect", false, "")
+	flags.Float64Var(&o.rate, "rate", nearRate, "")
+	flags.StringSliceVar(&o.exclude, "exclude", nil, "")
+	flags.BoolVar(&o.all, "all", false, "")
+	flags.BoolVar(&o.authorised, "i-am-authorised", false, "")
+	flags.StringVar(&o.diff, "diff", "", "")
+	flags.StringVar(&o.resume, "resume", "", "")
+	return cmd
+}
+
+// scan looks at targets from outside.
+func (a *app) scan(cmd *cobra.Command, o *scanOptions, args []string) error {
+	h, gaps := host.Read(host.Network | host.Ranges | host.Caps)
+	book, bookGaps := a.book()
+	gaps = append(gaps, bookGaps...)
+	j := &scanJob{app: a, o: o, host: h, book: book, gaps: gaps}
+	if err := j.prepare(cmd, args); err != nil {
+		return err
+	}
+	old, err := j.oldScan()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	data, snap, err := j.run(ctx)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		data.Diff = old.compare(&data)
+	}
+	result := report.Result{Verb: "scan", Snapshot: snap, Book: book, Data: data}
+	style := a.style()
+	switch report.Format(a.format) {
+	case report.JSONLines:
+		err = report.ScanLastLine(a.sys.Stdout, result, data, style)
+	default:
+		err = report.Write(a.sys.Stdout, result, style)
+	}
+	if err != nil {
+		return report.CannotWrite("stdout", err)
+	}
+	if data.Interrupted {
+		return shownError{exitFailed}
+	}
+	return nil
+}
+
+// scanJob is one scan from the command line to its result.
+type scanJob struct {
+	app  *app
+	o    *scanOptions
+	host monban.Host
+	book *portbook.Book
+	gaps []monban.Gap
+
+	question probe.Question
+	// own says that some target is this machine.
+	own bool
+}
+
+// prepare turns the command line into a question, and refuses what must not be
+// asked.
+func (j *scanJob) prepare(cmd *cobra.Command, args []string) error {
+	o := j.o
+	set := cmd.Flags().Changed
+	if set("rate") && o.rate != 0 && (o.rate < 1 || o.rate != o.rate) {
+		return report.BadRate(o.rate)
+	}
+	var prefixes []netip.Prefix
+	var err error
+	if o.resume != "" {
+		for _, name := range []string{"ports", "udp", "exclude"} {
+			if set(name) {
+				return report.ResumeTakesNothing("--" + name)
+			}
+		}
+		if len(args) > 0 {
+			return report.ResumeTakesNothing(args[0])
+		}
+		if err := j.loadState(); err != nil {
+			return err
+		}
+		prefixes = j.question.Resume.Targets
+	} else if prefixes, err = j.targets(cmd.Context(), args); err != nil {
+		return err
+	}
+	rate, err := j.guard(prefixes)
+	if err != nil {
+		return err
+	}
+	if set("rate") {
+		rate = o.rate
+	}
+	exclude, err := j.excluded(cmd.Context())
+	if err != nil {
+		return err
+	}
+	q := &j.question
+	var ok bool
+	if q.Targets, ok = probe.NewTargets(prefixes, exclude); !ok {
+		return report.TooManyTargets(probe.MaxTargets)
+	}
+	if q.Targets.Len() == 0 {
+		return report.NothingToScan()
+	}
+	if q.Resume != nil {
+		q.TCP, q.UDP = q.Resume.TCP, q.Resume.UDP
+	} else if err := j.ports(); err != nil {
+		return err
+	}
+	if q.Targets.Len()*uint64(len(q.TCP)+len(q.UDP)) > mostDoors {
+		return report.TooManyTargets(mostDoors)
+	}
+	q.Rate, q.Pinned, q.Host = rate, set("rate") && (o.rate == 0 || o.rate > nearRate), j.host
+	if o.connect {
+		q.Engine = probe.Connect
+	}
+	return nil
+}
+
+// ports reads -p, or chooses the default ports.
+func (j *scanJob) ports() error {
+	q := &j.question
+	switch {
+	case j.o.ports == "" && q.Targets.Len() <= fewHosts, j.o.ports == "-":
+		q.TCP = expand([]monban.PortRange{{First: 1, Last: 65535}})
+	case j.o.ports == "":
+		q.TCP = probe.PracticePorts(j.book)
+	default:
+		var tcp, udp []monban.PortRange
+		for _, word := range splitList(j.o.ports) {
+			ranges := []monban.PortRange{{First: 1, Last: 65535}}
+			if word != "-" {
+				var err error
+				if ranges, err = parsePorts(j.book, []string{word}); err != nil {
+					return err
+				}
+			}
+			for _, r := range ranges {
+				switch r.Proto {
+				case monban.AnyProto:
+					tcp = append(tcp, r)
+					if j.o.udp {
+						udp = append(udp, r)
+					}
+				case monban.TCP:
+					tcp = append(tcp, r)
+				case monban.UDP:
+					udp = append(udp, r)
+				default:
+					return report.OnlyTCPAndUDP(word)
+				}
+			}
+		}
+		q.TCP, q.UDP = expand(tcp), expand(udp)
+		return nil
+	}
+	if j.o.udp {
+		q.UDP = probe.UDPPorts()
+		if j.o.ports == "-" {
+			q.UDP = q.TCP
+		}
+	}
+	return nil
+}
+
+// expand lists the numbers of ranges once each, in order.
+func expand(ranges []monban.PortRange) []uint16 {
+	var wanted [1 << 16]bool
+	for _, r := range ranges {
+		for n := int(r.First); n <= int(r.Last); n++ {
+			wanted[n] = true
+		}
+	}
+	var out []uint16
+	for n, is := range wanted {
+		if is {
+			out = append(out, uint16(n))
+		}
+	}
+	return out
+}
+
+// collapse is the inverse of expand.
+func collapse(ports []uint16, proto monban.Proto) (out []monban.PortRange) {
+	for _, p := range ports {
+		if n := len(out); n > 0 && out[n-1].Last+1 == p && p != 0 {
+			out[n-1].Last = p
+			continue
+		}
+		out = append(out, monban.PortRange{First: p, Last: p, Proto: proto})
+	}
+	return out
+}
+
+// run asks, and joins what this machine knows about its own doors.
+func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error) {
+	a := j.app
+	q := j.question
+	doors := q.Targets.Len() * uint64(len(q.TCP)+len(q.UDP))
+	if !j.own {
+		report.ScanBudget(a.sys.Stderr, q.Targets.Len(), doors, q.Rate, a.lang)
+	}
+	var lines sync.Mutex
+	if a.format == string(report.JSONLines) {
+		q.Found = func(s monban.Sighting) {
+			lines.Lock()
+			defer lines.Unlock()
+			// A reader that has gone away is told of when the last line is written.
+			_ = report.ScanLine(a.sys.Stdout, s, false, a.showSecrets)
+		}
+	}
+	if a.sys.StderrTerminal {
+		q.Progress = func(p probe.Progress) {
+			if p.Elapsed > time.Second {
+				report.ScanProgressLine(a.sys.Stderr, report.ScanProgress{Rate: p.Rate, Open: p.Open, Asked: p.Doors, Left: p.Left, Pass: p.Pass}, a.lang, a.sys.Width)
+			}
+		}
+		defer report.ScanProgressEnd(a.sys.Stderr)
+	}
+	r, err := probe.Scan(ctx, q)
+	if err != nil {
+		return report.Scan{}, nil, report.CannotScan(err)
+	}
+	data := report.Scan{
+		TCP: collapse(q.TCP, monban.TCP), UDP: collapse(q.UDP, monban.UDP), Engine: r.Engine.String(), All: j.o.all, Interrupted: r.Interrupted,
+		Stats: report.ScanStats{Probes: r.Probes, Answers: r.Answers, Seconds: r.Elapsed.Seconds(), Passes: r.Passes, Missed: r.Missed},
+	}
+	for _, p := range q.Targets.Prefixes() {
+		data.Targets = append(data.Targets, prefixText(p))
+	}
+	for s := range r.Sightings(j.o.all) {
+		data.Seen = append(data.Seen, report.Seen{Sighting: s})
+	}
+	// A long list of targets that said nothing says nothing.
+	const listed = 4096
+	for c := range r.Counts() {
+		if q.Targets.Len() <= listed || c.Open+c.Closed+c.Filtered > 0 {
+			data.Counts = append(data.Counts, report.ScanCount{Target: c.Target.String(), Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, Unknown: c.Unknown})
+		}
+	}
+	snap := &monban.Snapshot{At: r.At, Host: j.host, Gaps: append(j.gaps, r.Gaps...)}
+	if j.own {
+		j.inside(ctx, &data, snap, r)
+	}
+	if r.Interrupted {
+		if data.Resume, err = j.saveState(r.State()); err != nil {
+			return data, snap, err
+		}
+		report.ScanInterrupted(a.sys.Stderr, data.Resume, a.lang)
+	}
+	return data, snap, nil
+}
+
+// prefixText writes a prefix of one address as the address.
+func prefixText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// inside puts beside each door of this machine what it knows about it from
+// inside, and adds the doors that listen and were not found open.
+func (j *scanJob) inside(ctx context.Context, data *report.Scan, snap *monban.Snapshot, r *probe.Report) {
+	view := gather.Snapshot(context.WithoutCancel(ctx), gather.Want{})
+	data.Inside = true
+	snap.Containers, snap.Gaps = view.Containers, append(snap.Gaps, view.Gaps...)
+	snap.Host.NetNS = view.Host.NetNS
+	type place struct {
+		target netip.Addr
+		port   monban.Port
+	}
+	at := make(map[place]int)
+	for i := range data.Seen {
+		s := &data.Seen[i]
+		if !j.host.HasAddr(s.Target) {
+			continue
+		}
+		at[place{s.Target, s.Port}] = i
+		for _, d := range view.Doors {
+			if d.Bind.Port == s.Port && answersAt(&d.Bind, s.Target) && d.State != monban.Bound == (s.Port.Proto == monban.TCP) {
+				s.Doors = append(s.Doors, d)
+			}
+		}
+		if s.State == monban.SightOpen && len(s.Doors) == 0 && !slices.ContainsFunc(view.Gaps, func(g monban.Gap) bool { return g.Hides == monban.HidesDoors }) {
+			s.Differs = report.OnlyOutside
+		}
+		if s.State != monban.SightOpen && len(s.Doors) > 0 && s.Port.Proto == monban.TCP {
+			s.Differs = report.OnlyInside
+		}
+	}
+	if data.Interrupted || data.All {
+		return
+	}
+	for s := range r.Sightings(true) {
+		if s.State == monban.SightOpen || s.Port.Proto != monban.TCP || !j.host.HasAddr(s.Target) {
+			continue
+		}
+		var here []monban.Door
+		for _, d := range view.Doors {
+			if d.State == monban.Listen && d.Bind.Port == s.Port && answersAt(&d.Bind, s.Target) {
+				here = append(here, d)
+			}
+		}
+		if _, listed := at[place{s.Target, s.Port}]; len(here) > 0 && !listed {
+			data.Seen = append(data.Seen, report.Seen{Sighting: s, Doors: here, Differs: report.OnlyInside})
+		}
+	}
+	slices.SortStableFunc(data.Seen, func(a, b report.Seen) int {
+		if c := a.Target.Compare(b.Target); c != 0 {
+			return c
+		}
+		if a.Port.Proto != b.Port.Proto {
+			return int(a.Port.Proto) - int(b.Port.Proto)
+		}
+		return int(a.Port.Num) - int(b.Port.Num)
+	})
+}
+
+// answersAt reports whether a socket gets what is sent to an address.
+func answersAt(b *monban.Bind, target netip.Addr) bool {
+	target = target.WithZone("")
+	if b.NetNS != "" {
+		return false
+	}
+	if !b.Addr.IsUnspecified() {
+		return b.Addr.WithZone("").Unmap() == target
+	}
+	return b.Addr.Is4() == target.Is4() || b.Addr.Is6() && target.Is4() && b.V6Only == monban.Off
+}
+
+// errTooBig is a file that no scan writes.
+var errTooBig = errors.New("too large")
+
+// readWhole reads a file that the user named, up to a size that is beyond any
+// that monban writes.
+func readWhole(path string) ([]byte, error) {
+	const most = 1 << 30
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > most {
+		return nil, fmt.Errorf("%w: %d bytes", errTooBig, info.Size())
+	}
+	return os.ReadFile(path)
+}

@@ -1,0 +1,317 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/probe"
+)
+
+// targets returns what args name, or this machine's own addresses. Names are
+// resolved here, once: what is scanned is what was checked.
+func (j *scanJob) targets(ctx context.Context, args []string) ([]netip.Prefix, error) {
+	if len(args) == 0 {
+		return j.ownAddresses(), nil
+	}
+	var out []netip.Prefix
+	for _, arg := range args {
+		found, err := resolve(ctx, arg)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+// resolve reads an address, a prefix or a name.
+func resolve(ctx context.Context, arg string) ([]netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(arg); err == nil {
+		return []netip.Prefix{p.Masked()}, nil
+	}
+	if a, err := netip.ParseAddr(arg); err == nil {
+		a = a.Unmap()
+		return []netip.Prefix{netip.PrefixFrom(a, a.BitLen())}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", arg)
+	if err != nil || len(addrs) == 0 {
+		return nil, report.BadTarget(arg, err)
+	}
+	var out []netip.Prefix
+	for _, a := range addrs {
+		a = a.Unmap()
+		out = append(out, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return out, nil
+}
+
+// ownAddresses are those of this machine that others, or itself, reach it by:
+// the most that are asked for every port.
+func (j *scanJob) ownAddresses() (out []netip.Prefix) {
+	for _, i := range j.host.Interfaces {
+		for _, p := range i.Addrs {
+			a := p.Addr()
+			if i.Up && !a.IsLinkLocalUnicast() && len(out) < fewHosts {
+				out = append(out, netip.PrefixFrom(a, a.BitLen()))
+			}
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 32))
+	}
+	return out
+}
+
+// guard refuses targets that are not plainly the user's own, and returns the
+// ceiling that fits the farthest.
+func (j *scanJob) guard(prefixes []netip.Prefix) (rate float64, err error) {
+	rate = nearRate
+	for _, p := range prefixes {
+		if p.IsSingleIP() && j.host.HasAddr(p.Addr()) {
+			j.own = true
+		}
+		switch reach := probe.ReachOf(p, &j.host); reach {
+		case probe.Never:
+			return 0, report.NoHost(prefixText(p))
+		case probe.Wide, probe.Far:
+			if !j.o.authorised {
+				return 0, report.NeedsAuthority(prefixText(p), reach == probe.Wide)
+			}
+			if reach == probe.Far {
+				rate = farRate
+			}
+		}
+	}
+	return rate, nil
+}
+
+// excluded returns what --exclude names, and the addresses of this machine's own
+// links that are no host's.
+func (j *scanJob) excluded(ctx context.Context) ([]netip.Prefix, error) {
+	out := probe.LinkEnds(&j.host)
+	for _, word := range j.o.exclude {
+		found, err := resolve(ctx, word)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+// stateFile is an interrupted scan on disk.
+type stateFile struct {
+	Scan  int          `json:"monban_scan"` // version of the file
+	State *probe.State `json:"state"`
+}
+
+func (j *scanJob) loadState() error {
+	text, err := readWhole(j.o.resume)
+	if err != nil {
+		return report.CannotRead(j.o.resume, err)
+	}
+	var f stateFile
+	if err := json.Unmarshal(text, &f); err != nil || f.Scan != 1 || f.State == nil || !f.State.Valid() {
+		return report.NotAScan(j.o.resume, "a file of an interrupted scan")
+	}
+	j.question.Resume = f.State
+	return nil
+}
+
+// saveState leaves a file beside the user, or where it was taken from.
+func (j *scanJob) saveState(s *probe.State) (path string, err error) {
+	path = j.o.resume
+	if path == "" {
+		path = "monban-scan-" + time.Now().UTC().Format("20060102-150405") + ".json"
+	}
+	err = writeAtomic(path, func(f *os.File) error { return json.NewEncoder(f).Encode(stateFile{1, s}) })
+	if err != nil {
+		return "", report.CannotWrite(path, err)
+	}
+	return path, nil
+}
+
+// oldScan is the result of an earlier scan, as far as it can be compared.
+type oldScan struct {
+	at       time.Time
+	targets  *probe.Targets
+	asked    []monban.PortRange
+	open     map[netip.AddrPort]monban.Sighting
+	openUDP  map[netip.AddrPort]monban.Sighting
+	services bool
+}
+
+// oldScan reads the file of --diff, nil without.
+func (j *scanJob) oldScan() (*oldScan, error) {
+	if j.o.diff == "" {
+		return nil, nil
+	}
+	text, err := readWhole(j.o.diff)
+	if err != nil {
+		return nil, report.CannotRead(j.o.diff, err)
+	}
+	var f struct {
+		Monban int       `json:"monban"`
+		Verb   string    `json:"verb"`
+		At     time.Time `json:"at"`
+		Data   struct {
+			Targets   []string `json:"targets"`
+			TCP       string   `json:"tcp"`
+			UDP       string   `json:"udp"`
+			Sightings []struct {
+				Target  netip.Addr        `json:"target"`
+				Proto   monban.Proto      `json:"proto"`
+				Port    uint16            `json:"port"`
+				State   monban.SightState `json:"state"`
+				Service *struct {
+					Protocol string       `json:"protocol"`
+					Product  string       `json:"product"`
+					Version  string       `json:"version"`
+					TLS      bool         `json:"tls"`
+					Grade    monban.Grade `json:"grade"`
+					Evidence string       `json:"evidence"`
+				} `json:"service"`
+			} `json:"sightings"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(text, &f); err != nil || f.Monban != 1 || f.Verb != "scan" {
+		return nil, report.NotAScan(j.o.diff, "the JSON output of monban scan")
+	}
+	old := &oldScan{at: f.At, open: make(map[netip.AddrPort]monban.Sighting), openUDP: make(map[netip.AddrPort]monban.Sighting)}
+	var prefixes []netip.Prefix
+	for _, t := range f.Data.Targets {
+		found, err := parseTarget(t)
+		if err != nil {
+			return nil, report.NotAScan(j.o.diff, "the JSON output of monban scan")
+		}
+		prefixes = append(prefixes, found)
+	}
+	var ok bool
+	if old.targets, ok = probe.NewTargets(prefixes, nil); !ok {
+		return nil, report.TooManyTargets(probe.MaxTargets)
+	}
+	for proto, list := range map[monban.Proto]string{monban.TCP: f.Data.TCP, monban.UDP: f.Data.UDP} {
+		for _, word := range splitList(list) {
+			r, err := monban.ParsePortRange(word)
+			if err != nil {
+				return nil, report.NotAScan(j.o.diff, "the JSON output of monban scan")
+			}
+			r.Proto = proto
+			old.asked = append(old.asked, r)
+		}
+	}
+	for _, s := range f.Data.Sightings {
+		if s.State != monban.SightOpen {
+			continue
+		}
+		one := monban.Sighting{Target: s.Target, Port: monban.Port{Num: s.Port, Proto: s.Proto}, State: s.State}
+		if s.Service != nil {
+			old.services = true
+			one.Service = monban.Service{Protocol: s.Service.Protocol, Product: s.Service.Product, Version: s.Service.Version,
+				TLS: s.Service.TLS, Grade: s.Service.Grade, Evidence: s.Service.Evidence}
+		}
+		old.of(s.Proto)[netip.AddrPortFrom(s.Target, s.Port)] = one
+	}
+	return old, nil
+}
+
+func parseTarget(s string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		return p, nil
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, errors.Join(err)
+	}
+	return netip.PrefixFrom(a, a.BitLen()), nil
+}
+
+func (o *oldScan) of(p monban.Proto) map[netip.AddrPort]monban.Sighting {
+	if p == monban.UDP {
+		return o.openUDP
+	}
+	return o.open
+}
+
+func (o *oldScan) hasAsked(target netip.Addr, p monban.Port) bool {
+	_, ok := o.targets.Index(target)
+	return ok && inRanges(o.asked, p)
+}
+
+// compare returns what opened, closed and changed among the doors that both
+// scans asked.
+func (o *oldScan) compare(now *report.Scan) *report.ScanDiff {
+	d := &report.ScanDiff{Since: o.at}
+	at := make(map[netip.AddrPort]monban.Sighting)
+	for _, s := range now.Seen {
+		if s.State != monban.SightOpen || !o.hasAsked(s.Target, s.Port) {
+			continue
+		}
+		key := netip.AddrPortFrom(s.Target, s.Port.Num)
+		before, was := o.of(s.Port.Proto)[key]
+		if s.Port.Proto == monban.TCP {
+			at[key] = s.Sighting
+		}
+		switch {
+		case !was:
+			d.Opened = append(d.Opened, s.Sighting)
+		case o.services && now.Identified && other(&before.Service, &s.Service):
+			d.Changed = append(d.Changed, report.ServiceChange{Before: before, After: s.Sighting})
+		}
+	}
+	states := make(map[netip.AddrPort]monban.SightState)
+	udp := make(map[netip.AddrPort]bool)
+	for _, s := range now.Seen {
+		if s.Port.Proto == monban.UDP && s.State == monban.SightOpen {
+			udp[netip.AddrPortFrom(s.Target, s.Port.Num)] = true
+		} else {
+			states[netip.AddrPortFrom(s.Target, s.Port.Num)] = s.State
+		}
+	}
+	asked := append(slices.Clone(now.TCP), now.UDP...)
+	for _, proto := range []monban.Proto{monban.TCP, monban.UDP} {
+		for key, before := range o.of(proto) {
+			_, open := at[key]
+			if proto == monban.UDP {
+				open = udp[key]
+			}
+			if open || !inRanges(asked, before.Port) || !covers(now.Targets, key.Addr()) {
+				continue
+			}
+			before.State = states[key]
+			d.Closed = append(d.Closed, before)
+		}
+	}
+	slices.SortFunc(d.Closed, func(a, b monban.Sighting) int {
+		if c := a.Target.Compare(b.Target); c != 0 {
+			return c
+		}
+		return int(a.Port.Num) - int(b.Port.Num)
+	})
+	return d
+}
+
+func covers(targets []string, a netip.Addr) bool {
+	return slices.ContainsFunc(targets, func(t string) bool {
+		p, err := parseTarget(t)
+		return err == nil && (p.Contains(a) || p.Addr() == a)
+	})
+}
+
+// other reports whether two services are certainly not the same.
+func other(a, b *monban.Service) bool {
+	if a.Grade != monban.GradeIdentified || b.Grade != monban.GradeIdentified {
+		return false
+	}
+	return a.Protocol != b.Protocol || a.Product != b.Product || a.Version != b.Version || a.TLS != b.TLS
+}

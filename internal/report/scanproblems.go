@@ -1,0 +1,58 @@
+package report
+
+// BadTarget says that a word is no address, prefix or name of a host.
+func BadTarget(target string, err error) error {
+	p := newProblem("%[1]s: no address of this name was found: %[2]v", "%[1]s: この名前のアドレスが見つかりません: %[2]v", err, target, pathless(err))
+	p.usage = true
+	return p
+}
+
+// NoHost says that an address is nobody's own.
+func NoHost(target string) error {
+	return usageProblem("%s is a multicast, broadcast or reserved address; name hosts or their networks", "%s はマルチキャスト、ブロードキャスト、または予約されたアドレスです。ホストかネットワークを指定してください", target)
+}
+
+// NeedsAuthority says that a target is not plainly the user's own.
+func NeedsAuthority(target string, wide bool) error {
+	if wide {
+		return usageProblem("%s is a private network of more than 256 addresses that this machine is not in; if its owner agrees to the scan, add --i-am-authorised",
+			"%s はこのマシンが属していない、256 アドレスを超えるプライベートネットワークです。所有者の許可を得ている場合は --i-am-authorised を付けてください", target)
+	}
+	return usageProblem("%s is outside loopback, private and link-local addresses; if its owner agrees to the scan, add --i-am-authorised",
+		"%s はループバック、プライベート、リンクローカルのいずれでもありません。所有者の許可を得ている場合は --i-am-authorised を付けてください", target)
+}
+
+// TooManyTargets says that a scan is larger than can be kept track of.
+func TooManyTargets(most uint64) error {
+	return usageProblem("more than %d doors or addresses; name fewer targets or ports", "ドアまたはアドレスの数が %d を超えています。対象かポートを減らしてください", most)
+}
+
+// NothingToScan says that the exclusions leave nothing.
+func NothingToScan() error {
+	return usageProblem("nothing is left to scan after --exclude", "--exclude で除外すると、調べる対象が残りません")
+}
+
+// OnlyTCPAndUDP says that a transport cannot be scanned.
+func OnlyTCPAndUDP(arg string) error {
+	return usageProblem("%s: only tcp and udp can be scanned", "%s: 調べられるのは tcp と udp だけです", arg)
+}
+
+// BadRate says what a rate may be.
+func BadRate(rate float64) error {
+	return usageProblem("--rate %v: want packets per second, 1 or more, or 0 for no limit", "--rate に %v は指定できません。毎秒のパケット数を 1 以上で指定するか、0(上限なし)を指定してください", rate)
+}
+
+// ResumeTakesNothing says that what to scan is in the file.
+func ResumeTakesNothing(what string) error {
+	return usageProblem("--resume continues what its file says; leave out %s", "--resume はファイルに記録された内容の続きを調べます。%s は指定できません", what)
+}
+
+// NotAScan says that a file is no result, or no state, of a scan.
+func NotAScan(path, want string) error {
+	return usageProblem("%[1]s: not %[2]s", "%[1]s: %[2]s ではありません", path, want)
+}
+
+// CannotScan says that nothing could be asked.
+func CannotScan(err error) error {
+	return newProblem("cannot scan: %v", "スキャンできません: %v", err, err)
+}

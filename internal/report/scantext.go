@@ -1,0 +1,266 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/portbook"
+)
+
+func (s Scan) text(p *printer, v *view) {
+	if s.Diff != nil {
+		s.diffText(p, v)
+		v.gapsText(p)
+		return
+	}
+	if len(s.Seen) > 0 {
+		s.table(p, v)
+		p.blank()
+	}
+	s.closing(p)
+	s.risks(p, v)
+	v.findingsText(p)
+	v.gapsText(p)
+}
+
+func (s Scan) table(p *printer, v *view) {
+	states := s.All || slices.ContainsFunc(s.Seen, func(seen Seen) bool { return seen.State != monban.SightOpen })
+	several := len(s.Seen) > 0 && slices.ContainsFunc(s.Seen, func(seen Seen) bool { return seen.Target != s.Seen[0].Target })
+	cols := []column{{title: p.f("PORT", "ポート")}}
+	if several {
+		cols = append([]column{{title: p.f("TARGET", "対象")}}, cols...)
+	}
+	if states {
+		cols = append(cols, column{title: p.f("STATE", "状態")})
+	}
+	cols = append(cols, column{title: p.f("USUALLY", "通常の用途"), min: 8, rank: 3})
+	if s.Identified {
+		cols = append(cols, column{title: p.f("SERVICE", "サービス"), min: 10}, column{title: p.f("GRADE", "確度"), rank: 1})
+	}
+	if s.Inside {
+		cols = append(cols, column{title: p.f("PROGRAM", "プログラム"), min: 12}, column{title: p.f("INSIDE", "内側からの見え方"), min: 8, rank: 2})
+	}
+	g := group{}
+	for _, seen := range s.Seen {
+		var row []cell
+		if several {
+			row = append(row, cell{plain, seen.Target.String()})
+		}
+		row = append(row, cell{bold, seen.Port.String()})
+		if states {
+			row = append(row, v.stateCell(seen.State))
+		}
+		row = append(row, cell{dim, v.usually(seen.Port)})
+		if s.Identified {
+			row = append(row, v.serviceCell(seen), v.gradeCell(seen))
+		}
+		if s.Inside {
+			row = append(row, v.behindCell(seen), v.differsCell(seen))
+		}
+		g.rows = append(g.rows, row)
+	}
+	if left := p.table(cols, []group{g}); left > 0 {
+		p.line(span{dim, p.f("(%d columns do not fit here)", "(幅が足りないため %d 列を省略しています)", left)})
+	}
+}
+
+// usually says what the number is for, which is not what was found there.
+func (v *view) usually(port monban.Port) string {
+	name := v.Book.Name(port)
+	uses := v.uses(port)
+	if len(uses) == 0 || sameName(uses[0].Name, name) {
+		return orDash(name)
+	}
+	if name == "" {
+		return uses[0].Name
+	}
+	return name + " / " + uses[0].Name
+}
+
+func (v *view) stateCell(s monban.SightState) cell {
+	l := v.style.Lang
+	switch s {
+	case monban.SightOpen:
+		return cell{yellow, l.pick("open", "開")}
+	case monban.SightClosed:
+		return cell{plain, l.pick("closed", "閉")}
+	case monban.SightFiltered:
+		return cell{plain, l.pick("filtered", "遮断")}
+	default:
+		return cell{dim, l.pick("unknown", "不明")}
+	}
+}
+
+func (v *view) serviceCell(seen Seen) cell {
+	s := seen.Service
+	switch {
+	case seen.State != monban.SightOpen:
+		return cell{dim, "-"}
+	case s.Protocol == "" && s.Evidence != "":
+		return cell{dim, v.style.Lang.pick("unknown: ", "不明: ") + fmt.Sprintf("%q", s.Evidence)}
+	case s.Protocol == "":
+		return cell{dim, v.style.Lang.pick("unknown", "不明")}
+	}
+	text := s.Protocol
+	if s.TLS {
+		text += "/tls"
+	}
+	if s.Product != "" {
+		text += " " + s.Product
+	}
+	if s.Version != "" {
+		text += " " + s.Version
+	}
+	return cell{plain, text}
+}
+
+func (v *view) gradeCell(seen Seen) cell {
+	l := v.style.Lang
+	switch {
+	case seen.State != monban.SightOpen:
+		return cell{dim, "-"}
+	case seen.Service.Grade == monban.GradeIdentified:
+		return cell{green, l.pick("identified", "確認済み")}
+	case seen.Service.Grade == monban.GradeLikely:
+		return cell{plain, l.pick("likely", "おそらく")}
+	default:
+		return cell{dim, l.pick("unknown", "不明")}
+	}
+}
+
+func (v *view) behindCell(seen Seen) cell {
+	if len(seen.Doors) == 0 {
+		return cell{dim, "-"}
+	}
+	return v.programCell(entry{[]*monban.Door{&seen.Doors[0]}})
+}
+
+func (v *view) differsCell(seen Seen) cell {
+	l := v.style.Lang
+	switch seen.Differs {
+	case OnlyOutside:
+		return cell{yellow, l.pick("no socket here", "このマシンにソケットなし")}
+	case OnlyInside:
+		return cell{yellow, l.pick("listens, but is not reached", "待ち受けているが届かない")}
+	}
+	if len(seen.Doors) > 0 {
+		return cell{plain, l.pick("agrees", "一致")}
+	}
+	return cell{dim, "-"}
+}
+
+// closing says how sure the scan is.
+func (s Scan) closing(p *printer) {
+	var sum ScanCount
+	for _, c := range s.Counts {
+		sum.Open += c.Open
+		sum.Closed += c.Closed
+		sum.Filtered += c.Filtered
+		sum.Unknown += c.Unknown
+	}
+	p.paragraph(span{}, p.f(plural(sum.Open, "%d open door", "%d open doors")+", %d closed, %d filtered, %d unknown.",
+		"開いているドア %d、閉じている %d、遮断 %d、不明 %d。", sum.Open, sum.Closed, sum.Filtered, sum.Unknown))
+	p.paragraph(span{dim, ""}, p.f("%d probes and %d answers in %.2f s, %s; %s.",
+		"%d 個のプローブと %d 個の応答、%.2f 秒、%s。%s。",
+		s.Stats.Probes, s.Stats.Answers, s.Stats.Seconds,
+		p.f(plural(s.Stats.Passes, "%d pass", "%d passes"), "%d 周", s.Stats.Passes), s.missed(p)))
+	if s.Interrupted {
+		p.paragraph(span{yellow, ""}, p.f("The scan was interrupted: doors that were not reached yet count as unknown.",
+			"スキャンは中断されました。まだ調べていないドアは不明に数えています。"))
+	}
+}
+
+func (s Scan) missed(p *printer) string {
+	if s.Stats.Missed < 0.005 {
+		return p.f("an open door was hardly missed (expected number: less than 0.005)", "見落としはほぼありません(見落としの期待値 0.005 個未満)")
+	}
+	return p.f("expected number of open doors missed: %.2g", "見落とした開いているドアの期待値: %.2g 個", s.Stats.Missed)
+}
+
+// risks says what the port book tells about exposing what was found open, for the
+// most severe ones.
+func (s Scan) risks(p *printer, v *view) {
+	const most = 10
+	type line struct {
+		port monban.Port
+		risk portbook.Risk
+	}
+	var lines []line
+	seen := make(map[monban.Port]bool)
+	for _, one := range s.Seen {
+		if one.State != monban.SightOpen || seen[one.Port] || one.Target.IsLoopback() {
+			continue
+		}
+		seen[one.Port] = true
+		if risks := v.Book.Risks(one.Port); len(risks) > 0 {
+			lines = append(lines, line{one.Port, risks[0]})
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	slices.SortStableFunc(lines, func(a, b line) int { return int(b.risk.Severity) - int(a.risk.Severity) })
+	p.blank()
+	p.paragraph(span{bold, ""}, p.f("If these ports are what their numbers are known for, exposing them is a risk:",
+		"番号どおりのサービスであれば、公開には次の危険があります:"))
+	for i, l := range lines {
+		if i == most {
+			p.paragraph(span{}, p.f("… and %d more; monban PORT tells about each.", "… ほか %d 件。monban ポート番号 で確認できます。", len(lines)-most))
+			break
+		}
+		p.paragraph(span{severityTag(p.lang, l.risk.Severity).style, fmt.Sprintf("  %-9s ", l.port)}, v.bookText(l.risk.Text))
+	}
+}
+
+func (v *view) bookText(t portbook.Text) string {
+	return strings.TrimSpace(v.style.Lang.pick(t.EN, t.JA))
+}
+
+func (s Scan) diffText(p *printer, v *view) {
+	d := s.Diff
+	since := d.Since.Local().Format("2006-01-02 15:04:05")
+	if len(d.Opened)+len(d.Closed)+len(d.Changed) == 0 {
+		p.paragraph(span{}, p.f("Nothing has changed since %s.", "%s から変化はありません。", since))
+		return
+	}
+	p.paragraph(span{}, p.f("Since %s:", "%s からの変化:", since))
+	for _, o := range d.Opened {
+		p.line(span{yellow, p.f("opened   ", "開いた     ")}, span{bold, hostText(o.Target) + ":" + o.Port.String()}, span{plain, "  " + v.serviceCell(Seen{Sighting: o}).text})
+	}
+	for _, c := range d.Closed {
+		p.line(span{green, p.f("closed   ", "閉じた     ")}, span{bold, hostText(c.Target) + ":" + c.Port.String()}, span{plain, "  " + v.stateCell(c.State).text})
+	}
+	for _, c := range d.Changed {
+		p.line(span{cyan, p.f("changed  ", "変わった   ")}, span{bold, hostText(c.After.Target) + ":" + c.After.Port.String()},
+			span{plain, "  " + v.serviceCell(Seen{Sighting: c.Before}).text + " → " + v.serviceCell(Seen{Sighting: c.After}).text})
+	}
+}
+
+// sightingsGap says what a scan could not see.
+func (v *view) sightingsGap(g monban.Gap) string {
+	l := v.style.Lang
+	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	switch g.Err {
+	case "everything answers":
+		return say("%s: more than half of the doors that were asked are open (%d). Something on the way may be answering for it, such as a SYN proxy or a tar pit; an answer here is no proof of a service.",
+			"%s: 調べたドアの半分以上が開いています(%d 個)。SYN プロキシやタールピットなど、途中の装置が代わりに応答している可能性があり、応答があってもサービスがあるとは限りません。", g.Source, g.Count)
+	case "no answer":
+		return say(plural(g.Count, "%d target said nothing at all: it may be absent, or drop everything.", "%d targets said nothing at all: they may be absent, or drop everything."),
+			"%d 個の対象からまったく応答がありません。存在しないか、すべて破棄している可能性があります。", g.Count)
+	case "stopped answering":
+		return say("%s stopped answering during the scan: it may be gone, or shut this machine out. %d doors are undecided.",
+			"%s はスキャンの途中で応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%d 個のドアは判断できません。", g.Source, g.Count)
+	case "no route":
+		return say("%s cannot be reached: the system knows no route.", "%s に到達できません。経路がありません。", g.Source)
+	case "no neighbour":
+		return say(plural(g.Count, "%s: nobody on the link has %d of the addresses.", "%s: nobody on the link has %d of the addresses."),
+			"%s: リンク上に %d 個のアドレスの持ち主がいません。", g.Source, g.Count)
+	case "reply limit":
+		return say("%s limits how often it says that a UDP door is closed: %d silent doors may be closed, or open and silent.",
+			"%s は UDP の「閉じている」という応答の頻度を制限しています。応答のない %d 個のドアは、閉じているか、開いていて応答しないかを判断できません。", g.Source, g.Count)
+	default:
+		return say("Some doors could not be asked (%s: %s).", "一部のドアを調べられませんでした(%s: %s)。", g.Source, g.Err)
+	}
+}

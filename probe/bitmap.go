@@ -1,0 +1,19 @@
+package probe
+
+import "sync/atomic"
+
+// bitmap is a set of numbers below a fixed one.
+type bitmap []atomic.Uint64
+
+func newBitmap(n uint64) *bitmap {
+	b := make(bitmap, (n+63)/64)
+	return &b
+}
+
+func (b *bitmap) set(i uint64) {
+	if w := &(*b)[i/64]; w.Load()>>(i%64)&1 == 0 {
+		w.Or(1 << (i % 64))
+	}
+}
+
+func (b *bitmap) has(i uint64) bool { return (*b)[i/64].Load()>>(i%64)&1 != 0 }

@@ -1,0 +1,362 @@
+package probe
+
+import (
+	"math"
+	"time"
+)
+
+// flow asks a row of doors again and again until they have answered or the
+// passes agree. It knows nothing of packets: an engine asks it what to send now,
+// and tells it what came back.
+type flow struct {
+	grid     *grid
+	alive    *bitmap // hosts that have answered
+	from, n  uint64  // doors from … from+n-1 of the grid
+	seed     uint64
+	order    permutation
+	pace     pace
+	canaries canaries
+
+	pass int    // from 1
+	pos  uint64 // place in the order
+	// marks are the times at which the pass came by each stretch of the order:
+	// a door is asked again when its answer can no longer be under way.
+	marks   [marks + 1]time.Duration
+	credit  float64 // probes that may be sent
+	counted time.Duration
+	since   int // probes since the last canary
+	lastAt  time.Duration
+	news    uint64 // doors that have answered
+	open    uint64 // of those, how many are open
+	passes  []passStat
+	probes  uint64
+	answers uint64
+	over    bool
+	lost    bool // it answered, and then nothing did any more
+	talks   bool // most doors answer: then every answer is a signal
+	settled bool // talks is decided
+	limit   int  // most passes
+	sweep   bool // many hosts, some of which are not there
+}
+
+// passStat is what one pass did.
+type passStat struct {
+	Asked  uint64  `json:"asked"`
+	News   uint64  `json:"news"`   // answers of doors that had been silent
+	Knocks float64 `json:"knocks"` // canaries asked
+	Echoes float64 `json:"echoes"` // and answered
+}
+
+const (
+	marks     = 256
+	maxPasses = 12
+	// fewest is how many canaries a pass asks at least, to know what it lost.
+	fewest = 4
+	// goodEnough is the number of open doors that may remain unseen, as expected,
+	// for the scan to end.
+	goodEnough = 0.001
+)
+
+func newFlow(g *grid, alive *bitmap, from, n, seed uint64, p pace) *flow {
+	f := &flow{grid: g, alive: alive, from: from, n: n, seed: seed, order: newPermutation(n, seed), pace: p, pass: 1, limit: maxPasses}
+	f.sweep = n > uint64(len(g.ports))
+	f.passes = []passStat{{}}
+	return f
+}
+
+// question is a probe to send.
+type question struct {
+	door   uint64
+	slice  uint16
+	canary bool
+}
+
+// next returns what to send now. Otherwise it says how long there is nothing to
+// send; a flow that is over has nothing any more.
+func (f *flow) next(now time.Duration) (q question, wait time.Duration, ok bool) {
+	if f.over {
+		return q, 0, false
+	}
+	if f.credit < 1 {
+		return q, f.untilCredit(), false
+	}
+	if door, ok := f.canary(now); ok {
+		return f.send(door, true, now), 0, true
+	}
+	for steps := 0; f.pos < f.n; steps++ {
+		stretch := f.pos * marks / f.n
+		if f.pass > 1 {
+			if until := f.marks[stretch+1] + f.pace.rto(); now < until {
+				return q, until - now, false
+			}
+		}
+		door := f.from + f.order.at(f.pos)
+		f.pos++
+		if behind := f.pos * marks / f.n; behind != stretch {
+			// The pass before left this stretch later than it is left now.
+			for i := stretch + 1; i <= behind; i++ {
+				f.marks[i-1] = now
+			}
+		}
+		if f.grid.get(door) != silent || f.pass > 2 && f.sweep && !f.alive.has(door/uint64(len(f.grid.ports))) {
+			if steps >= 1<<14 {
+				return q, 0, false // let the answers be read
+			}
+			continue
+		}
+		return f.send(door, false, now), 0, true
+	}
+	if f.news >= f.n {
+		f.over = true
+		return q, 0, false
+	}
+	if f.pass > 1 && f.canaries.n() > 0 && f.passes[f.pass-1].Knocks < fewest {
+		f.since = 1 << 20
+		return q, max(0, f.canaries.askAt-now), false
+	}
+	// Everything was asked, and the last answers may be under way.
+	if until := f.lastAt + f.pace.rto(); now < until {
+		return q, until - now, false
+	}
+	if f.over = f.done(); !f.over {
+		f.nextPass(now)
+	}
+	return q, 0, false
+}
+
+func (f *flow) send(door uint64, canary bool, now time.Duration) question {
+	s := f.pace.slice(now)
+	s.probes++
+	if canary {
+		s.knock++
+		f.passes[f.pass-1].Knocks++
+		f.since = 0
+	} else {
+		if f.pass == 1 {
+			s.asked++
+		}
+		f.passes[f.pass-1].Asked++
+		f.since++
+	}
+	f.lastAt = now
+	f.credit--
+	f.probes++
+	return question{door, uint16(f.pace.seq % sliceCount), canary}
+}
+
+// unsent takes back a probe that could not be sent.
+func (f *flow) unsent() { f.credit++ }
+
+// earn adds credit for the time that has passed, and looks after the pace. A
+// pause is not made up for: a burst would be what limits are made against.
+func (f *flow) earn(now time.Duration) {
+	if f.over {
+		return
+	}
+	f.settle()
+	switch {
+	case f.pass > 1 || f.settled && !f.talks:
+		if f.canaries.n() > 0 {
+			f.pace.control(now, true)
+		}
+	case f.talks || f.news*2 > f.passes[0].Asked:
+		f.pace.control(now, false)
+	}
+	if f.pace.quiet >= 8 && f.news > 0 {
+		f.lost, f.over = true, true
+		return
+	}
+	rate := f.pace.rate
+	if math.IsInf(rate, 1) {
+		f.credit = 1 << 20
+		return
+	}
+	if !f.pace.pinned && f.canaries.n() == 0 {
+		rate = min(rate, blindRate)
+	}
+	f.credit = min(f.credit+rate*(now-f.counted).Seconds(), max(2, rate*burst.Seconds()))
+	f.counted = now
+}
+
+// burst is how much of a pause is made up for.
+const burst = 400 * time.Microsecond
+
+// quantum is how often something is sent: a limit that lets five packets pass at
+// once, as that of nftables does by itself, then meets two at 20,000 a second.
+const quantum = 100 * time.Microsecond
+
+func (f *flow) untilCredit() time.Duration {
+	rate := f.pace.rate
+	if !f.pace.pinned && f.canaries.n() == 0 {
+		rate = min(rate, blindRate)
+	}
+	return max(quantum, time.Duration((1-f.credit)/rate*float64(time.Second)))
+}
+
+// settle decides, early in the first pass, whether this is a target most of
+// whose doors answer, or one that is silent but for a few.
+func (f *flow) settle() {
+	if f.settled || f.pass > 1 {
+		return
+	}
+	asked := f.passes[0].Asked
+	if asked < 256 {
+		return
+	}
+	switch heard := f.news; {
+	case heard*2 > asked:
+		f.talks, f.settled = true, true
+	case asked > 2048 && f.pace.srtt > 0 || asked > 16384:
+		f.settled = true
+		f.pace.anew(f.counted)
+	}
+}
+
+// canary returns a door that is known to answer when it is time to ask one.
+func (f *flow) canary(now time.Duration) (uint64, bool) {
+	if f.pass == 1 && (f.talks || !f.settled) || f.canaries.n() == 0 {
+		return 0, false
+	}
+	every := 16
+	if f.since < every {
+		return 0, false
+	}
+	return f.canaries.next(now)
+}
+
+// answer notes what a door said to a probe of a slice, and reports whether it had
+// been silent before.
+func (f *flow) answer(door uint64, slice uint16, state uint64, now time.Duration) bool {
+	f.answers++
+	fresh := f.grid.set(door, state)
+	if fresh {
+		f.news++
+		if state == open {
+			f.open++
+		}
+		f.passes[f.pass-1].News++
+		f.alive.set(door / uint64(len(f.grid.ports)))
+		if state != prohibited {
+			f.canaries.add(door, state == closed)
+		}
+		f.pace.answered(slice, false, true, now)
+		return true
+	}
+	if f.canaries.heard(door) {
+		f.passes[f.pass-1].Echoes++
+		f.pace.answered(slice, true, true, now)
+	}
+	return false
+}
+
+func (f *flow) left() uint64 { return f.n - min(f.n, f.news) }
+
+// done reports whether the doors that are still silent may be left alone.
+func (f *flow) done() bool {
+	if f.pass >= f.limit {
+		return true
+	}
+	if f.pass < 2 {
+		return false
+	}
+	if f.news == 0 {
+		return true // nobody is there, or nobody answers
+	}
+	return f.passes[f.pass-1].News == 0 && f.missed(float64(f.open)) < goodEnough
+}
+
+// missed estimates how many open doors are still unseen, from how many were seen:
+// those that answer, but were unlucky in every pass (capture and recapture, with
+// the canaries for marked animals).
+func (f *flow) missed(found float64) float64 {
+	if f.left() == 0 {
+		return 0
+	}
+	unlucky := 1.0
+	for i := range f.passes {
+		unlucky *= f.lossOf(i)
+	}
+	if unlucky >= 1 {
+		return found
+	}
+	return found * unlucky / (1 - unlucky)
+}
+
+// lossOf estimates the share of questions that pass i lost.
+func (f *flow) lossOf(i int) float64 {
+	s := f.passes[i]
+	if s.Asked == 0 && s.Knocks == 0 {
+		return 1
+	}
+	if s.Knocks >= fewest {
+		return min(1, (max(s.Knocks-s.Echoes, 0)+1)/(s.Knocks+2))
+	}
+	if i+1 < len(f.passes) {
+		// What it lost the next pass found, but for what that lost.
+		n := float64(s.News)
+		again := float64(f.passes[i+1].News) / (1 - min(0.9, f.lossOf(i+1)))
+		return min(1, (again+1)/(n+again+2))
+	}
+	return 1
+}
+
+func (f *flow) nextPass(now time.Duration) {
+	for i := f.pos * marks / max(f.n, 1); i <= marks; i++ {
+		f.marks[i] = f.lastAt
+	}
+	f.pass++
+	f.pos = 0
+	f.passes = append(f.passes, passStat{})
+	f.since = 1 << 20 // begin with a canary
+	if f.pass == 2 {
+		f.pace.anew(now)
+	}
+}
+
+// canaries are doors known to answer. Closed ones are preferred: nobody behind
+// them is bothered.
+type canaries struct {
+	doors  []uint64
+	closed int // how many of doors, from the front, are closed
+	turn   int
+	askAt  time.Duration // when the next may be asked
+	in     map[uint64]bool
+}
+
+// perCanary is how often one canary may be asked, per second.
+const (
+	perCanary   = 200
+	maxCanaries = 256
+)
+
+func (c *canaries) n() int { return len(c.doors) }
+
+func (c *canaries) add(door uint64, isClosed bool) {
+	if c.in == nil {
+		c.in = make(map[uint64]bool)
+	}
+	if len(c.doors) < maxCanaries {
+		c.in[door] = true
+		c.doors = append(c.doors, door)
+		if isClosed {
+			last := len(c.doors) - 1
+			c.doors[c.closed], c.doors[last] = c.doors[last], c.doors[c.closed]
+			c.closed++
+		}
+	}
+}
+
+func (c *canaries) next(now time.Duration) (uint64, bool) {
+	n := len(c.doors)
+	if c.closed >= 32 {
+		n = c.closed
+	}
+	if now < c.askAt {
+		return 0, false
+	}
+	c.turn++
+	c.askAt = max(c.askAt+time.Second/perCanary/time.Duration(n), now-time.Second/perCanary)
+	return c.doors[c.turn%n], true
+}
+
+func (c *canaries) heard(door uint64) bool { return c.in[door] }

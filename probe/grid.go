@@ -1,0 +1,141 @@
+package probe
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/monban-dev/monban"
+)
+
+// grid remembers what every door said, in two bits a door. Doors are numbered
+// host by host: door i is port i%len(ports) of target i/len(ports). A page of
+// doors of which none has answered takes no memory.
+type grid struct {
+	targets *Targets
+	ports   []uint16
+	proto   monban.Proto
+	// portAt has the place of a port in ports, plus one.
+	portAt []uint16
+	pages  []atomic.Pointer[page]
+	counts [4]atomic.Int64 // by state; silent ones are not counted
+}
+
+// page is 32,768 doors.
+type page [1024]atomic.Uint64
+
+const pageDoors = len(page{}) * 32
+
+// The states of a door in the grid. Silence becomes filtered or unknown at the
+// end, by what the rest of the host did.
+const (
+	silent uint64 = iota
+	open
+	closed
+	prohibited
+)
+
+func newGrid(targets *Targets, ports []uint16, proto monban.Proto) *grid {
+	g := &grid{targets: targets, ports: ports, proto: proto, portAt: make([]uint16, 1<<16)}
+	for i, p := range ports {
+		g.portAt[p] = uint16(i + 1) // 65,536 ports: the last wraps to 0
+	}
+	g.pages = make([]atomic.Pointer[page], (g.len()+uint64(pageDoors)-1)/uint64(pageDoors))
+	return g
+}
+
+func (g *grid) len() uint64 { return g.targets.Len() * uint64(len(g.ports)) }
+
+// door returns where door i is.
+func (g *grid) door(i uint64) (netip.Addr, uint16) {
+	n := uint64(len(g.ports))
+	return g.targets.At(i / n), g.ports[i%n]
+}
+
+// index returns the number of a door, and false if it was not asked for.
+func (g *grid) index(host netip.Addr, port uint16) (uint64, bool) {
+	h, ok := g.targets.Index(host)
+	at := g.portAt[port]
+	if !ok || at == 0 && (len(g.ports) < 1<<16 || g.ports[1<<16-1] != port) {
+		return 0, false
+	}
+	return h*uint64(len(g.ports)) + uint64(at-1), true
+}
+
+func (g *grid) get(i uint64) uint64 {
+	p := g.pages[i/uint64(pageDoors)].Load()
+	if p == nil {
+		return silent
+	}
+	i %= uint64(pageDoors)
+	return p[i/32].Load() >> (i % 32 * 2) & 3
+}
+
+// set notes what a door said. The first word counts, but for one: an open door
+// may have been shut by a filter's answer to an earlier try. It reports whether
+// the door had been silent.
+func (g *grid) set(i, state uint64) bool {
+	at := &g.pages[i/uint64(pageDoors)]
+	p := at.Load()
+	for p == nil {
+		at.CompareAndSwap(nil, new(page))
+		p = at.Load()
+	}
+	i %= uint64(pageDoors)
+	word, shift := &p[i/32], i%32*2
+	for {
+		old := word.Load()
+		was := old >> shift & 3
+		if was != silent && (state != open || was != prohibited) {
+			return false
+		}
+		if word.CompareAndSwap(old, old&^(3<<shift)|state<<shift) {
+			g.counts[state].Add(1)
+			if was != silent {
+				g.counts[was].Add(-1)
+			}
+			return was == silent
+		}
+	}
+}
+
+// answered is how many doors have said anything.
+func (g *grid) answered() uint64 {
+	return uint64(g.counts[open].Load() + g.counts[closed].Load() + g.counts[prohibited].Load())
+}
+
+// savedPage is a page of the grid in a resume file.
+type savedPage struct {
+	Page  int    `json:"page"`
+	Cells []byte `json:"cells"`
+}
+
+func (g *grid) save() []savedPage {
+	out := []savedPage{}
+	for n := range g.pages {
+		if p := g.pages[n].Load(); p != nil {
+			s := savedPage{Page: n}
+			for i := range p {
+				s.Cells = binary.LittleEndian.AppendUint64(s.Cells, p[i].Load())
+			}
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// load puts back what save returned, and reports whether it fits.
+func (g *grid) load(pages []savedPage) bool {
+	for _, s := range pages {
+		if s.Page < 0 || s.Page >= len(g.pages) || len(s.Cells) != len(page{})*8 {
+			return false
+		}
+		first := uint64(s.Page) * uint64(pageDoors)
+		for i := range min(uint64(pageDoors), g.len()-first) {
+			if state := uint64(s.Cells[i/4]) >> (i % 4 * 2) & 3; state != silent {
+				g.set(first+i, state)
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,433 @@
+package probe
+
+import (
+	"context"
+	"iter"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/monban-dev/monban"
+)
+
+// Question is what to look at, and how.
+type Question struct {
+	Targets *Targets
+	// TCP and UDP are the port numbers to ask for, in the order of the answer.
+	TCP, UDP []uint16
+	Engine   Engine
+	// Rate is the most probes per second, over all targets; 0 is no limit. With
+	// Pinned the scan goes at that rate from the beginning, whatever comes back.
+	Rate   float64
+	Pinned bool
+	// Host is this machine: its routes, interfaces and ephemeral range.
+	Host monban.Host
+	// Found is told of each open door as soon as it answers, one at a time.
+	Found func(monban.Sighting)
+	// Progress is told a few times a second how far the scan is.
+	Progress func(Progress)
+	// Resume continues an interrupted scan. Targets and ports must be those of
+	// the state.
+	Resume *State
+}
+
+// Engine is a way to ask for TCP doors.
+type Engine uint8
+
+// The engines.
+const (
+	// Auto is the raw engine where it is allowed, and the connect engine
+	// elsewhere.
+	Auto Engine = iota
+	Raw
+	Connect
+)
+
+// String returns "auto", "raw" or "connect".
+func (e Engine) String() string { return [...]string{"auto", "raw", "connect"}[e] }
+
+// Progress is how far a scan is.
+type Progress struct {
+	Elapsed time.Duration
+	// Rate is how many probes a second are sent now.
+	Rate                  float64
+	Open, Answered, Doors uint64
+	Probes                uint64
+	Pass                  int
+	// Left is how many doors the pass that is under way has still to ask.
+	Left uint64
+}
+
+// Stats is what the scan took, and how sure it is.
+type Stats struct {
+	Probes, Answers uint64
+	Elapsed         time.Duration
+	// Passes is how often the most persistent part of the scan went over its
+	// doors.
+	Passes int
+	// Missed is the expected number of open doors that were not seen: those that
+	// answer and were unlucky in every pass. What a filter hides from this place
+	// is not in it.
+	Missed float64
+	// Engine is the engine that asked for TCP doors.
+	Engine Engine
+}
+
+// Counts are the doors of one target by what they said.
+type Counts struct {
+	Target                          netip.Addr
+	Open, Closed, Filtered, Unknown int
+}
+
+// Report is what a scan saw.
+type Report struct {
+	Stats
+	// Interrupted is set if the context ended before the scan did; State then
+	// continues it.
+	Interrupted bool
+	Gaps        []monban.Gap
+	At          time.Time
+
+	grids []*grid
+	flows []*flow
+}
+
+// Scan asks the doors of the question until it is sure, or the context ends. An
+// error means that nothing could be asked; what could not be seen of a part is a
+// gap of the report.
+func Scan(ctx context.Context, q Question) (*Report, error) {
+	s := &session{q: q, began: time.Now(), budget: newBudget(q.Rate)}
+	r := &Report{At: s.began}
+	if len(q.TCP) > 0 {
+		if err := s.tcp(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	if len(q.UDP) > 0 {
+		if err := s.udp(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	r.Interrupted = ctx.Err() != nil
+	r.Elapsed = s.now()
+	r.Gaps = append(r.Gaps, s.gaps...)
+	for _, f := range r.flows {
+		r.Probes += f.probes
+		r.Answers += f.answers
+		r.Passes = max(r.Passes, f.pass)
+		if f.grid.proto == monban.TCP {
+			r.Missed += f.missed(float64(f.open))
+		}
+	}
+	r.hostGaps()
+	r.replyLimits()
+	return r, nil
+}
+
+// session is one scan under way.
+type session struct {
+	q      Question
+	began  time.Time
+	budget *budget
+
+	mu       sync.Mutex
+	gaps     []monban.Gap
+	flows    []*flow
+	reported time.Duration
+	before   uint64
+}
+
+func (s *session) now() time.Duration { return time.Since(s.began) }
+
+func (s *session) gap(source, err string, count int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.gaps {
+		if g := &s.gaps[i]; g.Source == source && g.Err == err {
+			g.Count += count
+			return
+		}
+	}
+	s.gaps = append(s.gaps, monban.Gap{Source: source, Err: err, Hides: monban.HidesSightings, Count: count})
+}
+
+// heard passes an answer on to its flow, and an open door to whoever waits for
+// it.
+func (s *session) heard(f *flow, door uint64, slice uint16, state uint64, now time.Duration) {
+	if !f.answer(door, slice, state, now) || state != open || s.q.Found == nil {
+		return
+	}
+	host, port := f.grid.door(door)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.q.Found(monban.Sighting{Target: host, Port: monban.Port{Num: port, Proto: f.grid.proto}, State: monban.SightOpen, At: s.began.Add(now)})
+}
+
+// separate is how many hosts get a pace of their own. More are swept in one
+// order, where each host meets a small part of the rate.
+const separate = 64
+
+// plan cuts a grid into flows. parts cuts a sweep for several threads.
+func (s *session) plan(g *grid, parts int) []*flow {
+	alive := newBitmap(g.targets.Len())
+	var flows []*flow
+	add := func(from, n, seed uint64) {
+		f := newFlow(g, alive, from, n, seed, newPace(s.q.Rate, s.q.Pinned))
+		flows = append(flows, f)
+	}
+	if saved := s.q.Resume.flowsOf(g.proto); saved != nil {
+		for _, sf := range saved {
+			add(sf.From, sf.N, sf.Seed)
+			flows[len(flows)-1].restore(sf)
+		}
+		return flows
+	}
+	hosts, ports := g.targets.Len(), uint64(len(g.ports))
+	if hosts <= separate {
+		for h := range hosts {
+			add(h*ports, ports, rand.Uint64())
+		}
+		return flows
+	}
+	size := (g.len() + uint64(parts) - 1) / uint64(parts)
+	for from := uint64(0); from < g.len(); from += size {
+		add(from, min(size, g.len()-from), rand.Uint64())
+	}
+	return flows
+}
+
+func (s *session) newGrid(r *Report, ports []uint16, proto monban.Proto) *grid {
+	g := newGrid(s.q.Targets, ports, proto)
+	if s.q.Resume != nil {
+		g.load(s.q.Resume.pagesOf(proto))
+	}
+	r.grids = append(r.grids, g)
+	return g
+}
+
+func (s *session) tcp(ctx context.Context, r *Report) error {
+	g := s.newGrid(r, s.q.TCP, monban.TCP)
+	flows := s.plan(g, s.threads())
+	r.flows = append(r.flows, flows...)
+	s.flows = r.flows
+	engine, err := s.engine()
+	if err != nil {
+		return err
+	}
+	r.Engine = engine
+	if engine == Raw {
+		return s.raw(ctx, flows)
+	}
+	return s.connect(ctx, flows)
+}
+
+// tick reports progress, from whichever thread comes by.
+func (s *session) tick(now time.Duration) {
+	const every = 200 * time.Millisecond
+	if s.q.Progress == nil || !s.mu.TryLock() {
+		return
+	}
+	defer s.mu.Unlock()
+	if now-s.reported < every {
+		return
+	}
+	p := Progress{Elapsed: now}
+	for _, f := range s.flows {
+		p.Open += f.open
+		p.Answered += f.news
+		p.Doors += f.n
+		p.Probes += f.probes
+		p.Pass = max(p.Pass, f.pass)
+		if !f.over {
+			p.Left += f.n - min(f.n, f.pos)
+		}
+	}
+	p.Rate = float64(p.Probes-s.before) / (now - s.reported).Seconds()
+	s.before, s.reported = p.Probes, now
+	s.q.Progress(p)
+}
+
+// budget is the ceiling of the whole scan, shared by its threads.
+type budget struct {
+	mu     sync.Mutex
+	rate   float64
+	tokens float64
+	at     time.Duration
+}
+
+func newBudget(rate float64) *budget { return &budget{rate: rate} }
+
+// take returns how many of n probes may be sent now.
+func (b *budget) take(n int, now time.Duration) int {
+	if b.rate == 0 {
+		return n
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tokens = min(b.tokens+b.rate*(now-b.at).Seconds(), max(2, b.rate*2*burst.Seconds()))
+	b.at = max(b.at, now)
+	n = min(n, int(b.tokens))
+	b.tokens -= float64(n)
+	return n
+}
+
+// give returns probes that were taken and not sent.
+func (b *budget) give(n int) {
+	if b.rate != 0 && n > 0 {
+		b.mu.Lock()
+		b.tokens += float64(n)
+		b.mu.Unlock()
+	}
+}
+
+// hostGaps says which targets were silent, fell silent, or answer everything.
+func (r *Report) hostGaps() {
+	silentHosts := 0
+	for c := range r.Counts() {
+		asked := c.Open + c.Closed + c.Filtered + c.Unknown
+		if c.Open+c.Closed == 0 {
+			silentHosts++
+			continue
+		}
+		if asked >= 100 && c.Open*2 > asked {
+			r.Gaps = append(r.Gaps, monban.Gap{Source: c.Target.String(), Err: EverythingAnswers, Hides: monban.HidesSightings, Count: c.Open})
+		}
+	}
+	if silentHosts > 0 && !r.Interrupted {
+		r.Gaps = append(r.Gaps, monban.Gap{Source: "network", Err: NobodyAnswered, Hides: monban.HidesSightings, Count: silentHosts})
+	}
+	for _, f := range r.flows {
+		if f.lost {
+			host, _ := f.grid.door(f.from)
+			r.Gaps = append(r.Gaps, monban.Gap{Source: host.String(), Err: StoppedAnswering, Hides: monban.HidesSightings, Count: int(f.left())})
+		}
+	}
+}
+
+// What gaps of a scan say in Err, besides errors of the system.
+const (
+	// EverythingAnswers: more than half of many doors are open; something on the
+	// way answers for the host, such as a SYN proxy or a tar pit.
+	EverythingAnswers = "everything answers"
+	// NobodyAnswered: targets of which no TCP door said anything; Count is how
+	// many. They may be absent, or drop everything.
+	NobodyAnswered = "no answer"
+	// StoppedAnswering: doors that had answered did not any more, all of a
+	// sudden: the target is gone, or shuts us out.
+	StoppedAnswering = "stopped answering"
+	// NoRoute: the system knows no way to the target.
+	NoRoute = "no route"
+	// NoNeighbour: nobody on the link has the address (ARP, neighbour
+	// discovery).
+	NoNeighbour = "no neighbour"
+	// ReplyLimit: the target limits how often it says that a UDP door is closed.
+	ReplyLimit = "reply limit"
+	// NotPrivileged: the raw engine needs CAP_NET_RAW.
+	NotPrivileged = "not privileged"
+)
+
+// state returns what the grid's cell means, given whether its host answers.
+func sightState(cell uint64, proto monban.Proto, answers bool) monban.SightState {
+	switch {
+	case cell == open:
+		return monban.SightOpen
+	case cell == closed:
+		return monban.SightClosed
+	case cell == prohibited:
+		return monban.SightFiltered
+	case answers && proto == monban.TCP:
+		return monban.SightFiltered
+	default:
+		return monban.SightUnknown
+	}
+}
+
+// answering returns the hosts whose silence means a filter: a door of theirs
+// answered, and went on answering.
+func (r *Report) answering(g *grid) *bitmap {
+	b := newBitmap(g.targets.Len())
+	ports := uint64(len(g.ports))
+	for _, f := range r.flows {
+		if f.grid != g || f.lost || !f.over {
+			continue
+		}
+		for h := f.from / ports; h*ports < f.from+f.n; h++ {
+			if f.alive.has(h) {
+				b.set(h)
+			}
+		}
+	}
+	return b
+}
+
+// Sightings returns the doors in order of target and port: the open ones, or
+// all.
+func (r *Report) Sightings(all bool) iter.Seq[monban.Sighting] {
+	return func(yield func(monban.Sighting) bool) {
+		if len(r.grids) == 0 {
+			return
+		}
+		answering := make([]*bitmap, len(r.grids))
+		for i, g := range r.grids {
+			answering[i] = r.answering(g)
+		}
+		for h := range r.grids[0].targets.Len() {
+			host := r.grids[0].targets.At(h)
+			for i, g := range r.grids {
+				for n, port := range g.ports {
+					door := h*uint64(len(g.ports)) + uint64(n)
+					cell := g.get(door)
+					if cell != open && !all {
+						continue
+					}
+					if !yield(monban.Sighting{Target: host, Port: monban.Port{Num: port, Proto: g.proto},
+						State: sightState(cell, g.proto, answering[i].has(h)), At: r.At}) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// Counts returns how many doors of each target are open, closed and so on, in
+// order of target.
+func (r *Report) Counts() iter.Seq[Counts] {
+	return func(yield func(Counts) bool) {
+		if len(r.grids) == 0 {
+			return
+		}
+		answering := make([]*bitmap, len(r.grids))
+		for i, g := range r.grids {
+			answering[i] = r.answering(g)
+		}
+		targets := r.grids[0].targets
+		for h := range targets.Len() {
+			c := Counts{Target: targets.At(h)}
+			for i, g := range r.grids {
+				c.add(g, h, answering[i].has(h))
+			}
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// add counts the doors of host h of a grid.
+func (c *Counts) add(g *grid, h uint64, answers bool) {
+	ports := uint64(len(g.ports))
+	for d := h * ports; d < (h+1)*ports; d++ {
+		switch sightState(g.get(d), g.proto, answers) {
+		case monban.SightOpen:
+			c.Open++
+		case monban.SightClosed:
+			c.Closed++
+		case monban.SightFiltered:
+			c.Filtered++
+		default:
+			c.Unknown++
+		}
+	}
+}
