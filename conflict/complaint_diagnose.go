@@ -250,6 +250,9 @@ func (d *Diagnosis) unseen(snap *monban.Snapshot) {
 	if snap.Host.OS == "windows" && within(snap.Host.Excluded, port) {
 		likely = append(likely, W2)
 	}
+	if snap.Host.Container != "" && snap.Host.HostNetwork != monban.On {
+		likely = append(likely, D9)
+	}
 	if snap.Host.Virtual == "wsl2" {
 		likely = append(likely, W10)
 	}

@@ -159,7 +159,7 @@ func TestCanBindCause(t *testing.T) {
 			holds(door(t, "tcp 0.0.0.0:8080 node 7"))}, "fails EADDRINUSE L1 - other-port stop-program"},
 		{"connections uncounted", "tcp 0.0.0.0:8080", one(func(s *monban.Snapshot) { s.TrafficOf = nil }), "unknown - - traffic"},
 		{"another namespace's door", "tcp 0.0.0.0:8080", one(holds(door(t, "tcp 0.0.0.0:8080 node 7",
-			func(d *monban.Door) { d.Bind.NetNS = "net:[7]" }))), "ok - - -"},
+			func(d *monban.Door) { d.Bind.NetNS = "net:[7]" }))), "ok - L20 -"},
 		{"not Linux", "tcp 0.0.0.0:8080", one(func(s *monban.Snapshot) { s.Host.OS = "plan9" }), "unknown - - system"},
 		{"SCTP", "sctp 0.0.0.0:8080", nil, "unknown - - system"},
 	} {

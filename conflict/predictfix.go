@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/monban-dev/monban"
 )
@@ -40,6 +41,11 @@ func (p *prediction) rivalCause(c *monban.Claim, a *attempt, rival int) Cause {
 	switch {
 	case c.Program.Project != "" && c.Program.Project == r.Program.Project:
 		return D4
+	case c.By == "kubernetes" && r.By == "kubernetes":
+		if strings.HasPrefix(c.Name, "service/") && strings.HasPrefix(r.Name, "service/") {
+			return D11
+		}
+		return D10
 	case oneProgram(c, r):
 		return L21
 	case a.want.Port.Proto == monban.UDP && (a.sock.reuseAddr || a.sock.reusePort):

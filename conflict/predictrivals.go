@@ -49,6 +49,7 @@ func (p *prediction) meetRivals(c *monban.Claim, a *attempt, done *monban.Checke
 	case j.Outcome == monban.Starts && alone, j.Outcome == monban.Starts && len(blocking)+len(perhaps) == 0:
 		s, stage, errno := p.start(c, a)
 		if errno == NoError {
+			p.shared(c, s, done)
 			p.owner[s] = len(p.out)
 			return
 		}
@@ -68,6 +69,21 @@ func (p *prediction) meetRivals(c *monban.Claim, a *attempt, done *monban.Checke
 	}
 	done.Rivals = p.indexes(append(blocking, perhaps...))
 	p.mayStart(c, a)
+}
+
+// shared notes that a claim will have to share its place with other programs, all
+// of which set SO_REUSEPORT: connections go to one of them as the kernel likes.
+func (p *prediction) shared(c *monban.Claim, s *Socket, done *monban.Checked) {
+	j := &done.Judgement
+	if s.proto != monban.TCP || !s.reusePort || j.Cause != "" {
+		return
+	}
+	for _, o := range p.claimed(j.Bind.Port) {
+		if i, known := p.owner[o]; known && o.at == s.at && o.state == listening && s.state == listening && !oneProgram(c, &p.out[i].Claim) {
+			j.Cause = string(L5)
+			done.Rivals = append(done.Rivals, i)
+		}
+	}
 }
 
 // firstDecides looks at a UDP socket with SO_REUSEPORT beside live sockets: the

@@ -129,6 +129,9 @@ func (a *attempt) blame() []monban.Door {
 // causeOf names why a door is in the way: by who holds it if that is what
 // matters for the fix, else by how the two addresses meet.
 func (a *attempt) causeOf(d *monban.Door) Cause {
+	if onHostNetwork(d, a.snap) {
+		return D6
+	}
 	if d.To.Container != "" || len(d.Owners) > 0 && d.Owners[0].Container != "" {
 		return D1
 	}
@@ -276,12 +279,54 @@ func (a *attempt) free(j *monban.Judgement) {
 		}
 		return
 	}
+	if d := a.stranger(); d != nil {
+		j.Cause, j.Against = string(L5), []monban.Door{*d}
+		j.Fix = append([]monban.Fix{a.otherPort()}, stop(d, a.snap)...)
+		return
+	}
 	if d := otherLoopback(a.want, a.snap); d != nil {
 		j.Cause = string(L4)
 		j.Against = []monban.Door{*d}
 		j.Fix = []monban.Fix{{Code: FixExplicitAddress, Args: []string{num, a.want.Addr.String()}},
 			a.otherPort()}
+		return
 	}
+	if d := a.elsewhere(); d != nil {
+		j.Cause, j.Against = string(L20), []monban.Door{*d}
+	}
+}
+
+// onHostNetwork reports whether a program in a container holds a door of the host
+// itself, with network_mode: host, and not one that was published for it.
+func onHostNetwork(d *monban.Door, snap *monban.Snapshot) bool {
+	return snap.Host.Container == "" && d.To == (monban.Target{}) && len(d.Owners) > 0 && d.Owners[0].Container != "" && !forwarder(&d.Owners[0])
+}
+
+// stranger returns a server with which the port would be shared, because both set
+// SO_REUSEPORT: the kernel gives each connection to one of them.
+func (a *attempt) stranger() *monban.Door {
+	if !a.sock.reusePort || a.want.Port.Proto != monban.TCP {
+		return nil
+	}
+	for i := range a.snap.Doors {
+		d := &a.snap.Doors[i]
+		if d.Bind.Port == a.want.Port && d.State == monban.Listen && d.Bind.ReusePort == monban.On && d.Bind.Addr.IsValid() &&
+			to16(d.Bind.Addr) == a.sock.at.addr && sameNetNS(d.Bind.NetNS, a.want.NetNS, a.snap.Host.NetNS) {
+			return d
+		}
+	}
+	return nil
+}
+
+// elsewhere returns a door of the same port in another network namespace, which
+// is in nobody's way.
+func (a *attempt) elsewhere() *monban.Door {
+	for i := range a.snap.Doors {
+		if d := &a.snap.Doors[i]; d.Bind.Port == a.want.Port && !sameNetNS(d.Bind.NetNS, a.want.NetNS, a.snap.Host.NetNS) {
+			return d
+		}
+	}
+	return nil
 }
 
 // hiddenPrivilege returns the gap that hides where the privileged ports end, if

@@ -20,6 +20,7 @@ import (
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/gather"
 	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/sockets"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -62,6 +63,9 @@ func (a *app) check(ctx context.Context, in *inside, system bool, paths []string
 	if system {
 		more, moreGaps := running(snap)
 		asked, gaps = append(asked, more...), append(gaps, moreGaps...)
+	}
+	if in.load == "" {
+		sockets.ReadShareOptions(deciding(asked, snap))
 	}
 	book, bookGaps := a.book()
 	checked := conflict.Predict(asked, snap)
@@ -199,6 +203,25 @@ func trafficOf(asked []monban.Claim) []monban.PortRange {
 		}
 		if out = append(out, r); len(out) > manyPorts {
 			return []monban.PortRange{{First: 0, Last: 65535}}
+		}
+	}
+	return out
+}
+
+// deciding returns the doors whose options decide whether a claim can share their
+// port with them.
+func deciding(asked []monban.Claim, snap *monban.Snapshot) []*monban.Door {
+	shares := map[monban.Port]bool{}
+	for i := range asked {
+		b := &asked[i].Bind
+		if b.ReusePort == monban.On || b.ReuseAddr == monban.On && b.Port.Proto == monban.UDP {
+			shares[b.Port] = true
+		}
+	}
+	var out []*monban.Door
+	for i := range snap.Doors {
+		if d := &snap.Doors[i]; shares[d.Bind.Port] && d.State != monban.Forwarded {
+			out = append(out, d)
 		}
 	}
 	return out

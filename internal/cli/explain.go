@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,8 @@ import (
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/gather"
 	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/owners"
+	"github.com/monban-dev/monban/sockets"
 )
 
 // maxText bounds how much pasted text is read.
@@ -73,7 +76,11 @@ func (a *app) explain(ctx context.Context, in *inside, args []string) error {
 	shown.Gaps = append(shown.Gaps, gaps...)
 	data := report.Explanation{More: len(complaints) == conflict.MostComplaints}
 	for _, c := range complaints {
-		data.Complaints = append(data.Complaints, explained(c, snap))
+		e := explained(c, snap)
+		if in.load == "" && !e.Elsewhere {
+			lookAtSocket(ctx, &e)
+		}
+		data.Complaints = append(data.Complaints, e)
 	}
 	if before != nil {
 		earlier := narrowed(before, keep)
@@ -108,4 +115,26 @@ func explained(c conflict.Complaint, snap *monban.Snapshot) report.Explained {
 		e.Causes = append(e.Causes, string(cause))
 	}
 	return e
+}
+
+// lookAtSocket finds out what became of the file of a Unix socket, and who has
+// it open.
+func lookAtSocket(ctx context.Context, e *report.Explained) {
+	if len(e.Causes) == 0 || e.Causes[0] != string(conflict.L23) || !filepath.IsAbs(e.File) {
+		return
+	}
+	state, inode := sockets.UnixFile(e.File)
+	switch state {
+	case sockets.FileMissing:
+		e.Socket = report.SocketMissing
+	case sockets.FileForeign:
+		e.Socket = report.SocketForeign
+	case sockets.FileLeftOver:
+		e.Socket = report.SocketLeftOver
+	case sockets.FileInUse:
+		e.Socket = report.SocketInUse
+		held := []monban.Door{{Inode: inode}}
+		owners.Name(ctx, held, owners.Options{}) // a holder that cannot be named is in use all the same
+		e.SocketOwners = held[0].Owners
+	}
 }

@@ -132,7 +132,7 @@ func (c Check) why(v *view, done *monban.Checked) string {
 	switch {
 	case j.Cause == "L13" || j.Cause == "L14":
 		return joined(l, fmt.Sprintf(l.pick("The program starts without %s.", "プログラムは %s なしで起動します。"), wanted(done)), title)
-	case len(j.Against) > 0:
+	case len(j.Against)+len(done.Rivals) > 0:
 		return joined(l, c.sides(v, done)+l.pick(".", "。"), title)
 	}
 	return ""

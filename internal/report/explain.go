@@ -40,6 +40,10 @@ type Explained struct {
 	// Elsewhere reports that the message comes from another system than this
 	// machine's: what is open here says nothing about it.
 	Elsewhere bool
+	// Socket is what became of the file of a Unix socket; SocketOwners have it
+	// open.
+	Socket       SocketFile
+	SocketOwners []monban.Owner
 	// Certain reports that the first cause was seen here and is not a guess.
 	Certain bool
 	Against []monban.Door
@@ -48,10 +52,22 @@ type Explained struct {
 	Missing []monban.Gap
 }
 
+// SocketFile is what became of the file of a Unix socket, as a machine code.
+type SocketFile string
+
+// The codes; "" is not known.
+const (
+	SocketMissing  SocketFile = "missing"
+	SocketForeign  SocketFile = "foreign"
+	SocketInUse    SocketFile = "in-use"
+	SocketLeftOver SocketFile = "left-over"
+)
+
 func (e Explanation) hideSecrets(m masker) Data {
 	out := make([]Explained, len(e.Complaints))
 	for i, c := range e.Complaints {
 		c.Text = maskLine(c.Text)
+		c.SocketOwners = m.owners(c.SocketOwners)
 		c.Against, c.Fix, c.Missing = m.doors(c.Against), maskFixes(c.Fix), maskGaps(c.Missing)
 		out[i] = c
 	}
@@ -84,7 +100,14 @@ type explainedWire struct {
 	Certain bool         `json:"certain"`
 	Causes  []causeWire  `json:"causes"`
 	Holders []doorWire   `json:"holders"`
+	Socket  *socketWire  `json:"socket,omitempty"`
 	Fix     []fixWire    `json:"fix"`
+}
+
+// socketWire is about the file of a Unix socket.
+type socketWire struct {
+	State  SocketFile  `json:"state"`
+	Owners []ownerWire `json:"owners"`
 }
 
 type holderWire struct {
@@ -112,6 +135,9 @@ func (e Explanation) wire(v *view) any {
 		}
 		if c.HasPort {
 			w.Port = &c.Port
+		}
+		if c.Socket != "" {
+			w.Socket = &socketWire{c.Socket, v.owners(c.SocketOwners)}
 		}
 		for _, id := range c.Causes {
 			title, why, fixes := v.causeText(id, c)
@@ -168,6 +194,7 @@ func (v *view) explainedText(p *printer, c Explained) {
 	if c.HolderName != "" || c.HolderPID != 0 {
 		p.paragraph(p.label("Says the text", "文中の持ち主"), holderText(c))
 	}
+	v.socketText(p, c)
 	for i := range c.Against {
 		d := &c.Against[i]
 		p.paragraph(p.label("Held here by", "いまの持ち主"), place(d.Bind)+"/"+d.Bind.Port.Proto.String()+"  "+v.who(d))
@@ -220,6 +247,26 @@ func (v *view) explainedText(p *printer, c Explained) {
 	}
 }
 
+// socketText says what became of the file of a Unix socket.
+func (v *view) socketText(p *printer, c Explained) {
+	lead := p.label("The file", "ファイル")
+	switch c.Socket {
+	case SocketMissing:
+		p.paragraph(lead, p.f("%s is not there now.", "%s は、いまはありません。", c.File))
+	case SocketForeign:
+		p.paragraph(lead, p.f("%s is a file of another kind, and no socket.", "%s はソケットではなく、別の種類のファイルです。", c.File))
+	case SocketInUse:
+		p.paragraph(lead, p.f("%s is in use.", "%s は使用中です。", c.File))
+		for i := range c.SocketOwners {
+			o := &c.SocketOwners[i]
+			p.paragraph(p.label("Held here by", "いまの持ち主"), fmt.Sprintf(v.style.Lang.pick("%s (pid %d)", "%s(pid %d)"), o.Name, o.PID))
+		}
+	case SocketLeftOver:
+		p.paragraph(lead, p.f("%s is left over: no program in this network namespace has it open. It can be deleted: rm %s",
+			"%s は残骸です。このネットワーク名前空間で開いているプログラムはありません。削除できます: rm %s", c.File, shellLine([]string{c.File})))
+	}
+}
+
 // causeText is the text of a cause with the complaint's port in it.
 func (v *view) causeText(id string, c Explained) (title, why string, fixes []string) {
 	title, why, fixes = causeText(id, v.style.Lang)
@@ -253,6 +300,8 @@ func (v *view) complaintSentence(c Explained) string {
 	}
 	where := ""
 	switch {
+	case c.aboutFile():
+		return fmt.Sprintf(l.pick("%[1]s could not open the socket file %[2]s", "%[1]s がソケットファイル %[2]s を開けませんでした"), who, c.File) + errnoIn(c.Errno) + l.pick(".", "。")
 	case c.HasPort && c.Addr.IsValid():
 		where = netip.AddrPortFrom(c.Addr, c.Port).String()
 	case c.HasPort:
@@ -269,9 +318,7 @@ func (v *view) complaintSentence(c Explained) string {
 	if c.Remote {
 		text = fmt.Sprintf(l.pick("%[1]s could not reach %[2]s", "%[1]s が %[2]s に接続できませんでした"), who, where)
 	}
-	if c.Errno != "" {
-		text += " (" + c.Errno + ")"
-	}
+	text += errnoIn(c.Errno)
 	if c.File != "" {
 		text += ", " + c.File
 		if c.Line > 0 {
@@ -279,6 +326,19 @@ func (v *view) complaintSentence(c Explained) string {
 		}
 	}
 	return text + l.pick(".", "。")
+}
+
+// aboutFile reports whether the complaint is about a Unix socket and names its
+// file.
+func (c *Explained) aboutFile() bool {
+	return len(c.Causes) > 0 && c.Causes[0] == "L23" && c.File != ""
+}
+
+func errnoIn(errno string) string {
+	if errno == "" {
+		return ""
+	}
+	return " (" + errno + ")"
 }
 
 func holderText(c Explained) string {

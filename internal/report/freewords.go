@@ -86,7 +86,7 @@ func (f Free) sentence(v *view) string {
 	}
 	switch f.Reason {
 	case FreeCameBack:
-		return say("%s was free for a moment, then the same program was started again.", "%s は一度空きましたが、同じプログラムがまた起動しました。", door)
+		return say("%s was free for a moment, then the same program was started again [L16].", "%s は一度空きましたが、同じプログラムがまた起動しました [L16]。", door)
 	case FreeTaken:
 		return say("%s was made free, but another program has opened it since.", "%s は空きましたが、別のプログラムがすぐに開きました。", door)
 	case FreeChanged:
