@@ -204,8 +204,10 @@ func (a *app) root() *cobra.Command {
 	root.InitDefaultHelpFlag()
 	// Only the shell's completion reads the words of all commands at once.
 	if slices.ContainsFunc(a.args, func(arg string) bool { return arg == "completion" || strings.HasPrefix(arg, "__complete") }) {
+		root.InitDefaultHelpCmd()
 		root.InitDefaultCompletionCmd()
 		describe(root, a.lang)
+		completeValues(root)
 	}
 	return root
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -185,10 +186,15 @@ type names interface {
 }
 
 // parsePorts reads the port grammar: N, N-M or a service name, each with an
-// optional transport.
+// optional transport. Lists with commas are taken as well as words.
 func parsePorts(book names, args []string) ([]monban.PortRange, error) {
 	var out []monban.PortRange
+	var words []string
 	for _, arg := range args {
+		words = append(words, strings.Split(halfWidth(arg), ",")...)
+	}
+	for _, arg := range words {
+		arg = strings.TrimSpace(arg)
 		r, err := monban.ParsePortRange(arg)
 		var bad *monban.PortError
 		switch {
@@ -213,8 +219,11 @@ func lookup(book names, arg string) ([]monban.PortRange, error) {
 	found := book.Lookup(name)
 	if len(found) == 0 {
 		var nearest []string
-		if strings.TrimSpace(name) != "" {
+		if strings.ContainsFunc(name, unicode.IsLetter) {
 			nearest = book.Nearest(name, 3)
+		}
+		if len(nearest) == 0 && strings.ContainsAny(name, "0123456789") {
+			return nil, report.NotAPort(arg)
 		}
 		return nil, report.UnknownService(name, nearest)
 	}
@@ -236,6 +245,17 @@ func lookup(book names, arg string) ([]monban.PortRange, error) {
 		return nil, report.UnknownService(arg, nil)
 	}
 	return out, nil
+}
+
+// halfWidth turns the wide letters and digits of a Japanese keyboard, "８０", into
+// the ones that are meant.
+func halfWidth(s string) string {
+	return strings.Map(func(r rune) rune {
+		if '！' <= r && r <= '～' {
+			return r - '！' + '!'
+		}
+		return r
+	}, s)
 }
 
 // splitList cuts "80,443" and "80 443".

@@ -180,7 +180,9 @@ func (a *app) book() (*portbook.Book, []monban.Gap) {
 		if err == nil {
 			return book, gaps
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		// What a user cannot reach is not this user's: sudo -u keeps HOME.
+		own := path == paths[0] && os.Geteuid() != 0
+		if !errors.Is(err, fs.ErrNotExist) && !(own && errors.Is(err, fs.ErrPermission)) {
 			gaps = append(gaps, monban.Gap{Source: path, Err: err.Error(), Hides: monban.HidesRegistry})
 		}
 	}

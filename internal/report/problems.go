@@ -149,6 +149,12 @@ func UnknownService(name string, nearest []string) error {
 	return p
 }
 
+// NotAPort says that something with digits is neither a port nor a range.
+func NotAPort(arg string) error {
+	return usageProblem("%q is no port: write a number (80), a range (8000-8100) or a service name (http)",
+		"%q はポートではありません。番号(80)、範囲(8000-8100)、サービス名(http)のいずれかを指定してください", arg)
+}
+
 // PortProblem says why arg is not a port.
 func PortProblem(arg string, err error) error {
 	var bad *monban.PortError
