@@ -277,6 +277,14 @@ func (a *apache) serverRoot(text string) {
 	a.home = strings.TrimSuffix(slashes(text), "/")
 	if name, ok := a.s.place.fromAbs(a.home); ok && isAbs(a.home) && a.s.exists(name) {
 		a.root = name
+		return
+	}
+	// A copied tree: /home/hana/backup/lampp/etc/httpd.conf of /opt/lampp.
+	for dir := path.Dir(a.s.main); dir != "." && dir != "/"; dir = path.Dir(dir) {
+		if path.Base(dir) == path.Base(a.home) {
+			a.root = dir
+			return
+		}
 	}
 }
 

@@ -103,6 +103,11 @@ func (a *app) asked(saved *monban.Snapshot, system bool, paths []string) ([]monb
 	if err != nil {
 		return nil, nil, report.CannotRead(".", err)
 	}
+	return a.askedAt(p, saved, system, paths)
+}
+
+// askedAt is asked of the tree in p.
+func (a *app) askedAt(p claims.Place, saved *monban.Snapshot, system bool, paths []string) ([]monban.Claim, []monban.Gap, error) {
 	var all []monban.Claim
 	var gaps []monban.Gap
 	if system {

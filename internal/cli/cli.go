@@ -199,7 +199,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.showSecrets, "show-secrets", false, "")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkGlobals(cmd) }
-	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.checkCommand(), a.freeCommand(), a.pickCommand(), a.runCommand(), a.scanCommand(), a.versionCommand())
+	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.checkCommand(), a.fixCommand(), a.freeCommand(), a.pickCommand(), a.runCommand(), a.scanCommand(), a.versionCommand())
 	root.SetHelpCommand(a.helpCommand(root))
 	root.InitDefaultHelpFlag()
 	// Only the shell's completion reads the words of all commands at once.

@@ -20,6 +20,8 @@ type Store struct {
 	// As runs do with the rights of the user whose store it is; nil is who runs
 	// the program. The files are changed with these rights, too.
 	As func(do func() error) error
+	// Shared is set where the directory above holds files for every user, too.
+	Shared bool
 
 	// step is told of everything that is about to be done, and plainly does
 	// without exchanging names; only tests set them.
@@ -167,7 +169,11 @@ func (s *Store) save(r *Record) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+	above := os.FileMode(0o700)
+	if s.Shared {
+		above = 0o755
+	}
+	if err := errors.Join(os.MkdirAll(filepath.Dir(s.Dir), above), os.MkdirAll(s.Dir, 0o700)); err != nil {
 		return err
 	}
 	next := s.path(r) + ".new"

@@ -132,6 +132,10 @@ func (f *File) dirMode() os.FileMode {
 	return 0o700
 }
 
+// Act runs do with the rights of the file's user, for what else is kept beside
+// it. do must not start goroutines.
+func (f *File) Act(do func() error) error { return f.act(do) }
+
 // act runs do with the rights of the file's user.
 func (f *File) act(do func() error) error {
 	if f.as == nil {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/monban-dev/monban"
 )
@@ -144,6 +145,15 @@ func (v *view) fixSentence(f monban.Fix) string {
 	case "unit-starter":
 		return say("Find out what starts %s again: a .socket, .path or .timer unit, or another service.",
 			"%s を再び起動しているもの(.socket、.path、.timer ユニットや別のサービス)を調べます。", arg(0))
+	case "fix-as-root":
+		return say("With sudo it can be done:", "sudo を付けると実行できます:")
+	case "drop-in":
+		if strings.HasSuffix(arg(0), ".socket") {
+			return say("Write a drop-in for %s: under [Socket] an empty ListenStream= (or ListenDatagram=) and then the one with the new port.",
+				"%s のドロップインを作り、[Socket] に空の ListenStream=(または ListenDatagram=)と、新しいポートの行を書きます。", arg(0))
+		}
+		return say("Write a drop-in for %s: under [Service] an empty ExecStart= and then the command line with the new port.",
+			"%s のドロップインを作り、[Service] に空の ExecStart= と、新しいポートを指定したコマンドラインを書きます。", arg(0))
 	case "edit-port":
 		if arg(1) == "" {
 			return say("Use another port in %s.", "%s で別のポートを指定します。", arg(2))

@@ -157,15 +157,19 @@ func (v *view) refusalSentence(r *FreeRefusal) string {
 	return r.Reason
 }
 
-// WritePlan shows who has a door and what would be done, and nothing else.
+// WritePlan shows what would be done, and nothing else.
 func WritePlan(w io.Writer, r Result, s Style) error {
 	if !s.ShowSecrets {
 		m := newMasker()
 		r.Snapshot, r.Data = hideSecrets(r.Snapshot, m), r.Data.hideSecrets(m)
 	}
 	p := newPrinter(w, s)
-	if f, ok := r.Data.(Free); ok {
-		f.planText(p, &view{Result: r, style: s, shapes: make(map[*monban.Owner][]ownerWire)})
+	v := &view{Result: r, style: s, shapes: make(map[*monban.Owner][]ownerWire)}
+	switch d := r.Data.(type) {
+	case Free:
+		d.planText(p, v)
+	case Fix:
+		d.planText(p, v)
 	}
 	return p.w.Flush()
 }

@@ -265,6 +265,33 @@ func topics() []topic {
 			},
 		},
 		{
+			command: "monban fix",
+			short: [2]string{
+				"End the conflicts that monban check predicts: move one side to another port, in every file that has to agree.",
+				"monban check が予測した競合を解決します。一方を別のポートに移し、関係するすべてのファイルを書き換えます。",
+			},
+			long: [][2]string{
+				{
+					"It reads the same files as monban check, shows who moves where and why, and the difference in the files; then it asks. The port is the customary alternative if that is free (80 → 8080, 443 → 8443, 3306 → 3307), else one that monban pick keeps for it. Apache's VirtualHost moves with its Listen; in XAMPP, phpMyAdmin, php.ini and the control panel move with the database. What is running is left alone. Every edit is first tried in memory: the files are read again, and only if the conflict is gone and no new one is there are they changed.",
+					"monban check と同じファイルを読み、何をどこへ移すか、その理由、ファイルの差分を表示して確認を求めます。移す先は、空いていれば代わりによく使われるポート(80 → 8080、443 → 8443、3306 → 3307)、そうでなければ monban pick が割り当てるポートです。Apache の VirtualHost は Listen とともに、XAMPP の phpMyAdmin、php.ini、コントロールパネルの設定はデータベースとともに書き換えます。動作中のプログラムには手を加えません。変更は先にメモリー上で試し、読み直して競合が消え、新しい競合もないと確かめた場合にだけ書き込みます。",
+				},
+				{
+					"Only the ports' own digits are changed. All files change together or none does; owner, mode, access list and security label stay; a symbolic link stays one, and the file behind it is edited. A file that has changed since it was read, or has a second name (hard link), is refused. The old contents are kept below $XDG_STATE_HOME/monban/fixes or ~/.local/state/monban/fixes (root: /var/lib/monban/fixes), and monban fix --undo puts them back: the latest change made in this work tree, or the one that is named.",
+					"書き換えるのはポート番号の部分だけです。すべてのファイルを変更するか、どれも変更しないかのどちらかです。所有者、モード、アクセス制御リスト、セキュリティラベルは維持し、シンボリックリンクの場合は参照先を編集します。読んだ後に変更されたファイルや、ハードリンクのあるファイルは変更しません。元の内容は $XDG_STATE_HOME/monban/fixes または ~/.local/state/monban/fixes(root は /var/lib/monban/fixes)に保存し、monban fix --undo で元に戻せます(この作業ツリーでの最後の変更、または名前で指定した変更)。",
+				},
+				{
+					"Exit status: 0 no conflict is left (or --dry-run shows how), 2 nobody is there to say yes, 4 a conflict stays and why. Programs read their files when they start: nothing is restarted.",
+					"終了コード: 0 は競合が残っていない(--dry-run では、すべて解決できる)、2 は確認に答える端末がない、4 は残る競合がある(理由を表示)。プログラムは起動時に設定を読むため、必要に応じて起動し直してください(monban は再起動しません)。",
+				},
+			},
+			examples: []example{
+				{"monban fix", [2]string{"show, ask, change the files of this project", "このプロジェクトのファイルを、表示し、確認してから変更"}},
+				{"monban fix /opt/lampp --dry-run", [2]string{"only show what would be done", "実行内容を表示するだけ"}},
+				{"monban fix --system --yes", [2]string{"the daemons of this machine, without asking", "このマシンのデーモンを、確認せずに"}},
+				{"monban fix --undo", [2]string{"put back the latest change made here", "ここでの最後の変更を元に戻す"}},
+			},
+		},
+		{
 			command: "monban run",
 			short: [2]string{
 				"Run a command with a port of its own, and explain if it cannot open a port.",
@@ -403,6 +430,8 @@ func flagText(name string) [2]string {
 		return [2]string{"how long a program gets to end by itself before it is killed (default 10s)", "強制終了するまで待つ時間(既定は 10s)"}
 	case "dry-run":
 		return [2]string{"show what would be done, and do nothing", "実行内容を表示するだけで、何もしない"}
+	case "undo":
+		return [2]string{"put back what the latest fix in this work tree has changed, or the one that is named", "この作業ツリーでの最後の変更(または名前で指定した変更)を元に戻す"}
 	case "yes":
 		return [2]string{"do not ask", "確認を求めない"}
 	case "port-env":

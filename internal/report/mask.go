@@ -200,7 +200,7 @@ func maskPairs(s string) string {
 		if i < 0 {
 			break
 		}
-		key := strings.TrimRight(rest[:i], " \t\"'\\") // {"password": …} has it in quotes
+		key := strings.TrimRight(rest[:i], " \t\"'\\]") // {"password": …} has it in quotes, $cfg['password'] = … in brackets, too
 		path := rest[i] == ':' && endsInPath(key)
 		key = key[lastNonName(key)+1:]
 		b.WriteString(rest[:i+1])

@@ -52,7 +52,7 @@ type Result struct {
 }
 
 // Data is the part of a result that differs from verb to verb. It is one of
-// [Status], [Ports], [Search], [Update], [Explanation], [Difference], [Free], [Scan] and [Version].
+// [Status], [Ports], [Search], [Update], [Explanation], [Difference], [Free], [Fix], [Scan] and [Version].
 type Data interface {
 	// wire returns the value of the envelope's "data".
 	wire(v *view) any
