@@ -23,17 +23,16 @@ type conn struct {
 	// left is how many bytes may still be read.
 	left int
 	// err is why reading ended.
-	err error
+	err   error
+	until time.Time // its deadline
 	// stop ends the watch over ctx.
 	stop func() bool
 }
 
-// newConn takes over c. The deadline of ctx is the connection's.
-func newConn(ctx context.Context, c net.Conn, q question) *conn {
-	k := &conn{Conn: c, question: q, ctx: ctx, left: readBudget}
-	if d, ok := ctx.Deadline(); ok {
-		_ = c.SetDeadline(d) // a connection without deadlines is still closed with ctx
-	}
+// newConn takes over c.
+func newConn(ctx context.Context, c net.Conn, q question, until time.Time) *conn {
+	k := &conn{Conn: c, question: q, ctx: ctx, left: readBudget, until: until}
+	_ = c.SetDeadline(until) // a connection without deadlines is still closed with ctx
 	k.stop = context.AfterFunc(ctx, func() { c.Close() })
 	return k
 }
@@ -109,16 +108,10 @@ func (c *conn) ask(message []byte, done func(said []byte) int) []byte {
 	}
 }
 
-// within gives what f says and hears at most d.
-func (c *conn) within(d time.Duration, f func()) {
-	end := time.Now().Add(d)
-	outer, bounded := c.ctx.Deadline()
-	if bounded && outer.Before(end) {
-		end = outer
-	}
-	_ = c.SetDeadline(end)
-	f()
-	_ = c.SetDeadline(outer) // the zero time is none
+// extend gives the connection so much time from now on.
+func (c *conn) extend(d time.Duration) {
+	c.until = time.Now().Add(d)
+	_ = c.SetDeadline(c.until)
 }
 
 // aLine is a judgement for [conn.ask]: one line.

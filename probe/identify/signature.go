@@ -81,6 +81,7 @@ func greetings() []signature {
 // in which a port that is nobody's is asked: what is met most often first.
 func questions() []signature {
 	return slices.Concat(
+		tlsQuestions(),
 		httpQuestions(),
 		redisQuestions(),
 		dnsQuestions(),

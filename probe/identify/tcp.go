@@ -20,6 +20,8 @@ const (
 	// beside four round trips. The likely ones wait as long as the patience lasts.
 	short  = time.Second
 	likely = 4
+	// talking is how long a dialogue may take after the first valid answer.
+	talking = 2 * time.Second
 	// grace is how long something better is waited for after a likely answer.
 	grace = 500 * time.Millisecond
 )
@@ -69,8 +71,10 @@ func (c *placed) Close() error {
 type race struct {
 	*run
 	ctx     context.Context // ends with the race
+	until   time.Time       // the end of patience for a first byte
 	dial    dialer
 	results chan result
+	greeted chan struct{} // a server that speaks first did
 	running int
 
 	list     []signature // not asked yet
@@ -103,10 +107,13 @@ type result struct {
 	err    error
 }
 
+func (r *run) talking() time.Duration { return min(talking, r.patience/2) + 4*r.roundTrip() }
+
 // race talks to a door until it knows it or patience ends. It closes first.
 func (r *run) race(ctx context.Context, first net.Conn, dial dialer, inside bool) monban.Service {
-	raceCtx, cancel := context.WithTimeout(ctx, r.patience+4*r.roundTrip())
-	x := &race{run: r, ctx: raceCtx, dial: dial, results: make(chan result)}
+	until := time.Now().Add(r.patience + 4*r.roundTrip())
+	raceCtx, cancel := context.WithDeadline(ctx, until.Add(r.talking()))
+	x := &race{run: r, ctx: raceCtx, until: until, dial: dial, results: make(chan result), greeted: make(chan struct{}, 1)}
 	defer func() {
 		cancel()
 		for ; x.running > 0; x.running-- {
@@ -122,7 +129,7 @@ func (r *run) race(ctx context.Context, first net.Conn, dial dialer, inside bool
 		x.tls = ended
 		x.list = without(x.list, "tls")
 	}
-	x.start(func() result { return x.listen(raceCtx, first) })
+	x.start(func() result { return x.listen(first) })
 	s, within := x.loop()
 	if within == nil {
 		return s
@@ -137,21 +144,30 @@ func (x *race) loop() (monban.Service, *session) {
 	pace := time.NewTimer(quiet + 3*x.roundTrip())
 	defer pace.Stop()
 	var enough <-chan time.Time
+	greeted := false
 	for x.running > 0 || len(x.list) > 0 {
 		select {
 		case <-x.ctx.Done():
 			return x.conclude(), nil
 		case <-enough:
 			return x.best, nil
+		case <-x.greeted:
+			greeted = true
 		case <-pace.C:
-			if len(x.list) > 0 && x.running < perDoor {
+			if time.Now().After(x.until) {
+				x.list = nil
+			}
+			if len(x.list) > 0 && x.running < perDoor && !greeted {
 				x.next()
 			}
 			pace.Reset(stagger + x.roundTrip()/2)
 		case res := <-x.results:
 			x.running--
-			if res.name == "tls" {
+			switch res.name {
+			case "tls":
 				x.tls = ended
+			case "":
+				greeted = false
 			}
 			if res.within != nil {
 				return monban.Service{}, res.within
@@ -205,7 +221,7 @@ func (x *race) follow(res result) {
 			if err != nil {
 				return result{}
 			}
-			return x.listen(x.ctx, c)
+			return x.listen(c)
 		})
 	}
 	for i, s := range x.list {
@@ -237,28 +253,27 @@ func (x *race) next() {
 	if s.name == "tls" {
 		x.tls = running
 	}
-	ctx, cancel := x.ctx, context.CancelFunc(func() {})
-	if x.asked > likely {
-		ctx, cancel = context.WithTimeout(x.ctx, short+4*x.roundTrip())
+	until := x.until
+	if soon := time.Now().Add(short + 4*x.roundTrip()); x.asked > likely && soon.Before(until) {
+		until = soon
 	}
 	x.start(func() result {
-		defer cancel()
-		res := x.put(ctx, s)
+		res := x.put(until, s)
 		res.name = s.name
 		return res
 	})
 }
 
 // put asks one question on a connection of its own.
-func (x *race) put(ctx context.Context, s signature) result {
-	raw, err := x.dial(ctx)
+func (x *race) put(until time.Time, s signature) result {
+	raw, err := x.dial(x.ctx)
 	if err != nil {
 		return result{closed: true}
 	}
 	if s.name == "tls" {
-		return x.handshake(ctx, raw)
+		return x.handshake(until, raw)
 	}
-	c := newConn(ctx, raw, newQuestion(x.target))
+	c := newConn(x.ctx, raw, newQuestion(x.target), until)
 	defer c.Close()
 	asked := s.ask(c.question)
 	c.say(asked)
@@ -273,6 +288,7 @@ func (x *race) put(ctx context.Context, s signature) result {
 		switch m {
 		case yes:
 			if s.talk != nil {
+				c.extend(x.talking())
 				answer = s.talk(c, answer)
 			}
 			return result{s: answer, found: true}
@@ -284,14 +300,19 @@ func (x *race) put(ctx context.Context, s signature) result {
 }
 
 // listen waits for a server that speaks first.
-func (x *race) listen(ctx context.Context, raw net.Conn) result {
-	c := newConn(ctx, raw, newQuestion(x.target))
+func (x *race) listen(raw net.Conn) result {
+	c := newConn(x.ctx, raw, newQuestion(x.target), x.until)
 	defer c.Close()
 	for c.hear() {
 		s, sig, m := greet(c.question, c.said)
 		switch m {
 		case yes:
+			select {
+			case x.greeted <- struct{}{}:
+			default:
+			}
 			if sig.talk != nil && !silentPort(x.target.Port()) {
+				c.extend(x.talking())
 				s = sig.talk(c, s)
 			}
 			if s.Grade == monban.GradeUnknown {
