@@ -22,6 +22,10 @@ type conn struct {
 	said []byte
 	// left is how many bytes may still be read.
 	left int
+	// inside is set when it went inside TLS by agreement.
+	inside bool
+	// dial opens another connection to the same, inside TLS if this is.
+	dial dialer
 	// err is why reading ended.
 	err   error
 	until time.Time // its deadline
@@ -106,6 +110,19 @@ func (c *conn) ask(message []byte, done func(said []byte) int) []byte {
 			return nil
 		}
 	}
+}
+
+// again opens another connection to the same server, with the time that is left
+// for this one. It is nil if there is none.
+func (c *conn) again() *conn {
+	if c.dial == nil {
+		return nil
+	}
+	raw, err := c.dial(c.ctx)
+	if err != nil {
+		return nil
+	}
+	return newConn(c.ctx, raw, c.question, c.until)
 }
 
 // extend gives the connection so much time from now on.

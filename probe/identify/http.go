@@ -105,27 +105,43 @@ func cutHead(said []byte) (head, body []byte, ok bool) {
 	}
 }
 
+// readHTTP takes an answer whose head is whole. Some servers of other protocols
+// answer a browser in HTTP to tell its user that he is wrong.
 func readHTTP(_ question, said []byte) (monban.Service, match) {
 	a, m := parseHTTP(said, "HTTP")
 	if m != yes {
 		return none(m)
 	}
+	if bytes.Contains(a.body, []byte("access MongoDB over HTTP")) || strings.Contains(a.reason, "Tor is not an HTTP Proxy") {
+		return none(no)
+	}
 	s := is("http", said[:len(said)-len(a.body)])
 	s.Product, s.Version = httpServer(a.get("server"))
+	if isProxy(&a) {
+		s.Protocol = "http-proxy"
+	}
 	return s, yes
 }
 
 // httpServer reads a Server field: "nginx/1.22.1", "CUPS/2.4 IPP/2.1",
-// "Apache/2.4.62 (Debian)".
+// "Apache/2.4.62 (Debian)", "Icecast 2.4.4".
 func httpServer(field string) (product, version string) {
-	word, _, _ := strings.Cut(field, " ")
+	word, rest, _ := strings.Cut(field, " ")
 	if product, version, ok := strings.Cut(word, "/"); ok {
 		return product, leadingVersion(version)
+	}
+	if v := leadingVersion(rest); v != "" && v == rest {
+		return word, v
 	}
 	return field, ""
 }
 
-func talkHTTP(_ *conn, s monban.Service) monban.Service { return s }
+// isProxy reports whether an answer is a proxy's own, to a request that was not
+// for a proxy.
+func isProxy(a *httpAnswer) bool {
+	server := a.get("server")
+	return a.status == 407 || a.get("proxy-agent") != "" || a.get("x-squid-error") != "" || strings.HasPrefix(server, "tinyproxy/")
+}
 
 // refusesPlain reports whether an HTTP answer may be that of a server which
 // expects TLS and says so in plain text: they all do it with status 400, and so

@@ -122,7 +122,7 @@ func (c *conn) startTLS(s monban.Service) monban.Service {
 		return s
 	}
 	if inner != nil {
-		c.Conn = inner
+		c.Conn, c.inside = inner, true
 	}
 	return (&session{peer: peer}).describe(s)
 }

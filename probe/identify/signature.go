@@ -73,18 +73,44 @@ func none(m match) (monban.Service, match) { return monban.Service{}, m }
 func greetings() []signature {
 	return slices.Concat(
 		sshGreetings(),
+		telnetGreetings(),
+		vncGreetings(),
+		mysqlGreetings(),
+		natsGreetings(),
+		fileGreetings(),
 		mailGreetings(),
+		smallGreetings(),
 	)
 }
 
 // questions are the protocols whose client speaks first, over TCP, in the order
-// in which a port that is nobody's is asked: what is met most often first.
+// in which a port that is nobody's is asked: what is met most often first, and
+// JDWP last, because a program that waits for its debugger goes on after one
+// has called.
 func questions() []signature {
 	return slices.Concat(
 		tlsQuestions(),
 		httpQuestions(),
 		redisQuestions(),
+		postgresQuestions(),
+		ldapQuestions(),
+		memcachedQuestions(),
+		windowsQuestions(),
 		dnsQuestions(),
+		mongoQuestions(),
+		messagingQuestions(),
+		rpcQuestions(),
+		tunnelQuestions(),
+		chatQuestions(),
+		fileQuestions(),
+		x11Questions(),
+		voiceQuestions(),
+		databaseQuestions(),
+		kerberosQuestions(),
+		erlangQuestions(),
+		scannerQuestions(),
+		modbusQuestions(),
+		javaQuestions(),
 	)
 }
 
@@ -92,6 +118,13 @@ func questions() []signature {
 func datagrams() []signature {
 	return slices.Concat(
 		dnsDatagrams(),
+		networkDatagrams(),
+		voiceDatagrams(),
+		rpcDatagrams(),
+		memcachedDatagrams(),
+		kerberosDatagrams(),
+		netbiosDatagrams(),
+		tunnelDatagrams(),
 	)
 }
 

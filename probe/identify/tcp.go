@@ -275,6 +275,7 @@ func (x *race) put(until time.Time, s signature) result {
 	}
 	c := newConn(x.ctx, raw, newQuestion(x.target), until)
 	defer c.Close()
+	c.dial = x.dial
 	asked := s.ask(c.question)
 	c.say(asked)
 	for c.hear() {
