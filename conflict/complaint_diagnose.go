@@ -116,8 +116,16 @@ func (d *Diagnosis) judged(judge func(monban.Bind) monban.Judgement) bool {
 }
 
 // sameService turns "another process has it" into "it is running already" where
-// the holder is the very program that complains.
+// the holder is the very program that complains, and into "it is no container"
+// where an engine does.
 func (d *Diagnosis) sameService() {
+	if len(d.Against) > 0 && slices.Contains(d.Complaint.Causes, D2) && len(d.Against[0].Owners) > 0 && d.Against[0].Owners[0].Container == "" {
+		switch d.Causes[0] {
+		case L1, L2, L3, L19:
+			d.first(D2)
+			return
+		}
+	}
 	if len(d.Against) == 0 || len(d.Causes) == 0 || d.Causes[0] != L1 && d.Causes[0] != W1 {
 		return
 	}

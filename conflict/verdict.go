@@ -297,9 +297,10 @@ func (a *attempt) free(j *monban.Judgement) {
 }
 
 // onHostNetwork reports whether a program in a container holds a door of the host
-// itself, with network_mode: host, and not one that was published for it.
+// itself, with network_mode: host, and not one that was published for it. An
+// engine has to know the container, or this may be inside of it.
 func onHostNetwork(d *monban.Door, snap *monban.Snapshot) bool {
-	return snap.Host.Container == "" && d.To == (monban.Target{}) && len(d.Owners) > 0 && d.Owners[0].Container != "" && !forwarder(&d.Owners[0])
+	return d.To == (monban.Target{}) && len(d.Owners) > 0 && snap.Container(d.Owners[0].Container) != nil && !forwarder(&d.Owners[0])
 }
 
 // stranger returns a server with which the port would be shared, because both set

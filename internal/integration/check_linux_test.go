@@ -260,6 +260,7 @@ until ss -Htln | grep -q :22; do sleep 0.05; done
 printf 'Port 22\n' >sshd_config
 /programs/monban-static check --json /etc/systemd/system/held.socket /etc/systemd/system/late.socket /etc/systemd/system/ssh.socket sshd_config >check.json ||
 	echo $? >check.code
+/programs/monban-static explain --json 'listen tcp 0.0.0.0:8099: bind: address already in use' >explain.json
 `)
 	text, err := os.ReadFile(filepath.Join(results, "check.json"))
 	if err != nil {
@@ -288,5 +289,18 @@ printf 'Port 22\n' >sshd_config
 	}
 	if len(said) != 4 {
 		t.Errorf("claims of %v: %s", said, text)
+	}
+	// Whoever looks from inside a container sees nobody, and is told why.
+	text, err = os.ReadFile(filepath.Join(results, "explain.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inside struct {
+		Data struct {
+			Complaints []struct{ Causes []struct{ ID string } }
+		}
+	}
+	if err := json.Unmarshal(text, &inside); err != nil || len(inside.Data.Complaints) != 1 || inside.Data.Complaints[0].Causes[0].ID != "D9" {
+		t.Errorf("in a container nobody is seen, %v: %s", err, text)
 	}
 }

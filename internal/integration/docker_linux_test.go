@@ -85,9 +85,57 @@ func testDocker(t *testing.T, proxy bool) {
 		}
 	}
 	checkCompose(r)
+	checkDockerCauses(r, d, proxy)
 	if len(e.Gaps) > 0 {
 		t.Logf("gaps: %+v", e.Gaps)
 	}
+}
+
+// checkDockerCauses provokes what has to do with the engine, and wants it named:
+// D6, a container on the host's own network; D2, a program of the host where a
+// container is to be published; D3, a proxy that serves no container.
+func checkDockerCauses(r *room, d *docker, proxy bool) {
+	r.t.Helper()
+	r.judged("root", "8082", "0.0.0.0", "fails EADDRINUSE D6")
+
+	r.start("root", "serve", "tcp:0.0.0.0:8083")
+	var made struct{ ID string }
+	d.call("POST", "/containers/create?name=late", map[string]any{
+		"Image": "test/web:1", "Cmd": []string{"serve", "tcp:[::]:80"}, "ExposedPorts": map[string]any{"80/tcp": map[string]any{}},
+		"HostConfig": map[string]any{"PortBindings": map[string]any{"80/tcp": []any{map[string]string{"HostPort": "8083"}}}},
+	}, &made)
+	r.t.Cleanup(func() { d.call("DELETE", "/containers/"+made.ID+"?force=true", nil, nil) })
+	said := d.refusal("/containers/" + made.ID + "/start")
+	if !strings.Contains(said, "8083") {
+		r.t.Errorf("the engine says %q", said)
+	}
+	r.explained("docker: Error response from daemon: "+said, "D2")
+
+	if proxy {
+		// It reports to whoever started it on the descriptor 3.
+		r.daemon("root", "sh", "-c", `exec docker-proxy "$@" 3>/dev/null`, "sh", "-proto", "tcp", "-host-ip", "0.0.0.0", "-host-port", "8084", "-container-ip", "172.17.0.99", "-container-port", "80")
+		r.waitFor("tcp 8084")
+		r.judged("root", "8084", "0.0.0.0", "fails EADDRINUSE D3")
+		return
+	}
+	// The engine holds a socket for 0.0.0.0 all the same, and for IPv6 it does
+	// nothing.
+	r.claimed("v6.yaml", oneClaim(`address: "::", port: 8081, v6only: true`), "ok")
+}
+
+// refusal is the message with which the daemon refuses a request.
+func (d *docker) refusal(path string) string {
+	d.r.t.Helper()
+	response, err := d.client.Post("http://docker"+path, "application/json", nil)
+	if err != nil {
+		d.r.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var answer struct{ Message string }
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || response.StatusCode < 400 {
+		d.r.t.Errorf("POST %s: %s %v", path, response.Status, err)
+	}
+	return answer.Message
 }
 
 // checkCompose checks projects against the containers: the project's own service
