@@ -151,7 +151,8 @@ func (f *fixing) numbers(asked []monban.Claim) (mend.Numbers, error) {
 		known = append(known, more...)
 		if p, err := place(nil); err == nil {
 			system, _ := claims.System(p)
-			system = slices.DeleteFunc(installed(p.FS, system), func(c monban.Claim) bool { return c.AtBoot == monban.Off })
+			// Of the machine's own daemons, those that it will start.
+			system = slices.DeleteFunc(installed(p.FS, system), func(c monban.Claim) bool { return c.AtBoot != monban.On })
 			known = append(known, system...)
 		}
 	}

@@ -174,7 +174,10 @@ func (c Check) sides(v *view, done *monban.Checked) string {
 	for _, r := range done.Rivals {
 		rival := &c.Claims[r]
 		if rival.Judgement.Outcome == monban.Running {
-			parts = append(parts, fmt.Sprintf(l.pick("that is what %s asks for", "これは %s の設定によるものです"), claimPlace(&rival.Claim)))
+			text := fmt.Sprintf(l.pick("that is what %s asks for", "これは %s の設定によるものです"), claimPlace(&rival.Claim))
+			if !slices.Contains(parts, text) { // one line may open two sockets
+				parts = append(parts, text)
+			}
 			continue
 		}
 		parts = append(parts, fmt.Sprintf(l.pick("%[1]s asks for %[2]s, too", "%[1]s も %[2]s を使います"),
