@@ -131,13 +131,20 @@ func NewChooser(snap *monban.Snapshot, claims []monban.Claim) *Chooser {
 		c.busy.add(snap.Traffic[i].Port.Num)
 	}
 	for i := range claims {
-		first := claims[i].Bind.Port.Num
-		for num := int(first); num <= max(int(first), int(claims[i].UpTo)); num++ {
+		first, last := int(claims[i].Bind.Port.Num), int(claims[i].UpTo)
+		if last-first >= longSearch {
+			last = first
+		}
+		for num := first; num <= max(first, last); num++ {
 			c.claimed.add(uint16(num))
 		}
 	}
 	return c
 }
+
+// longSearch is from how many ports on a claim of the first free one is no claim
+// of them all: Elasticsearch has 9200–9300 to itself, but Vite goes up to 65535.
+const longSearch = 256
 
 // Obstacle says why a port is not offered.
 func (c *Chooser) Obstacle(num uint16, kind HavenKind) Obstacle {

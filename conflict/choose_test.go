@@ -65,9 +65,11 @@ func TestObstacles(t *testing.T) {
 		},
 		Traffic: []monban.Traffic{{Port: monban.Port{Num: 61502, Proto: monban.TCP}, TimeWait: 1}},
 	}
-	c := NewChooser(snap, []monban.Claim{claim})
+	search := monban.Claim{Bind: monban.Bind{Port: monban.Port{Num: 5173, Proto: monban.TCP}}, UpTo: 65535} // Vite
+	c := NewChooser(snap, []monban.Claim{claim, search})
 	for num, want := range map[uint16]Obstacle{
 		61500: PortOpen, 61501: PortOpen, 61502: PortBusy, 61503: NoObstacle, 9299: NoObstacle, 9300: PortClaimed, 9302: PortClaimed, 9303: NoObstacle,
+		5173: PortClaimed, 5174: NoObstacle,
 		61005: PortReserved, 61010: PortExcluded, 80: PortPrivileged, 1023: PortPrivileged, 6666: PortBlocked, 10080: PortBlocked,
 	} {
 		if got := c.Obstacle(num, Asked); got != want {

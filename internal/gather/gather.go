@@ -58,13 +58,22 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 }
 
 // AddNeighbours adds the doors that snap, a look at some ports only, left out,
-// without their owners: where a port cannot be opened, a free one can then be
-// named.
+// without their owners, and those that are only published: where a port cannot be
+// opened, a free one can then be named.
 func AddNeighbours(snap *monban.Snapshot, ports []monban.PortRange) {
 	others, _ := sockets.Doors(sockets.Options{}) // its gaps are those of the first look
 	for _, d := range others {
 		if !contains(ports, d.Bind.Port) {
 			snap.Doors = append(snap.Doors, d)
+		}
+	}
+	// What an engine has published has perhaps no socket.
+	for i := range snap.Containers {
+		for _, p := range snap.Containers[i].Published {
+			if !contains(ports, p.Host.Port) {
+				snap.Doors = append(snap.Doors, monban.Door{Bind: p.Host, State: monban.Forwarded,
+					To: monban.Target{Addr: p.Addr, Port: p.Target, Container: snap.Containers[i].ID}})
+			}
 		}
 	}
 }

@@ -37,8 +37,11 @@ func causeText(id string, lang Lang) (title, why string, fixes []string) {
 }
 
 // fillPort writes the port number where a text of causeText has N.
-func fillPort(text string, port uint16) string {
-	num := strconv.Itoa(int(port))
+func fillPort(text string, port uint16) string { return fillWord(text, strconv.Itoa(int(port))) }
+
+// fillWord writes a word where a text of causeText has N: PORT, like the other
+// words that are to be filled in, where nobody has named a number.
+func fillWord(text, num string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
 		before := i == 0 || !isASCIILetter(text[i-1])

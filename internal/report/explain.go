@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/monban-dev/monban"
@@ -270,14 +271,15 @@ func (v *view) socketText(p *printer, c Explained) {
 // causeText is the text of a cause with the complaint's port in it.
 func (v *view) causeText(id string, c Explained) (title, why string, fixes []string) {
 	title, why, fixes = causeText(id, v.style.Lang)
-	if !c.HasPort {
-		return title, why, fixes
+	num := "PORT"
+	if c.HasPort {
+		num = strconv.Itoa(int(c.Port))
 	}
 	filled := make([]string, len(fixes))
 	for i, fix := range fixes {
-		filled[i] = fillPort(fix, c.Port)
+		filled[i] = fillWord(fix, num)
 	}
-	return fillPort(title, c.Port), fillPort(why, c.Port), filled
+	return fillWord(title, num), fillWord(why, num), filled
 }
 
 func osName(goos string) string {
