@@ -307,6 +307,11 @@ var runtimes = [...]struct{ word, name string }{
 // programOf names the program that speaks on lines[at]: a program on that line
 // before one anywhere in the text, and any program before a mere runtime.
 func programOf(lines []line, at int) string {
+	// OpenSSH at a terminal does not name itself, and where one address was free
+	// its last words, "Cannot bind any address", do not follow.
+	if low := strings.TrimPrefix(lines[at].low, "error: "); strings.HasPrefix(low, "bind to port ") && strings.Contains(low, " failed: ") {
+		return "sshd"
+	}
 	here, all := lines[at:at+1], lines[:min(len(lines), 400)]
 	for _, table := range [...][]struct{ word, name string }{programs[:], runtimes[:]} {
 		for _, part := range [...][]line{here, all} {

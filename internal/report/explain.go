@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/monban-dev/monban"
 )
@@ -327,7 +328,24 @@ func (v *view) complaintSentence(c Explained) string {
 			text += fmt.Sprintf(":%d", c.Line)
 		}
 	}
-	return text + l.pick(".", "。")
+	return setApart(l, text) + l.pick(".", "。")
+}
+
+// setApart drops the spaces between two Japanese words: a sentence made of parts
+// has them around every part, and Japanese is set apart from Latin letters only.
+func setApart(l Lang, text string) string {
+	if l != JA {
+		return text
+	}
+	runes := []rune(text)
+	out := runes[:0:0]
+	for i, r := range runes {
+		if r == ' ' && i > 0 && i+1 < len(runes) && runes[i-1] > unicode.MaxLatin1 && runes[i+1] > unicode.MaxLatin1 {
+			continue
+		}
+		out = append(out, r)
+	}
+	return string(out)
 }
 
 // aboutFile reports whether the complaint is about a Unix socket and names its

@@ -463,7 +463,7 @@ func (v *view) ownerText(p *printer, d *monban.Door) {
 			p.line(span{dim, indent + pad(p.f("project", "プロジェクト"), 12) + " "}, span{plain, o.Project})
 		}
 		if o.Dir != "" && o.Dir != o.Project {
-			p.line(span{dim, indent + pad(p.f("directory", "作業フォルダー"), 12) + " "}, span{plain, o.Dir})
+			p.line(span{dim, indent + pad(p.f("directory", "フォルダー"), 12) + " "}, span{plain, o.Dir})
 		}
 	}
 }
