@@ -340,7 +340,7 @@ func setApart(l Lang, text string) string {
 	runes := []rune(text)
 	out := runes[:0:0]
 	for i, r := range runes {
-		if r == ' ' && i > 0 && i+1 < len(runes) && runes[i-1] > unicode.MaxLatin1 && runes[i+1] > unicode.MaxLatin1 {
+		if r == ' ' && i > 0 && i+1 < len(runes) && (runes[i-1] > unicode.MaxLatin1 || runes[i-1] == ')') && runes[i+1] > unicode.MaxLatin1 {
 			continue
 		}
 		out = append(out, r)
