@@ -1,7 +1,6 @@
 package host
 
 import (
-	"io/fs"
 	"strings"
 
 	"github.com/monban-dev/monban"
@@ -56,19 +55,19 @@ func (f files) engineFile() string {
 func (f files) marker() string {
 	// systemd as pid 1 of a container notes there, at every start, what it was
 	// told. An engine's file may lie in an image or a copied root for ever.
-	if word, err := fs.ReadFile(f.root, "run/systemd/container"); err == nil {
+	if word, err := f.root.ReadFile("run/systemd/container"); err == nil {
 		return containerWord(string(word))
 	}
 	if kind := f.engineFile(); kind != "" {
 		return kind
 	}
 	// Other inits have it in their environment, which only root may read.
-	if env, err := fs.ReadFile(f.root, "proc/1/environ"); err == nil {
+	if env, err := f.root.ReadFile("proc/1/environ"); err == nil {
 		if kind := containerWord(environ(string(env), "container")); kind != "" {
 			return kind
 		}
 	}
-	if text, err := fs.ReadFile(f.root, self+"cgroup"); err == nil {
+	if text, err := f.root.ReadFile(self + "cgroup"); err == nil {
 		return cgroupKind(string(text))
 	}
 	return ""
@@ -125,7 +124,7 @@ func cgroupKind(text string) string {
 // mounted returns the kind of engine that has mounted files of its own over
 // those of /etc, which every OCI engine does.
 func (f files) mounted() string {
-	text, _ := fs.ReadFile(f.root, self+"mountinfo") // no evidence where it cannot be read
+	text, _ := f.root.ReadFile(self + "mountinfo") // no evidence where it cannot be read
 	return mountKind(string(text))
 }
 
@@ -176,7 +175,7 @@ func (f files) separate() (separate monban.Flag, hidden bool) {
 		{"ipc", "ipc:[4026531839]"},
 		{"cgroup", "cgroup:[4026531835]"},
 	} {
-		link, err := fs.ReadLink(f.root, self+"ns/"+initial.name)
+		link, err := f.root.ReadLink(self + "ns/" + initial.name)
 		switch {
 		case err != nil:
 			continue
@@ -224,7 +223,7 @@ func (f files) virtual(release string) string {
 
 // line returns a one-line file, "" where there is none.
 func (f files) line(name string) string {
-	text, _ := fs.ReadFile(f.root, name) // a machine without DMI or Xen has no such file
+	text, _ := f.root.ReadFile(name) // a machine without DMI or Xen has no such file
 	return strings.TrimSpace(string(text))
 }
 

@@ -10,9 +10,17 @@ import (
 	"github.com/monban-dev/monban"
 )
 
+// fileSystem is what is asked of a root directory. The helpers of io/fs would
+// find out anew each time what a file system can do beyond the least.
+type fileSystem interface {
+	fs.ReadFileFS
+	fs.StatFS
+	fs.ReadLinkFS
+}
+
 // files reads a Linux machine's files.
 type files struct {
-	root   fs.FS // the root directory
+	root   fileSystem // the root directory
 	getenv func(string) string
 	// ownsNet tells whether the network namespace belongs to the user namespace
 	// of the caller. It is asked only outside the initial user namespace.
@@ -26,14 +34,14 @@ const self = "proc/thread-self/"
 // identity reads what is always read. It returns false where there is no /proc
 // to read anything from.
 func (f files) identity(v *view) bool {
-	if _, err := fs.Stat(f.root, "proc/thread-self"); err != nil {
+	if _, err := f.root.Stat("proc/thread-self"); err != nil {
 		v.miss("/proc", err)
 		return false
 	}
 	v.Name = f.text(v, "proc/sys/kernel/hostname")
 	v.Kernel = f.text(v, "proc/sys/kernel/osrelease")
 	v.User = f.user(v)
-	ns, err := fs.ReadLink(f.root, self+"ns/net")
+	ns, err := f.root.ReadLink(self + "ns/net")
 	if err != nil {
 		v.miss("/"+self+"ns/net", err)
 	}
@@ -92,8 +100,11 @@ func (f files) reserved(v *view, name string) {
 // kernel/sysctl.c): os.ReadFile, which begins with 512 bytes, loses the rest
 // without an error.
 func (f files) readOnce(name string) ([]byte, error) {
+	if text, err := f.root.ReadFile(name); err != nil || len(text) < firstRead {
+		return text, err // by the first read of rootFS
+	}
 	// The longest list, every second port, has 190 kB.
-	for size := 4 << 10; size <= 1<<20; size *= 16 {
+	for size := 16 * firstRead; size <= 1<<20; size *= 16 {
 		text, err := f.readUpTo(name, size)
 		if err != nil || len(text) < size {
 			return text, err
@@ -101,6 +112,10 @@ func (f files) readOnce(name string) ([]byte, error) {
 	}
 	return nil, errors.New("the list is longer than a list of all ports")
 }
+
+// firstRead is how many bytes are read at once of a file that is read to its
+// end. Most of them are shorter.
+const firstRead = 4 << 10
 
 func (f files) readUpTo(name string, size int) ([]byte, error) {
 	file, err := f.root.Open(name)
@@ -118,7 +133,7 @@ func (f files) readUpTo(name string, size int) ([]byte, error) {
 
 // caps reads the effective capabilities.
 func (f files) caps(v *view) {
-	text, err := fs.ReadFile(f.root, self+"status")
+	text, err := f.root.ReadFile(self + "status")
 	if err != nil {
 		v.miss("/"+self+"status", err)
 		return
@@ -131,7 +146,7 @@ func (f files) caps(v *view) {
 	v.Caps = capsOf(effective, func() monban.Flag { return monban.On })
 	// A user namespace of one's own gives every capability, but only over what
 	// belongs to it.
-	if ns, err := fs.ReadLink(f.root, self+"ns/user"); err == nil && ns != initialUserNS {
+	if ns, err := f.root.ReadLink(self + "ns/user"); err == nil && ns != initialUserNS {
 		v.Caps = capsOf(effective, f.ownsNet)
 		v.Caps.Ptrace = unlessOff(v.Caps.Ptrace)
 		v.Caps.SysAdmin = unlessOff(v.Caps.SysAdmin)
@@ -140,7 +155,7 @@ func (f files) caps(v *view) {
 
 // user returns the name of the user who looks, "" if /etc/passwd has none.
 func (f files) user(v *view) string {
-	text, err := fs.ReadFile(f.root, "etc/passwd")
+	text, err := f.root.ReadFile("etc/passwd")
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) { // an image without users has no names
 			v.miss("/etc/passwd", err)
@@ -153,7 +168,7 @@ func (f files) user(v *view) string {
 // text returns a one-line file without its end of line, "" with a gap if it
 // cannot be read.
 func (f files) text(v *view, name string) string {
-	text, err := fs.ReadFile(f.root, name)
+	text, err := f.root.ReadFile(name)
 	if err != nil {
 		v.miss("/"+name, err)
 		return ""
@@ -178,6 +193,6 @@ func (f files) flag(v *view, name string) monban.Flag {
 }
 
 func (f files) exists(name string) bool {
-	_, err := fs.Stat(f.root, name)
+	_, err := f.root.Stat(name)
 	return err == nil
 }

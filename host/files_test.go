@@ -16,7 +16,7 @@ import (
 // symbolic link.
 type machine map[string]string
 
-func (m machine) root() fs.FS {
+func (m machine) root() fileSystem {
 	root := fstest.MapFS{}
 	for name, text := range m {
 		if target, ok := strings.CutPrefix(text, "-> "); ok {

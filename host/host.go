@@ -8,6 +8,7 @@
 package host
 
 import (
+	"io/fs"
 	"os"
 	"runtime"
 
@@ -61,6 +62,11 @@ func Read(parts Parts) (monban.Host, []monban.Gap) {
 	v.enclosed()
 	return v.Host, v.gaps
 }
+
+// Root returns the root directory of this machine, for one goroutine to read
+// small files from: on Linux with fewer system calls than [os.DirFS]. What a
+// path leads to is opened, whatever it is.
+func Root() fs.FS { return root() }
 
 // firstUnprivileged is IPPORT_RESERVED of the BSDs and PROT_SOCK of Linux, where
 // it is the default of net.ipv4.ip_unprivileged_port_start.

@@ -36,7 +36,7 @@ func fakeEngine(t testing.TB, answer string) engine {
 
 func TestContainersFake(t *testing.T) {
 	e := fakeEngine(t, head+answerOf)
-	list, gaps := askAll(t.Context(), []engine{e}, awake)
+	list, gaps := askAll(t.Context(), []engine{e}, awake)()
 	if len(gaps) != 0 || len(list) != 1 || list[0].ID != id1 || list[0].Name != "shop-web-1" || len(list[0].Published) != 4 {
 		t.Errorf("%+v, gaps %+v", list, gaps)
 	}
@@ -45,7 +45,7 @@ func TestContainersFake(t *testing.T) {
 	if err := os.Symlink(e.path, other); err != nil {
 		t.Fatal(err)
 	}
-	list, gaps = askAll(t.Context(), []engine{e, {"podman", other, os.Geteuid()}}, awake)
+	list, gaps = askAll(t.Context(), []engine{e, {"podman", other, os.Geteuid()}}, awake)()
 	if len(gaps) != 0 || len(list) != 1 {
 		t.Errorf("%+v, gaps %+v", list, gaps)
 	}
@@ -53,7 +53,7 @@ func TestContainersFake(t *testing.T) {
 
 func TestContainersHostile(t *testing.T) {
 	for name, answer := range map[string]string{"nothing": "", "half": (head + answerOf)[:200], "an error": "HTTP/1.0 500 no\r\n\r\n"} {
-		list, gaps := askAll(t.Context(), []engine{fakeEngine(t, answer)}, awake)
+		list, gaps := askAll(t.Context(), []engine{fakeEngine(t, answer)}, awake)()
 		if len(list) != 0 || len(gaps) != 1 || gaps[0].Hides != monban.HidesContainers || gaps[0].Source != "docker" {
 			t.Errorf("%s: %+v, gaps %+v", name, list, gaps)
 		}
@@ -68,7 +68,7 @@ func TestContainersSilent(t *testing.T) {
 	}
 	defer l.Close() // and never accepts
 	before := time.Now()
-	list, gaps := askAll(t.Context(), []engine{{"docker", path, os.Geteuid()}}, awake)
+	list, gaps := askAll(t.Context(), []engine{{"docker", path, os.Geteuid()}}, awake)()
 	if len(list) != 0 || len(gaps) != 1 || !strings.Contains(gaps[0].Err, errSlow.Error()) {
 		t.Errorf("%+v, gaps %+v", list, gaps)
 	}
@@ -77,7 +77,7 @@ func TestContainersSilent(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, gaps := askAll(ctx, []engine{{"docker", path, os.Geteuid()}}, awake); len(gaps) != 1 {
+	if _, gaps := askAll(ctx, []engine{{"docker", path, os.Geteuid()}}, awake)(); len(gaps) != 1 {
 		t.Errorf("cancelled: gaps %+v", gaps)
 	}
 }
@@ -88,7 +88,7 @@ func TestContainersAbsent(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	list, gaps := askAll(t.Context(), []engine{{"docker", filepath.Join(dir, "none"), 0}, {"docker", file + "/docker.sock", 0}}, awake)
+	list, gaps := askAll(t.Context(), []engine{{"docker", filepath.Join(dir, "none"), 0}, {"docker", file + "/docker.sock", 0}}, awake)()
 	if len(list) != 0 || len(gaps) != 0 {
 		t.Errorf("%+v, gaps %+v", list, gaps)
 	}
@@ -106,7 +106,7 @@ func TestContainersNotASocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{fifo, link, dir} {
-		if _, gaps := askAll(t.Context(), []engine{{"docker", path, os.Geteuid()}}, awake); len(gaps) != 1 || !strings.Contains(gaps[0].Err, "not a socket") {
+		if _, gaps := askAll(t.Context(), []engine{{"docker", path, os.Geteuid()}}, awake)(); len(gaps) != 1 || !strings.Contains(gaps[0].Err, "not a socket") {
 			t.Errorf("%s: gaps %+v", path, gaps)
 		}
 	}
@@ -121,7 +121,7 @@ func TestContainersStale(t *testing.T) {
 	}
 	l.SetUnlinkOnClose(false)
 	l.Close()
-	list, gaps := askAll(t.Context(), []engine{{"docker", path, os.Geteuid()}}, awake)
+	list, gaps := askAll(t.Context(), []engine{{"docker", path, os.Geteuid()}}, awake)()
 	if len(list) != 0 || len(gaps) != 1 || !strings.Contains(gaps[0].Err, errNobody.Error()) {
 		t.Errorf("%+v, gaps %+v", list, gaps)
 	}
@@ -135,7 +135,7 @@ func TestContainersAsleep(t *testing.T) {
 	path := filepath.Join(dir, "docker.sock")
 	h := start(t, "unix", func(c *exec.Cmd) { c.Path = systemd }, path)
 	h.words()
-	list, gaps := askAll(t.Context(), []engine{{"docker", path, os.Geteuid()}}, awake)
+	list, gaps := askAll(t.Context(), []engine{{"docker", path, os.Geteuid()}}, awake)()
 	if len(list) != 0 || len(gaps) != 1 || !strings.Contains(gaps[0].Err, errAsleep.Error()) {
 		t.Errorf("%+v, gaps %+v", list, gaps)
 	}
@@ -157,7 +157,7 @@ func TestContainersActivated(t *testing.T) {
 	path := filepath.Join(dir, "docker.sock")
 	h := start(t, "unix", func(c *exec.Cmd) { c.Path = systemd }, path, dockerd)
 	h.words()
-	list, gaps := askAll(t.Context(), []engine{{"docker", path, os.Geteuid()}}, awake)
+	list, gaps := askAll(t.Context(), []engine{{"docker", path, os.Geteuid()}}, awake)()
 	if len(gaps) != 0 || len(list) != 1 {
 		t.Errorf("%+v, gaps %+v", list, gaps)
 	}

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -33,9 +32,9 @@ type engine struct {
 const engineTimeout = 300 * time.Millisecond
 
 // errSlow is the error of an engine that takes too long.
-var errSlow = fmt.Errorf("no answer within %v", engineTimeout)
+var errSlow = errors.New("no answer within 300ms") // engineTimeout
 
-func containers(ctx context.Context) ([]monban.Container, []monban.Gap) {
+func askContainers(ctx context.Context) (answer func() ([]monban.Container, []monban.Gap)) {
 	return askAll(ctx, engines(os.Geteuid(), os.Getenv, filepath.Glob), awake)
 }
 
@@ -69,28 +68,37 @@ func engines(uid int, env func(string) string, glob func(string) ([]string, erro
 	return list
 }
 
-// askAll asks the engines at the same time. The answer has the order of list.
-func askAll(ctx context.Context, list []engine, awake func(context.Context, engine) error) ([]monban.Container, []monban.Gap) {
+// askAll begins to ask the engines, all at the same time. The answer has the
+// order of list.
+func askAll(ctx context.Context, list []engine, awake func(context.Context, engine) error) (answer func() ([]monban.Container, []monban.Gap)) {
 	list = distinct(list)
-	answers := make([]struct {
-		containers []monban.Container
-		err        error
-	}, len(list))
+	answers := make([]engineAnswer, len(list))
 	var wg sync.WaitGroup
 	for i, e := range list {
+		a := &answers[i]
+		if a.err = reachable(e); a.err != nil {
+			continue // most often there is none, and that takes no goroutine
+		}
 		wg.Go(func() {
-			a := &answers[i]
-			if a.err = reachable(e); a.err == nil {
-				a.err = awake(ctx, e)
-			}
-			if a.err == nil {
+			if a.err = awake(ctx, e); a.err == nil {
 				a.containers, a.err = askEngine(ctx, e.path)
 			}
 		})
 	}
-	wg.Wait()
-	var all []monban.Container
-	var gaps []monban.Gap
+	return func() ([]monban.Container, []monban.Gap) {
+		wg.Wait()
+		return together(list, answers)
+	}
+}
+
+// engineAnswer is what one engine says.
+type engineAnswer struct {
+	containers []monban.Container
+	err        error
+}
+
+// together makes one answer of those of the engines.
+func together(list []engine, answers []engineAnswer) (all []monban.Container, gaps []monban.Gap) {
 	for i, a := range answers {
 		for _, c := range a.containers {
 			c.Socket = list[i].path

@@ -151,7 +151,7 @@ func help(mode string, args []string) error {
 		}
 		go serveEngine(l, head+answerOf)
 	case "ask": // asks an engine, and says what the gaps are
-		_, gaps := askAll(context.Background(), []engine{{"docker", args[0], os.Geteuid()}}, awake)
+		_, gaps := askAll(context.Background(), []engine{{"docker", args[0], os.Geteuid()}}, awake)()
 		return json.NewEncoder(os.Stdout).Encode(gaps)
 	case "thread": // a thread with a file table of its own holds the socket
 		return holdInThread()

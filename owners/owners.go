@@ -49,7 +49,14 @@ func Name(ctx context.Context, doors []monban.Door, o Options) []monban.Gap {
 // engine that is not there is no gap. One that is asleep, that may not be asked,
 // or that does not answer within 300 ms is.
 func Containers(ctx context.Context) ([]monban.Container, []monban.Gap) {
-	return containers(ctx)
+	return AskContainers(ctx)()
+}
+
+// AskContainers begins what [Containers] does and returns at once. answer waits
+// for the end of it. Where no engine is, nothing is begun and nothing is waited
+// for.
+func AskContainers(ctx context.Context) (answer func() ([]monban.Container, []monban.Gap)) {
+	return askContainers(ctx)
 }
 
 // Join ties doors and containers together and returns both, extended. The

@@ -17,7 +17,9 @@ func name(_ context.Context, doors []monban.Door, _ Options) []monban.Gap {
 		Hides: monban.HidesOwners, Reason: monban.HiddenUnreadable, Count: len(doors)}}
 }
 
-func containers(context.Context) ([]monban.Container, []monban.Gap) {
+func askContainers(context.Context) func() ([]monban.Container, []monban.Gap) { return containers }
+
+func containers() ([]monban.Container, []monban.Gap) {
 	return nil, []monban.Gap{{Source: "owners", Err: "no way to ask container engines on " + runtime.GOOS,
 		Hides: monban.HidesContainers}}
 }

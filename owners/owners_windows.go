@@ -37,9 +37,11 @@ func name(ctx context.Context, doors []monban.Door, _ Options) []monban.Gap {
 	return gaps
 }
 
+func askContainers(context.Context) func() ([]monban.Container, []monban.Gap) { return containers }
+
 // containers states what is not done: the engines of Windows listen on named
 // pipes, which cannot be told apart from those that start something.
-func containers(context.Context) ([]monban.Container, []monban.Gap) {
+func containers() ([]monban.Container, []monban.Gap) {
 	pipe, err := windows.UTF16PtrFromString(`\\.\pipe\docker_engine`)
 	if err != nil {
 		return nil, nil

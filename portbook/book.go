@@ -3,8 +3,10 @@ package portbook
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/monban-dev/monban"
@@ -28,6 +30,9 @@ func Builtin() *Book { return &Book{registry: registry.Trust(builtinRegistry)} }
 // ones. A file that is not intact is an error that wraps [ErrBroken].
 func Open(path string) (*Book, error) {
 	blob, err := readRegular(path, maxBlob)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err // nearly always, and the error names the file
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open port book: %w", err)
 	}

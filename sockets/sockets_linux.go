@@ -142,12 +142,14 @@ func reason(err error) monban.Hidden {
 // read asks for every transport. An error means that the rows so far are
 // unreliable and reading anew may help.
 func (q query) read(add adder) (gaps []monban.Gap, err error) {
+	var shared sharedConn
+	defer shared.close()
 	for _, proto := range monban.Protos() {
 		spans, wanted := q.ports.spans(proto)
 		if !wanted {
 			continue
 		}
-		more, err := q.readProto(proto, diag.PortFilter(spans), add)
+		more, err := q.readProto(proto, diag.PortFilter(spans), add, &shared)
 		if err != nil {
 			return nil, err
 		}
@@ -169,7 +171,7 @@ func addGap(gaps []monban.Gap, g monban.Gap) []monban.Gap {
 	return append(gaps, g)
 }
 
-func (q query) readProto(p monban.Proto, filter []byte, add adder) ([]monban.Gap, error) {
+func (q query) readProto(p monban.Proto, filter []byte, add adder, shared *sharedConn) ([]monban.Gap, error) {
 	if p == monban.SCTP || p == monban.DCCP {
 		release, err := kernelRelease()
 		if err != nil {
@@ -181,7 +183,7 @@ func (q query) readProto(p monban.Proto, filter []byte, add adder) ([]monban.Gap
 		}
 	}
 	d := dump{query: q, proto: p, filter: filter, add: add}
-	err := d.run()
+	err := d.run(shared)
 	switch {
 	case err == nil:
 		return d.gaps(), nil
@@ -205,6 +207,27 @@ func absent(p monban.Proto, err error) bool {
 		(errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP))
 }
 
+// sharedConn is one connection for all the questions that are asked in turn.
+type sharedConn struct{ conn *diag.Conn }
+
+// dial returns the connection, or a new one if no more can be asked on it.
+func (c *sharedConn) dial() (*diag.Conn, error) {
+	if c.conn != nil && !c.conn.Busy() {
+		return c.conn, nil
+	}
+	c.close()
+	conn, err := diag.Dial()
+	c.conn = conn
+	return conn, err
+}
+
+func (c *sharedConn) close() {
+	if c.conn != nil {
+		c.conn.Close()
+		c.conn = nil
+	}
+}
+
 // dump reads the sockets of one transport by netlink.
 type dump struct {
 	query
@@ -219,14 +242,11 @@ type dump struct {
 	fresh int // rows that were new to the receiver
 }
 
-func (d *dump) run() error {
-	// A connection of its own for each transport: one whose dump was given up
-	// in the middle answers EBUSY from then on.
-	c, err := diag.Dial()
+func (d *dump) run(shared *sharedConn) error {
+	c, err := shared.dial()
 	if err != nil {
 		return err
 	}
-	defer c.Close()
 	d.conn = c
 	for _, family := range diag.Families(protocolNumber(d.proto)) {
 		if err := d.readFamily(family); err != nil {

@@ -64,7 +64,7 @@ func Main(args []string) int {
 // Run runs one command line.
 func Run(ctx context.Context, sys System, args []string) int {
 	a := newApp(sys, args)
-	root := a.root()
+	root := a.tree(a.mayName)
 	root.SetArgs(args)
 	root.SetIn(sys.Stdin)
 	root.SetOut(sys.Stdout)
@@ -183,11 +183,25 @@ func (a *app) style() report.Style {
 	return s
 }
 
+// mayName reports whether the command line can have to do with a verb. To build
+// them all takes a tenth of the time of `monban 443`.
+func (a *app) mayName(verb string) bool {
+	return slices.ContainsFunc(a.args, func(arg string) bool {
+		// A help page, the shell's completion and perhaps a flag ask for all.
+		return arg == verb || strings.HasPrefix(arg, "-") || strings.HasPrefix(arg, "__complete") ||
+			arg == "help" || arg == "completion"
+	})
+}
+
 // root builds the command tree.
-func (a *app) root() *cobra.Command {
+func (a *app) root() *cobra.Command { return a.tree(func(string) bool { return true }) }
+
+// tree builds the command tree with those verbs that are wanted.
+func (a *app) tree(wanted func(verb string) bool) *cobra.Command {
 	root := a.statusCommand()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = !wanted("completion")
 	root.SetHelpFunc(a.help)
 	root.SetUsageFunc(func(*cobra.Command) error { return nil })
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return report.FlagProblem(cmd.CommandPath(), err) })
@@ -199,7 +213,18 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.showSecrets, "show-secrets", false, "")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkGlobals(cmd) }
-	root.AddCommand(a.portCommand(), a.portsCommand(), a.explainCommand(), a.checkCommand(), a.fixCommand(), a.freeCommand(), a.pickCommand(), a.runCommand(), a.scanCommand(), a.versionCommand())
+	for _, verb := range [...]struct {
+		name    string
+		command func() *cobra.Command
+	}{
+		{"port", a.portCommand}, {"ports", a.portsCommand}, {"explain", a.explainCommand}, {"check", a.checkCommand},
+		{"fix", a.fixCommand}, {"free", a.freeCommand}, {"pick", a.pickCommand}, {"run", a.runCommand}, {"scan", a.scanCommand},
+		{"version", a.versionCommand},
+	} {
+		if wanted(verb.name) {
+			root.AddCommand(verb.command())
+		}
+	}
 	root.SetHelpCommand(a.helpCommand(root))
 	root.InitDefaultHelpFlag()
 	// Only the shell's completion reads the words of all commands at once.

@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"unicode"
@@ -57,8 +54,6 @@ func (a *app) ports(cmd *cobra.Command, in *inside, args []string) error {
 	if err != nil {
 		return err
 	}
-	local := make(chan portbook.Services, 1)
-	go func() { local <- localServices(ranges) }()
 	// Whether a wildcard address can be bound takes no look at the interfaces.
 	snap, err := a.snapshot(cmd.Context(), in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps})
 	if err != nil {
@@ -73,7 +68,7 @@ func (a *app) ports(cmd *cobra.Command, in *inside, args []string) error {
 	if in.load != "" && len(snap.TrafficOf) == 0 {
 		shown.Gaps = append(shown.Gaps, monban.Gap{Source: in.load, Err: "not saved", Hides: monban.HidesTraffic})
 	}
-	services := <-local
+	services := localServices(ranges)
 	views := portViews(ranges, snap, book, services)
 	if in.load == "" && in.save == "" && slices.ContainsFunc(views, refused) {
 		gather.AddNeighbours(snap, ranges)
@@ -264,15 +259,9 @@ func splitList(s string) []string {
 }
 
 // localServices reads this machine's own services file, so that the answer
-// matches what its other tools print. Without one there are no local names; and
-// most ports are not in it, which a look at its bytes tells sooner than reading
-// it.
+// matches what its other tools print. Without one there are no local names.
 func localServices(ranges []monban.PortRange) portbook.Services {
-	text, err := os.ReadFile("/etc/services")
-	if err != nil || len(ranges) == 1 && ranges[0].Len() == 1 && !bytes.Contains(text, fmt.Appendf(nil, "%d/", ranges[0].First)) {
-		return nil
-	}
-	services, err := portbook.ReadServices(os.DirFS("/"), "etc/services")
+	services, err := portbook.ReadServices(host.Root(), "etc/services", ranges...)
 	if err != nil {
 		return nil
 	}

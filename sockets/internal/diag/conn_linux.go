@@ -13,6 +13,7 @@ import (
 // namespace of the thread that made it. It is not safe for concurrent use.
 type Conn struct {
 	fd    int
+	busy  bool // an answer was not read to its end
 	seq   uint32
 	buf   []byte
 	names map[uint32]string
@@ -41,6 +42,10 @@ func Dial() (*Conn, error) {
 	return &Conn{fd: fd, buf: make([]byte, bufSize)}, nil
 }
 
+// Busy reports whether the last answer was given up before its end. The kernel
+// then answers every further question with EBUSY.
+func (c *Conn) Busy() bool { return c.busy }
+
 // Close ends the connection.
 func (c *Conn) Close() error { return unix.Close(c.fd) }
 
@@ -56,6 +61,7 @@ func (c *Conn) Close() error { return unix.Close(c.fd) }
 func (c *Conn) Dump(r Request, f func(*Socket)) (split bool, err error) {
 	c.seq++
 	msg := r.appendTo(make([]byte, 0, 128), c.seq)
+	c.busy = true
 	if err := c.send(msg); err != nil {
 		return false, os.NewSyscallError("send", err)
 	}
@@ -75,7 +81,8 @@ func (c *Conn) Dump(r Request, f func(*Socket)) (split bool, err error) {
 			return split, err
 		}
 		first = true
-		if done, err := parse(b, c.seq, &s, take); err != nil || done {
+		done, err := parse(b, c.seq, &s, take)
+		if c.busy = !done; err != nil || done {
 			return split, err
 		}
 	}
