@@ -60,6 +60,9 @@ const (
 	DeletedExe Kind = "deleted-exe"
 	// OrphanHolder: the program that started a holder is gone.
 	OrphanHolder Kind = "orphan-holder"
+	// ContainerLoopback: a published port leads to a program that listens on
+	// its container's loopback address only. The published door comes first.
+	ContainerLoopback Kind = "container-loopback"
 )
 
 // The findings about what programs ask for. They warn and change no outcome.

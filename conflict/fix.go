@@ -46,6 +46,7 @@ const (
 	FixRestartProgram    = "restart-program"     // name, pid
 	FixReexec            = "reexec-init"         // none; command: pid 1 runs a deleted executable
 	FixOtherRange        = "other-range"         // port, first and last of the ephemeral range
+	FixListenInside      = "listen-inside"       // container, port: listen on every address of the container
 	FixEditPort          = "edit-port"           // port, a free one ("" if none is known), file:line
 	FixDeleteLine        = "delete-line"         // file:line: the same configuration asks elsewhere already
 )

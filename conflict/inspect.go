@@ -23,6 +23,7 @@ func Inspect(snap *monban.Snapshot, book *portbook.Book) []monban.Finding {
 	in.wide()
 	in.ephemeral()
 	in.processes()
+	in.unreachable()
 	slices.SortStableFunc(in.found, func(a, b monban.Finding) int {
 		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Bind.Port.Num, b.Bind.Port.Num),
 			cmp.Compare(a.Bind.Port.Proto, b.Bind.Port.Proto), cmp.Compare(a.Kind, b.Kind),

@@ -169,6 +169,12 @@ func TestInspect(t *testing.T) {
 			door(t, "tcp 0.0.0.0:80 nginx 7", deleted, unit("nginx.service")),
 			door(t, "tcp 0.0.0.0:443 nginx 7", deleted, unit("nginx.service"))}, "deleted-exe low 80"},
 		{"left over", []monban.Door{door(t, "tcp 127.0.0.1:3000 node 7", orphan)}, "orphan-holder low 3000"},
+		{"a container that listens to itself", []monban.Door{door(t, "tcp 0.0.0.0:5555 docker-proxy 7", to(8080, "c2")),
+			door(t, "tcp 127.0.0.1:8080 node 9", inside("c2"))}, "container-loopback medium 5555"},
+		{"a container that listens to others as well", []monban.Door{door(t, "tcp 0.0.0.0:5555 docker-proxy 7", to(8080, "c2")),
+			door(t, "tcp 127.0.0.1:8080 node 9", inside("c2")), door(t, "tcp [::]:8080 node 9", inside("c2"))}, ""},
+		{"another container that listens to itself", []monban.Door{door(t, "tcp 0.0.0.0:5555 docker-proxy 7", to(8080, "c2")),
+			door(t, "tcp 127.0.0.1:8080 node 9", inside("c1"))}, ""},
 		{"two namespaces are two machines", []monban.Door{door(t, "tcp 127.0.0.1:80 a 7"),
 			door(t, "tcp [::1]:80 b 8", func(d *monban.Door) { d.Bind.NetNS = "net:[7]" })}, ""},
 	} {
@@ -184,6 +190,11 @@ func TestInspect(t *testing.T) {
 			}
 		})
 	}
+}
+
+// inside is a door in a container's network.
+func inside(container string) func(*monban.Door) {
+	return func(d *monban.Door) { d.Bind.NetNS, d.Owners[0].Container = "net:[7]", container }
 }
 
 func findingsText(found []monban.Finding) string {

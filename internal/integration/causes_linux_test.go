@@ -73,7 +73,7 @@ func proofs() map[conflict.Cause]proof {
 		conflict.D15: {reason: "Docker Desktop's helpers are not on Linux; the message is in conflict/testdata/complaints"},
 
 		conflict.B1: {provoke: causeBlockedByBrowsers},
-		conflict.B2: {reason: "not yet"},
+		conflict.B2: {test: "TestDocker"},
 		conflict.B3: {provoke: causeOtherLocalhost},
 	}
 }

@@ -93,7 +93,8 @@ func testDocker(t *testing.T, proxy bool) {
 
 // checkDockerCauses provokes what has to do with the engine, and wants it named:
 // D6, a container on the host's own network; D2, a program of the host where a
-// container is to be published; D3, a proxy that serves no container.
+// container is to be published; D3, a proxy that serves no container; B2, a
+// container that listens to itself.
 func checkDockerCauses(r *room, d *docker, proxy bool) {
 	r.t.Helper()
 	r.judged("root", "8082", "0.0.0.0", "fails EADDRINUSE D6")
@@ -105,6 +106,20 @@ func checkDockerCauses(r *room, d *docker, proxy bool) {
 		"HostConfig": map[string]any{"PortBindings": map[string]any{"80/tcp": []any{map[string]string{"HostPort": "8083"}}}},
 	}, &made)
 	r.t.Cleanup(func() { d.call("DELETE", "/containers/"+made.ID+"?force=true", nil, nil) })
+	d.start("inner", map[string]any{
+		"Image": "test/web:1", "Cmd": []string{"serve", "tcp:127.0.0.1:80"}, "ExposedPorts": map[string]any{"80/tcp": map[string]any{}},
+		"HostConfig": map[string]any{"PortBindings": map[string]any{"80/tcp": []any{map[string]string{"HostPort": "8085"}}}},
+	})
+	r.waitFor("tcp 8085")
+	if out, err := r.command("root", "curl", "-sS", "--max-time", "5", "http://127.0.0.1:8085/").CombinedOutput(); err == nil {
+		r.t.Errorf("somebody answers: %s", out)
+	}
+	if e := r.view("--all-namespaces"); !slices.ContainsFunc(e.Findings, func(f finding) bool {
+		return f.Kind == "container-loopback" && f.Port == 8085 && strings.Contains(f.Why, "B2")
+	}) {
+		r.t.Errorf("no word of a container that listens to itself: %+v", e.Findings)
+	}
+
 	said := d.refusal("/containers/" + made.ID + "/start")
 	if !strings.Contains(said, "8083") {
 		r.t.Errorf("the engine says %q", said)

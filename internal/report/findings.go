@@ -206,6 +206,12 @@ func (v *view) findingSentence(f monban.Finding) string {
 			"%[1]s still holds %[2]s, but whatever started it is gone%[3]s. It may be left over from a closed terminal or editor.",
 			"%[1]s が %[2]s を持ったままですが、起動元はすでに終了しています%[3]s。閉じた端末やエディターの残りかもしれません。",
 			v.who(&a), place(a.Bind), v.fromDir(&a))
+	case monban.ContainerLoopback:
+		inner := f.Doors[len(f.Doors)-1]
+		return say(
+			"%[1]s leads to port %[3]d of %[2]s, whose program listens on %[4]s only, the container's own loopback address: nobody outside reaches it [B2].",
+			"%[1]s は %[2]s のポート %[3]d につながりますが、中のプログラムはコンテナ自身のループバックアドレス %[4]s だけで待ち受けているため、外からは接続できません [B2]。",
+			place(a.Bind), v.who(&a), a.To.Port, place(inner.Bind))
 	default:
 		return string(f.Kind) + " " + place(f.Bind)
 	}

@@ -154,6 +154,9 @@ func (v *view) fixSentence(f monban.Fix) string {
 		}
 		return say("Write a drop-in for %s: under [Service] an empty ExecStart= and then the command line with the new port.",
 			"%s のドロップインを作り、[Service] に空の ExecStart= と、新しいポートを指定したコマンドラインを書きます。", arg(0))
+	case "listen-inside":
+		return say("Let the program in %[1]s listen on 0.0.0.0:%[2]s (or [::]:%[2]s) instead; who may come in is decided where the port is published.",
+			"%[1]s の中のプログラムは 0.0.0.0:%[2]s(または [::]:%[2]s)で待ち受けるようにします。どこから接続できるかは、ポートの公開の指定で決まります。", arg(0), arg(1))
 	case "edit-port":
 		if arg(1) == "" {
 			return say("Use another port in %s.", "%s で別のポートを指定します。", arg(2))
