@@ -90,11 +90,14 @@ func (a *app) fix(ctx context.Context, o *fixOptions, paths []string) error {
 	case len(plan.Moves) == 0:
 		return f.end(report.FixRefused, "")
 	}
+	switch {
+	case o.dryRun:
+		return f.end(report.FixPlanned, "")
+	case !edit.Supported():
+		return f.end(report.FixFailed, edit.Unsupported.String())
+	}
 	if f.store, err = f.storeFor(plan); err != nil {
 		return err
-	}
-	if o.dryRun {
-		return f.end(report.FixPlanned, "")
 	}
 	if err := interrupted(f.store); err != nil {
 		return err
@@ -138,12 +141,11 @@ func (f *fixing) plan(ctx context.Context) (*mend.Question, *mend.Plan, error) {
 
 // numbers knows which ports are free for whom.
 func (f *fixing) numbers(asked []monban.Claim) (mend.Numbers, error) {
-	file, err := f.app.leases()
-	if err != nil {
-		return mend.Numbers{}, err
-	}
-	if f.seen, err = file.Read(time.Now()); err != nil {
-		return mend.Numbers{}, leaseProblem(err)
+	// Without a home there are no leases; to change files takes one.
+	if file, err := f.app.leases(); err == nil {
+		if f.seen, err = file.Read(time.Now()); err != nil {
+			return mend.Numbers{}, leaseProblem(err)
+		}
 	}
 	// What nobody has asked about here must not be run into either.
 	known := slices.Clone(asked)

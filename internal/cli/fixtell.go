@@ -207,8 +207,9 @@ func (o overlay) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return file, nil
+	if err != nil {
+		file.Close()
+		return nil, err
 	}
 	for _, over := range o.files {
 		if over.file.Same(info) {

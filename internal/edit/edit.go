@@ -105,7 +105,7 @@ func Open(name string) (*File, error) {
 	case info.Size() > maxFile:
 		return nil, &Error{Path: path, Problem: TooLarge}
 	}
-	r, err := os.Open(path)
+	r, err := openPrivate(path, os.O_RDONLY)
 	if err != nil {
 		return nil, &Error{Path: path, Problem: ReadOnly, Err: err}
 	}

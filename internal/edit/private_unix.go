@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openPrivate opens a file of the store itself and never what a symbolic link
-// points to.
+// openPrivate opens a file itself and never what a symbolic link points to.
+// O_NONBLOCK keeps a FIFO from holding us up. A new file is its user's only.
 func openPrivate(path string, flag int) (*os.File, error) {
 	return os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 }

@@ -22,6 +22,9 @@ func identify(info fs.FileInfo) identity {
 
 func ownedBy(info fs.FileInfo, uid int) bool { return int(info.Sys().(*syscall.Stat_t).Uid) == uid }
 
+// Supported reports whether files can be changed on this system.
+func Supported() bool { return true }
+
 // obstacle says what keeps a regular file from being changed, 0 for nothing.
 func obstacle(path string, info fs.FileInfo) (Problem, error) {
 	st := info.Sys().(*syscall.Stat_t)
@@ -37,11 +40,11 @@ func obstacle(path string, info fs.FileInfo) (Problem, error) {
 	if uid := os.Geteuid(); uid != 0 && int(st.Uid) != uid {
 		return NotOwner, fmt.Errorf("it belongs to user %d", st.Uid)
 	}
+	// Where a kernel or a sandbox has no statx(2), the change itself will tell.
 	var sx unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &sx); err != nil {
-		return 0, nil // a kernel or a sandbox without it: the change itself will tell
-	}
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &sx)
 	switch {
+	case err != nil:
 	case sx.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0:
 		return Immutable, nil
 	case sx.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0:
@@ -167,7 +170,7 @@ func (w *swap) commit() error {
 	default:
 		w.state = exchanged
 		// What has come out has to be what was read; else somebody was faster.
-		if !w.isNow(w.temp, w.old) {
+		if !w.isNow(w.temp, w.old) || !w.isNow(w.base(), w.new) {
 			return w.fail(Changed, nil)
 		}
 		if err := w.unchanged(); err != nil {

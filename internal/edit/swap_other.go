@@ -14,6 +14,9 @@ func identify(fs.FileInfo) identity { return identity{} }
 
 func ownedBy(fs.FileInfo, int) bool { return true }
 
+// Supported reports whether files can be changed on this system.
+func Supported() bool { return false }
+
 func obstacle(string, fs.FileInfo) (Problem, error) { return 0, nil }
 
 // swap refuses: what a file has beside its content cannot be kept here yet.

@@ -339,3 +339,91 @@ func TestXAMPPStory(t *testing.T) {
 		}
 	}
 }
+
+// TestFixUnderSudo keeps the old contents with the invoking user where all files
+// are that user's own, and with root where they are not: a user must neither
+// read what root alone may, nor have root write what the user has prepared.
+func TestFixUnderSudo(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, false)
+	r.ownMachine()
+	home := r.subdir("home", "nobody")
+	dir := r.subdir("home/shop", "nobody")
+	const text = "claims:\n- {name: a, port: 7001}\n- {name: b, port: 7001}\n"
+	path := r.file("home/shop/claims.yaml", text)
+	fix := func(as string, env []string, args ...string) (string, int) {
+		t.Helper()
+		cmd := r.command(as, "sh", append([]string{"-c", `cd "$1"; shift; exec "$@"`, "sh", dir, program(t, "monban"), "fix"}, args...)...)
+		cmd.Env = append(append(cmd.Env, "XDG_STATE_HOME="+home+"/state", "HOME="+home), env...)
+		out, err := cmd.CombinedOutput()
+		if err != nil && cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	sudo := []string{"SUDO_UID=65534", "SUDO_GID=65534", "SUDO_USER=nobody"}
+	owner := func(path string) string {
+		return strings.TrimSpace(r.run("stat", "-c", "%U %a", path))
+	}
+	records := func(dir string) string { return r.run("sh", "-c", "ls "+dir+" 2>/dev/null | tr '\\n' ' '") }
+
+	// Root's file: root's record.
+	if out, code := fix("root", sudo, "--yes"); code != 0 {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	if got := owner(path); got != "root 644" {
+		t.Error(got)
+	}
+	if got := records(home + "/state/monban/fixes"); got != "" {
+		t.Errorf("the user has %s", got)
+	}
+	if got := records("/var/lib/monban/fixes"); !strings.HasSuffix(got, ".fix ") {
+		t.Errorf("root has %q", got)
+	}
+	if out, code := fix("nobody", nil, "--undo", "--yes"); code != 4 || !strings.Contains(out, "sudo") {
+		t.Errorf("the user takes root's change back: exit %d\n%s", code, out)
+	}
+	if out, code := fix("root", sudo, "--undo", "--yes"); code != 0 {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+
+	// The user without sudo is told what to do.
+	if out, code := fix("nobody", nil, "--yes"); code != 4 || !strings.Contains(out, "sudo monban fix --yes") || !strings.Contains(out, "You may not write to claims.yaml") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+
+	// The user's own file: the user's record, which the user can take back alone.
+	r.run("chown", "nobody:nogroup", path)
+	if out, code := fix("root", sudo, "--yes"); code != 0 {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	got := records(home + "/state/monban/fixes")
+	if !strings.HasSuffix(got, ".fix ") {
+		t.Errorf("the user has %q", got)
+	}
+	for _, name := range []string{"claims.yaml", "../state/monban/fixes/" + strings.TrimSpace(got), "../state/monban/fixes", "../state/monban"} {
+		if who := owner(filepath.Join(dir, name)); !strings.HasPrefix(who, "nobody ") || name != "claims.yaml" && who != "nobody 600" && who != "nobody 700" {
+			t.Errorf("%s: %s", name, who)
+		}
+	}
+	if out, code := fix("nobody", nil, "--undo", "--yes"); code != 0 {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if now, err := os.ReadFile(path); err != nil || string(now) != text {
+		t.Errorf("%v: %q", err, now)
+	}
+
+	// A record that the user has prepared for a file of root's.
+	if out, code := fix("nobody", nil, "--yes"); code != 0 {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	secret := r.file("secret", text)
+	name := strings.TrimSpace(records(home + "/state/monban/fixes"))
+	r.run("sh", "-ec", `cd "$1"; sed -n 3p "$2" | sed "s|$3|$4|" > t; (echo 'monban fix 1'; printf %s "$(cat t)" | sha256sum | cut -d' ' -f1; printf %s "$(cat t)") > n
+cp "$5" "$4"; sed -n 's/.*"after":"\([^"]*\)".*/\1/p' t | base64 -d > "$4"; cat n > "$2"; rm t n`, "sh", home+"/state/monban/fixes", name, path, secret, path)
+	before, _ := os.ReadFile(secret)
+	out, code := fix("root", sudo, "--undo", "--yes")
+	if now, err := os.ReadFile(secret); code != 4 || err != nil || !bytes.Equal(now, before) || !strings.Contains(out, "secret") {
+		t.Errorf("root does what a user's record says: exit %d, %v\n%s", code, err, out)
+	}
+}

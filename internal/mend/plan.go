@@ -313,26 +313,29 @@ func (q *Question) prove(p *Plan) (culprit side, ok bool) {
 // edit makes the new contents of the files. If one cannot be made it returns the
 // move that is to blame.
 func (q *Question) edit(p *Plan) (failed int, ok bool) {
-	edits := map[string][]Edit{}
+	edits := map[string][]Edit{} // by the file itself: it may have been met by two names
+	names := map[string]string{}
+	last := map[string]int{}
 	for m := range p.Moves {
 		for _, e := range p.Moves[m].Edits {
-			src := q.seen[e.Pos.File]
-			if !slices.Contains(p.Names, e.Pos.File) && edits[src.Path] == nil {
+			path := q.seen[e.Pos.File].Path
+			if names[path] == "" {
+				names[path] = e.Pos.File
 				p.Names = append(p.Names, e.Pos.File)
 			}
-			// One file may have been met by two names.
-			if !slices.ContainsFunc(edits[src.Path], func(o Edit) bool { return o.Pos.Line == e.Pos.Line && o.Pos.Col == e.Pos.Col && o.New == e.New }) {
-				edits[src.Path] = append(edits[src.Path], e)
+			twice := func(o Edit) bool { return o.Pos.Line == e.Pos.Line && o.Pos.Col == e.Pos.Col && o.New == e.New }
+			if !slices.ContainsFunc(edits[path], twice) {
+				edits[path] = append(edits[path], e)
 			}
-			data, ok := Replace(src.Data, edits[src.Path])
-			if !ok {
-				return m, false
-			}
-			p.Files[src.Path] = data
+			last[path] = m
 		}
+	}
+	for path, list := range edits {
+		data, ok := Replace(q.seen[names[path]].Data, list)
+		if !ok {
+			return last[path], false
+		}
+		p.Files[path] = data
 	}
 	return 0, true
 }
-
-// Source returns a file of the plan by its name in the claims.
-func (q *Question) Source(name string) Source { return q.seen[name] }

@@ -139,7 +139,7 @@ func (v *view) obstacleSentence(left *FixLeft) string {
 		text = left.Obstacle
 	}
 	if left.Err != "" {
-		text += l.pick(" (", "(") + maskText(left.Err) + l.pick(")", ")")
+		text = strings.TrimRight(text, ".。") + l.pick(" (", "(") + maskText(left.Err) + l.pick(").", ")。")
 	}
 	return text
 }
@@ -226,7 +226,7 @@ func FixPortTaken(port uint16) error {
 
 // NothingToUndo says that nothing was ever changed.
 func NothingToUndo(dir string) error {
-	return newProblem("nothing to take back in %s", "%s には、取り消せる変更がありません", nil, dir)
+	return newProblem("nothing to take back in %s (what was changed with sudo is taken back with sudo)", "%s には、取り消せる変更がありません(sudo で行った変更は、sudo を付けて取り消します)", nil, dir)
 }
 
 // FixedElsewhere says that the changes there are were made in other directories.
