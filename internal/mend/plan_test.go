@@ -206,6 +206,12 @@ func TestProof(t *testing.T) {
 			}
 			return claims, gaps
 		}, "web 80>8080 only-editable"},
+		"another option": {func(claims []monban.Claim, gaps []monban.Gap) ([]monban.Claim, []monban.Gap) {
+			if i := moved(claims, "app"); i >= 0 {
+				claims[i].Bind.ReusePort = monban.On
+			}
+			return claims, gaps
+		}, "web 80>8080 only-editable"},
 		"gone": {func(claims []monban.Claim, gaps []monban.Gap) ([]monban.Claim, []monban.Gap) {
 			if i := moved(claims, "app"); i >= 0 {
 				return slices.Delete(claims, i, i+1), gaps
@@ -215,6 +221,12 @@ func TestProof(t *testing.T) {
 		"a gap": {func(claims []monban.Claim, gaps []monban.Gap) ([]monban.Claim, []monban.Gap) {
 			if moved(claims, "app") >= 0 {
 				gaps = append(gaps, monban.Gap{Hides: monban.HidesClaims})
+			}
+			return claims, gaps
+		}, "web 80>8080 only-editable"},
+		"less right": {func(claims []monban.Claim, gaps []monban.Gap) ([]monban.Claim, []monban.Gap) {
+			if moved(claims, "app") >= 0 {
+				claims[0].UID = 1000 // who may not open 80
 			}
 			return claims, gaps
 		}, "web 80>8080 only-editable"},
