@@ -24,6 +24,9 @@ func (v *view) gapsText(p *printer) {
 // it, what.
 func (v *view) gapSentence(g monban.Gap) string {
 	l := v.style.Lang
+	if g.Hides != monban.HidesOutside && g.Hides != monban.HidesSightings { // there it is a name or a code
+		g.Err = l.errorText(g.Err)
+	}
 	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
 	switch g.Hides {
 	case monban.HidesOwners:

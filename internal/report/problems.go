@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -48,15 +49,22 @@ func usageProblem(en, ja string, args ...any) *Problem {
 // newProblem masks the secrets in args, not in the sentence around them:
 // "passwd: not a saved snapshot" has none.
 func newProblem(en, ja string, err error, args ...any) *Problem {
+	inJapanese := slices.Clone(args)
 	for i, arg := range args {
 		switch arg := arg.(type) {
 		case string:
 			args[i] = maskText(arg)
+			inJapanese[i] = args[i]
 		case error:
 			args[i] = maskText(arg.Error())
+			inJapanese[i] = JA.errorText(maskText(arg.Error()))
+			var p *Problem
+			if errors.As(arg, &p) {
+				inJapanese[i] = p.ja
+			}
 		}
 	}
-	return &Problem{en: fmt.Sprintf(en, args...), ja: fmt.Sprintf(ja, args...), err: err}
+	return &Problem{en: fmt.Sprintf(en, args...), ja: fmt.Sprintf(ja, inJapanese...), err: err}
 }
 
 // BadChoice says that a flag's value is not one of those it can have.

@@ -1,0 +1,206 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// errorText is what a source said of itself, for people. Sources speak English
+// and in values: a gap travels in JSON and in saved views as the words it was
+// made of, so the Japanese ones are found from the words. What is not ours, such
+// as the message of another program, stays as it was said.
+func (l Lang) errorText(s string) string {
+	if l != JA {
+		return s
+	}
+	for _, w := range errorWords() {
+		parts, ok := match(w[0], s)
+		if !ok {
+			continue
+		}
+		args := make([]any, len(parts))
+		for i, part := range parts {
+			args[i] = l.errorText(part)
+		}
+		return fmt.Sprintf(w[1], args...)
+	}
+	// "open /proc/7/fd: permission denied" and the like.
+	if at := strings.LastIndex(s, ": "); at > 0 {
+		if tail := l.errorText(s[at+2:]); tail != s[at+2:] {
+			return s[:at+2] + tail
+		}
+	}
+	return s
+}
+
+// match returns what stands for each %v of pattern in s.
+func match(pattern, s string) (parts []string, ok bool) {
+	fixed := strings.Split(pattern, "%v")
+	if !strings.HasPrefix(s, fixed[0]) {
+		return nil, false
+	}
+	s = s[len(fixed[0]):]
+	for i, text := range fixed[1:] {
+		at := strings.Index(s, text)
+		if i == len(fixed)-2 { // the last one reaches to the end
+			at = len(s) - len(text)
+			if at < 0 || !strings.HasSuffix(s, text) {
+				return nil, false
+			}
+		}
+		if at < 0 {
+			return nil, false
+		}
+		parts = append(parts, s[:at])
+		s = s[at+len(text):]
+	}
+	return parts, s == ""
+}
+
+// errorWords are the errors of the sources and of the files that users name, the
+// special before the general. %v stands for anything.
+func errorWords() [][2]string {
+	return [][2]string{
+		// the system's
+		{"no such file or directory", "ファイルまたはフォルダーがありません"},
+		{"permission denied", "アクセスが許可されていません"},
+		{"operation not permitted", "操作が許可されていません"},
+		{"access denied", "アクセスが拒否されました"},
+		{"is a directory", "フォルダーです"},
+		{"not a directory", "フォルダーではありません"},
+		{"no space left on device", "ディスクの空き容量がありません"},
+		{"read-only file system", "書き込みできないファイルシステムです"},
+		{"file name too long", "ファイル名が長すぎます"},
+		{"too many open files", "開いているファイルが多すぎます"},
+		{"connection refused", "接続を拒否されました"},
+		{"connection reset by peer", "接続を切られました"},
+		{"broken pipe", "出力先が閉じられました"},
+		{"context deadline exceeded", "時間切れです"},
+		{"context canceled", "中断されました"},
+		{"input/output error", "入出力エラーです"},
+		{"invalid argument", "無効な引数です"},
+		{"function not implemented", "このシステムでは使えません"},
+		{"protocol not supported", "このシステムにないプロトコルです"},
+		{"operation not supported", "このシステムでは使えません"},
+		{"unexpected EOF", "途中で終わっています"},
+		{"EOF", "途中で終わっています"},
+		{"exit status %v", "終了コード %[1]s"},
+		// readers of CSV and JSON
+		{"parse error on line %v, column %v: %v", "%[1]s 行 %[2]s 文字目の形式が違います: %[3]s"},
+		{"record on line %v: %v", "%[1]s 行目の形式が違います: %[2]s"},
+		{"wrong number of fields", "列の数が違います"},
+		{"bare %v in non-quoted-field", "引用符のない項目に %[1]s があります"},
+		{"extraneous or missing %v in quoted-field", "引用符が余分か不足しています"},
+		{"invalid character %v", "JSON として読めません(invalid character %[1]s)"},
+		{"json: cannot unmarshal %v", "JSON の値の種類が違います(%[1]s)"},
+		// host
+		{"the list is longer than a list of all ports", "一覧が全ポートの数より長くなっています"},
+		{"%v is not a number", "%[1]s は数値ではありません"},
+		{"not a range of ports", "ポートの範囲ではありません"},
+		{"%v is not a range of ports", "%[1]s はポートの範囲ではありません"},
+		{"%v is not a port number", "%[1]s はポート番号ではありません"},
+		{"netsh wrote no range of dynamic ports", "netsh の出力に動的ポートの範囲がありません"},
+		{"netsh wrote no table of excluded ports", "netsh の出力に除外ポートの表がありません"},
+		{"netsh: %v", "netsh の実行に失敗しました: %[1]s"},
+		{"more than %v routes: the rest was not read", "経路が %[1]s 件を超えるため、残りは読んでいません"},
+		{"rtnetlink: the table kept changing while it was read", "rtnetlink: 読んでいる間に表が変わり続けました"},
+		{"rtnetlink: %v", "rtnetlink の応答を読めません: %[1]s"},
+		{"capabilities: %v", "ケーパビリティーを読めません: %[1]s"},
+		{"no line CapEff", "CapEff の行がありません"},
+		// sockets
+		{"mounted with hidepid: other users' processes are hidden", "hidepid 付きでマウントされているため、他ユーザーのプロセスは見えません"},
+		{"%v processes: %v", "%[1]s 個のプロセス: %[2]s"},
+		{"%v has no network namespaces", "%[1]s にはネットワーク名前空間がありません"},
+		{"the socket table changed while it was read", "読んでいる間にソケットの表が変わりました"},
+		{"malformed sock_diag message%v", "sock_diag の応答の形式が違います%[1]s"},
+		{"mountinfo line %v", "mountinfo の形式が違います: %[1]s 行目"},
+		{"%v table of %v bytes has no xinpgen", "%[1]s の表の形式が違います(%[2]s バイト)"},
+		{"%v table ends with %v bytes", "%[1]s の表の形式が違います(末尾 %[2]s バイト)"},
+		{"%v table has a record of %v bytes in %v", "%[1]s の表の形式が違います(%[3]s バイト中 %[2]s バイトの項目)"},
+		{"%v table has no socket although it counts %v", "%[1]s の表に、数にある %[2]s 個のソケットがありません"},
+		{"record of kind %v has %v bytes: want %v", "種類 %[1]s の項目が %[2]s バイトです(必要なのは %[3]s)"},
+		{"%v socket lacks a record", "%[1]s のソケットの項目が足りません"},
+		{"%v socket of process %v", "%[1]s のソケット(プロセス %[2]s)"},
+		{"reading %v: %v", "%[1]s を読めません: %[2]s"},
+		{"%v has no heading", "%[1]s に見出しがありません"},
+		{"%v has the heading %v", "%[1]s の見出しが違います: %[2]s"},
+		{"%v line %v: %v", "%[1]s の %[2]s 行目: %[3]s"},
+		{"%v fields: want at least %v", "項目が %[1]s 個しかありません(%[2]s 個以上必要)"},
+		{"state: %v", "状態を読めません: %[1]s"},
+		{"uid: %v", "uid を読めません: %[1]s"},
+		{"inode: %v", "inode を読めません: %[1]s"},
+		{"address %v: %v", "アドレス %[1]s を読めません: %[2]s"},
+		{"address %v", "アドレス %[1]s を読めません"},
+		{"port: %v", "ポートを読めません: %[1]s"},
+		{"tells the process that used a socket last, which need not be the only one that holds it", "ソケットを最後に使ったプロセスしか分からず、ほかに持つプロセスがあるかもしれません"},
+		{"does not tell the interface of a socket", "ソケットのインターフェースは分かりません"},
+		{"SCTP and DCCP are not asked for: Linux %v may load them to answer", "SCTP と DCCP は調べていません(Linux %[1]s では、問い合わせるとモジュールが読み込まれることがあるため)"},
+		{"the answer was cut between sockets of one port", "同じポートのソケットの途中で応答が切れました"},
+		{"Linux %v does not list TCP sockets that are bound but do not listen: 6.8 is the first", "Linux %[1]s では待ち受けていない TCP ソケットの一覧を得られません(6.8 以降で可能)"},
+		{"does not list TCP sockets that are bound but do not listen, nor SCTP and DCCP; %v", "待ち受けていない TCP ソケットと、SCTP、DCCP は一覧に出ません。%[1]s"},
+		{"no way to read the socket tables of %v", "%[1]s のソケットの表を読む方法がありません"},
+		{"does not promise to list TCP sockets that are bound but do not listen; %v", "待ち受けていない TCP ソケットが一覧に出るとは限りません。%[1]s"},
+		{"tells neither IPV6_V6ONLY nor which UDP sockets are connected", "IPV6_V6ONLY の設定と、接続済みの UDP ソケットは区別できません"},
+		{"does not tell which UDP sockets are connected", "接続済みの UDP ソケットを区別できません"},
+		{"the table grows faster than it can be read", "読むより速く表が増えています"},
+		{"more than %v peers: each count may be up to %v too small", "相手が %[1]s 件を超えるため、各件数は最大 %[2]s 少ないことがあります"},
+		{"only %v local addresses of a port are kept", "1 つのポートにつき、残すローカルアドレスは %[1]s 個までです"},
+		{"%v: %v rows do not fit into %v bytes", "%[1]s: %[3]s バイトに %[2]s 行は入りません"},
+		{"%v of %v bytes", "%[1]s の大きさが違います(%[2]s バイト)"},
+		// owners
+		{"the answer is too long", "応答が長すぎます"},
+		{"not an HTTP answer: %v", "HTTP の応答ではありません: %[1]s"},
+		{"the engine answers %v", "エンジンの応答: %[1]s"},
+		{"a transfer encoding, which HTTP/1.0 does not have", "HTTP/1.0 にない転送符号化が使われています"},
+		{"the answer is not a list: %v", "応答が一覧ではありません: %[1]s"},
+		{"not a container ID: %v", "コンテナ ID ではありません: %[1]s"},
+		{"%v: not running: to connect would start it", "%[1]s: 動いていません(接続すると起動してしまうため、問い合わせていません)"},
+		{"not running: to connect would start it", "動いていません(接続すると起動してしまうため、問い合わせていません)"},
+		{"%v: no process can be seen to listen on it: to connect might start one", "%[1]s: 待ち受けているプロセスが見えません(接続すると起動するおそれがあるため、問い合わせていません)"},
+		{"no process can be seen to listen on it: to connect might start one", "待ち受けているプロセスが見えません(接続すると起動するおそれがあるため、問い合わせていません)"},
+		{"%v: no answer within %v", "%[1]s: %[2]s 以内に応答がありません"},
+		{"no answer within %v", "%[1]s 以内に応答がありません"},
+		{"not a socket", "ソケットではありません"},
+		{"the socket belongs to another user", "別のユーザーのソケットです"},
+		{"a file system does not answer: projects and names of links were not looked for", "応答しないファイルシステムがあるため、プロジェクトとリンク先の名前は調べていません"},
+		{"no way to look at the processes of %v", "%[1]s のプロセスを調べる方法がありません"},
+		{"no way to ask container engines on %v", "%[1]s でコンテナエンジンに問い合わせる方法がありません"},
+		{`\\.\pipe\docker_engine is not asked`, `\\.\pipe\docker_engine には問い合わせていません`},
+		{"several units ask for %v", "複数のユニットが要求しています: %[1]s"},
+		{"processes of other users are hidden (hidepid)", "他ユーザーのプロセスは隠されています(hidepid)"},
+		{"%v: the files of %v processes", "%[2]s 個のプロセスのファイル: %[1]s"},
+		{"this is not the first pid namespace of the machine", "マシンの最初のプロセス名前空間ではありません"},
+		{"could not be decided", "判断できませんでした"},
+		{"no process holds the socket any more", "ソケットを持つプロセスはもうありません"},
+		{"the system does not tell which process it is", "どのプロセスかをシステムが教えません"},
+		// the port book
+		{"open port book%v: %v", "台帳を開けません%[1]s: %[2]s"},
+		{"not an intact port registry%v", "台帳のファイルが壊れています"},
+		{"install port book: %v", "台帳を保存できません: %[1]s"},
+		{"port registry: %v", "台帳: %[1]s"},
+		{"no row has a date", "日付のある行がありません"},
+		{"%v is not a regular file", "%[1]s は通常のファイルではありません"},
+		{"%v is larger than %v bytes", "%[1]s が %[2]s バイトを超えています"},
+		{"larger than %v bytes", "%[1]s バイトを超えています"},
+		{"%v rows, want at least %v: the file is incomplete", "%[1]s 行しかありません(%[2]s 行以上あるはずです)。ファイルが途中で切れています"},
+		{"ssh, domain, http and https are not where they belong", "ssh、domain、http、https があるべき番号にありません"},
+		{"it ends at port %v, want at least %v: the file is incomplete", "ポート %[1]s で終わっています(少なくとも %[2]s まであるはずです)。ファイルが途中で切れています"},
+		{"no column %v: not IANA's service-names-port-numbers.csv", "列 %[1]s がありません。IANA の service-names-port-numbers.csv ではないようです"},
+		{"read the header: %v", "見出しの行を読めません: %[1]s"},
+		{"more rows than there are ports", "ポートの数より行が多くなっています"},
+		{"line %v: %v", "%[1]s 行目: %[2]s"},
+		// saved views, and files that users name
+		{"not a saved snapshot: it is cut short", "monban の保存ファイルではないか、途中で切れています"},
+		{"not a saved snapshot: it has no monban_snapshot version (monban --save FILE makes one)", "monban の保存ファイルではありません(monban --save FILE で作れます)"},
+		{"not a saved snapshot: it has no snapshot", "monban の保存ファイルですが、中身がありません"},
+		{"not a saved snapshot: %v", "monban の保存ファイルではありません: %[1]s"},
+		{"saved snapshot of version %v: this monban reads version 1", "保存ファイルの形式が版 %[1]s です(この monban が読めるのは版 1)"},
+		{"not saved", "保存されていません"},
+		{"not a project", "プロジェクトではありません"},
+		{"neither curl nor wget is installed", "curl も wget もインストールされていません"},
+		{"%v is not a file", "ファイルではありません(%[1]s)"},
+		{"not a file", "ファイルではありません"},
+		{"too large", "大きすぎます"},
+		{"a lease has gone", "確保した記録がなくなりました"},
+	}
+}
