@@ -112,19 +112,25 @@ func (l *look) byInode(wanted inodeSet, started time.Time) [][]monban.Owner {
 			cmp.Compare(p.PID, q.PID))
 	})
 	l.dropForks(wanted, started)
-	sets := make([][]int32, len(wanted))
+	by := make([][]monban.Owner, len(wanted))
+	several := make(map[int32][]int32) // the holders of a socket that has more than one
+	only := make([]int32, len(wanted)) // 1 + the holder of a socket that has one so far
 	for i, h := range l.holders {
+		alone := []monban.Owner{h.process.owner}
 		for _, number := range h.held {
-			sets[number] = append(sets[number], int32(i))
+			switch {
+			case only[number] == 0:
+				only[number], by[number] = int32(i)+1, alone
+			case several[number] == nil:
+				several[number] = []int32{only[number] - 1, int32(i)}
+			default:
+				several[number] = append(several[number], int32(i))
+			}
 		}
 	}
 	lists := make(map[string][]monban.Owner)
-	by := make([][]monban.Owner, len(wanted))
 	var key []byte
-	for number, set := range sets {
-		if len(set) == 0 {
-			continue
-		}
+	for number, set := range several {
 		key = key[:0]
 		for _, i := range set {
 			key = append(key, byte(i), byte(i>>8), byte(i>>16), byte(i>>24))

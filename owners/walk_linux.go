@@ -215,9 +215,12 @@ func (k *worker) scanNumbers(files dirFD, up string, h *holder) (tried int, all 
 // then the error is EACCES, for every one of them.
 func (k *worker) look(files dirFD, up string, name []byte, h *holder) (there bool, err error) {
 	inode, there, err := k.socket(files, name)
-	number, ok := k.walk.wanted[inode]
-	if err != nil || !ok {
+	if err != nil || inode == 0 {
 		return there, err
+	}
+	number, ok := k.walk.wanted[inode]
+	if !ok {
+		return there, nil
 	}
 	if h.process == nil {
 		p := k.walk.table.read(files, up)
