@@ -16,16 +16,11 @@ import (
 
 // engine chooses how to ask.
 func (s *session) engine() (Engine, error) {
-	if s.q.Engine != Raw {
-		return Connect, nil
+	if s.q.Engine != Auto {
+		return s.q.Engine, nil
 	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err == nil {
-		unix.Close(fd)
+	if s.q.Host.Caps.NetRaw == monban.On {
 		return Raw, nil
-	}
-	if s.q.Engine == Raw {
-		return Raw, err
 	}
 	return Connect, nil
 }
@@ -410,23 +405,6 @@ func selfConnected(fd int) bool {
 		return ok && l.Port == p.Port && l.Addr == p.Addr
 	}
 	return false
-}
-
-// icmpCode is the type and code of an ICMP or ICMPv6 error.
-type icmpCode struct {
-	v6         bool
-	kind, code uint8
-}
-
-// forbids reports whether an ICMP error is somebody's decision, rather than a
-// failure of the network: for TCP also "port unreachable", which no TCP sends and
-// which is how firewalls reject (RFC 1122 section 3.2.2.1, RFC 1812 section
-// 5.2.7.1, RFC 4443 section 3.1).
-func forbids(c icmpCode) bool {
-	if c.v6 {
-		return c.kind == 1 && (c.code == 1 || c.code >= 4 && c.code <= 6)
-	}
-	return c.kind == 3 && (c.code == 2 || c.code == 3 || c.code == 9 || c.code == 10 || c.code == 13)
 }
 
 // icmpError reads the socket's error queue: whether the error came by ICMP.

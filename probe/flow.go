@@ -174,12 +174,21 @@ func (f *flow) earn(now time.Duration) {
 	if !f.pace.pinned && f.canaries.n() == 0 {
 		rate = min(rate, blindRate)
 	}
-	f.credit = min(f.credit+rate*(now-f.counted).Seconds(), max(2, rate*burst.Seconds()))
+	f.credit = min(f.credit+rate*(now-f.counted).Seconds(), allowance(rate))
 	f.counted = now
 }
 
-// burst is how much of a pause is made up for.
+// burst is how much of a pause is made up for at ordinary rates. At high ones the
+// batches are what goes out at once, and the clock must not hold them up.
 const burst = 400 * time.Microsecond
+
+// allowance is the most probes that may be owed at a rate.
+func allowance(rate float64) float64 {
+	if rate >= 100_000 {
+		return 512
+	}
+	return max(2, rate*burst.Seconds())
+}
 
 // quantum is how often something is sent: a limit that lets five packets pass at
 // once, as that of nftables does by itself, then meets two at 20,000 a second.

@@ -23,8 +23,6 @@ func (s *session) engine() (Engine, error) {
 	return Connect, nil
 }
 
-func (s *session) threads() int { return 1 }
-
 func (s *session) raw(context.Context, []*flow) error { return errors.ErrUnsupported }
 
 // heardAs is what came of a question.

@@ -168,8 +168,8 @@ func (s *session) heard(f *flow, door uint64, slice uint16, state uint64, now ti
 // order, where each host meets a small part of the rate.
 const separate = 64
 
-// plan cuts a grid into flows. parts cuts a sweep for several threads.
-func (s *session) plan(g *grid, parts int) []*flow {
+// plan cuts a grid into flows.
+func (s *session) plan(g *grid) []*flow {
 	alive := newBitmap(g.targets.Len())
 	var flows []*flow
 	add := func(from, n, seed uint64) {
@@ -190,10 +190,7 @@ func (s *session) plan(g *grid, parts int) []*flow {
 		}
 		return flows
 	}
-	size := (g.len() + uint64(parts) - 1) / uint64(parts)
-	for from := uint64(0); from < g.len(); from += size {
-		add(from, min(size, g.len()-from), rand.Uint64())
-	}
+	add(0, g.len(), rand.Uint64())
 	return flows
 }
 
@@ -208,7 +205,7 @@ func (s *session) newGrid(r *Report, ports []uint16, proto monban.Proto) *grid {
 
 func (s *session) tcp(ctx context.Context, r *Report) error {
 	g := s.newGrid(r, s.q.TCP, monban.TCP)
-	flows := s.plan(g, s.threads())
+	flows := s.plan(g)
 	r.flows = append(r.flows, flows...)
 	s.flows = r.flows
 	engine, err := s.engine()
@@ -265,7 +262,7 @@ func (b *budget) take(n int, now time.Duration) int {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tokens = min(b.tokens+b.rate*(now-b.at).Seconds(), max(2, b.rate*2*burst.Seconds()))
+	b.tokens = min(b.tokens+b.rate*(now-b.at).Seconds(), 2*allowance(b.rate))
 	b.at = max(b.at, now)
 	n = min(n, int(b.tokens))
 	b.tokens -= float64(n)

@@ -51,8 +51,9 @@ func (r *Report) State() *State {
 // have been asked in this pass: the last questions may have no answer because
 // nobody waited for it.
 func (f *flow) asking() uint64 {
-	const underWay = 1 << 16
-	return f.pos - min(f.pos, underWay)
+	const queued = 1024
+	underWay := min(f.pace.rate, 1e7)*f.pace.rto().Seconds() + queued
+	return f.pos - min(f.pos, uint64(underWay))
 }
 
 // Valid reports whether the state hangs together: it comes from a file.

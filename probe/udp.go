@@ -22,7 +22,7 @@ const (
 // asked is silent for ever, and so is a closed door whose host has reached its
 // limit.
 func (s *session) planUDP(g *grid) []*flow {
-	flows := s.plan(g, 1)
+	flows := s.plan(g)
 	for _, f := range flows {
 		f.limit = udpPasses
 		rate := float64(udpRate)
