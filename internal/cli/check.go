@@ -113,7 +113,7 @@ func (a *app) askedAt(p claims.Place, saved *monban.Snapshot, system bool, paths
 	if system {
 		all, gaps = claims.System(p)
 		if saved == nil && runtime.GOOS != "windows" {
-			all = installed(p.FS, all)
+			all, gaps = installed(p.FS, all, gaps)
 		}
 		if len(paths) == 0 {
 			return all, gaps, nil

@@ -154,7 +154,8 @@ func (f *fixing) numbers(asked []monban.Claim) (mend.Numbers, error) {
 		if p, err := place(nil); err == nil {
 			system, _ := claims.System(p)
 			// Of the machine's own daemons, those that it will start.
-			system = slices.DeleteFunc(installed(p.FS, system), func(c monban.Claim) bool { return c.AtBoot != monban.On })
+			system, _ = installed(p.FS, system, nil)
+			system = slices.DeleteFunc(system, func(c monban.Claim) bool { return c.AtBoot != monban.On })
 			known = append(known, system...)
 		}
 	}

@@ -20,7 +20,13 @@ func TestInstalled(t *testing.T) {
 		program("/etc/systemd/x.socket"),
 		program("/etc/vsftpd.conf", "vsftpd"),
 	}
-	if got := installed(root, all); len(got) != 5 {
-		t.Errorf("%d of 6 are installed, want all but vsftpd: %+v", len(got), got)
+	all = append(all, program("/etc/proftpd/proftpd.conf", "proftpd"))
+	gaps := []monban.Gap{{Source: "/etc/proftpd/proftpd.conf:210"}, {Source: "/etc/vsftpd.conf:1"}, {Source: "/etc/nginx/nginx.conf:2"}, {Source: "/etc/vsftpd.d/x:1"}}
+	got, left := installed(root, all, gaps)
+	if len(got) != 5 {
+		t.Errorf("%d of 7 are installed, want all but vsftpd and proftpd: %+v", len(got), got)
+	}
+	if len(left) != 2 || left[0].Source != "/etc/nginx/nginx.conf:2" || left[1].Source != "/etc/vsftpd.d/x:1" {
+		t.Errorf("gaps of what is not installed: %+v", left)
 	}
 }
