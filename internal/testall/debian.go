@@ -24,6 +24,13 @@ func debianPackages() []string {
 		"memcached", "caddy", "prometheus-node-exporter", "prometheus-alertmanager", "tomcat10", "rabbitmq-server",
 		"libwrap0", // of vsftpd
 		"docker.io", "iptables",
+		// What identification is tested with, beside those above.
+		"dropbear-bin", "inetutils-telnetd", "dovecot-managesieved", "dovecot-lmtpd", "unbound", "dnsmasq-base", "knot", "bind9-host",
+		"varnish", "tinyproxy-bin", "privoxy", "etcd-server", "zookeeper", "nats-server", "influxdb", "slapd", "krb5-kdc", "samba",
+		"rpcbind", "nfs-ganesha", "rsync", "git", "subversion", "distcc", "tftpd-hpa", "snmpd", "cups-daemon", "coturn", "openvpn",
+		"kamailio", "prosody", "ngircd", "xrdp", "tigervnc-standalone-server", "docker-registry", "transmission-daemon", "icecast2",
+		"tor", "dante-server", "clamav-daemon", "avahi-daemon", "openbsd-inetd", "openssl",
+		"libidn12", "libgnutls-dane0", // of Exim
 		"systemd", "systemd-container", "dbus", "supervisor", "runit",
 		"libpam-systemd", "dbus-user-session", // a user's own systemd
 		"wine64", "gcc-mingw-w64-x86-64-win32",
@@ -31,9 +38,10 @@ func debianPackages() []string {
 }
 
 // unpacked lists the packages that cannot be installed beside others of the
-// list: vsftpd conflicts with ProFTPD. They are taken apart into a directory of
-// the tests' own.
-func unpacked() []string { return []string{"vsftpd"} }
+// list: vsftpd conflicts with ProFTPD, Exim with Postfix, and chrony with
+// whatever else keeps this machine's time. They are taken apart into a directory
+// of the tests' own.
+func unpacked() []string { return []string{"vsftpd", "exim4-daemon-light", "chrony"} }
 
 // unpackRoot is that directory. Its usr/sbin is on the tests' PATH, and its path
 // in their environment as MONBAN_TEST_ROOT.

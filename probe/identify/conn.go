@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"time"
 )
@@ -68,16 +67,6 @@ func (c *conn) hear() bool {
 		c.err = err
 	}
 	return n > 0
-}
-
-// closed reports whether the server ended the connection, and not our patience.
-func (c *conn) closed() bool {
-	return errors.Is(c.err, io.EOF) || c.err != nil && c.ctx.Err() == nil && !errors.Is(c.err, errBudget) && !isTimeout(c.err)
-}
-
-func isTimeout(err error) bool {
-	var t net.Error
-	return errors.As(err, &t) && t.Timeout()
 }
 
 // hearUntil reads until done is satisfied with what was said, and reports

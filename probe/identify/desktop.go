@@ -188,7 +188,8 @@ func readEPMD(q question, said []byte) (monban.Service, match) {
 	if len(said) < 4 {
 		return none(more)
 	}
-	if binary.BigEndian.Uint32(said) != uint32(q.target.Port()) {
+	// Or 4369 for a daemon that is reached by another number than its own.
+	if port := binary.BigEndian.Uint32(said); port != uint32(q.target.Port()) && port != 4369 {
 		return none(no)
 	}
 	if len(said) > 4 {

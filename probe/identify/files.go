@@ -123,10 +123,17 @@ func readGit(_ question, said []byte) (monban.Service, match) {
 	return is("git", said), yes
 }
 
-// askDistcc asks to run a compiler that there is not: "protocol" in the notes of
-// distcc. Where every name may be run, there is nothing of this name either.
+// askDistcc has nothing compiled: "protocol" in the notes of distcc. There is no
+// smaller request that is answered.
 func askDistcc() []byte {
-	return []byte("DIST00000001ARGC00000004ARGV0000000fmonban-unknown-ARGV00000002-cARGV0000000bmonban-0.c ARGV00000002-oDOTI00000000")
+	var b []byte
+	for i, word := range []string{"cc", "-c", "monban.c", "-o", "monban.o"} {
+		if i == 0 {
+			b = append(b, "DIST00000001ARGC00000005"...)
+		}
+		b = fmt.Appendf(b, "ARGV%08x%s", len(word), word)
+	}
+	return append(b, "DOTI00000000"...)
 }
 
 func readDistcc(_ question, said []byte) (monban.Service, match) {

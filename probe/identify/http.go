@@ -117,6 +117,9 @@ func readHTTP(_ question, said []byte) (monban.Service, match) {
 	}
 	s := is("http", said[:len(said)-len(a.body)])
 	s.Product, s.Version = httpServer(a.get("server"))
+	if a.reason == privoxyRefusal {
+		s.Product = "Privoxy"
+	}
 	if isProxy(&a) {
 		s.Protocol = "http-proxy"
 	}
@@ -136,11 +139,14 @@ func httpServer(field string) (product, version string) {
 	return field, ""
 }
 
+// privoxyRefusal is what Privoxy says to a request that names no host.
+const privoxyRefusal = "Invalid header received from client"
+
 // isProxy reports whether an answer is a proxy's own, to a request that was not
 // for a proxy.
 func isProxy(a *httpAnswer) bool {
 	server := a.get("server")
-	return a.status == 407 || a.get("proxy-agent") != "" || a.get("x-squid-error") != "" || strings.HasPrefix(server, "tinyproxy/")
+	return a.status == 407 || a.get("proxy-agent") != "" || a.get("x-squid-error") != "" || strings.HasPrefix(server, "tinyproxy/") || a.reason == privoxyRefusal
 }
 
 // refusesPlain reports whether an HTTP answer may be that of a server which

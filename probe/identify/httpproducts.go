@@ -78,7 +78,8 @@ func (c *conn) httpAgain(request []byte) (httpAnswer, bool) {
 }
 
 // confirmIPP asks CUPS for its default printer, in IPP: RFC 8011, and
-// "CUPS-Get-Default" in its notes.
+// "CUPS-Get-Default" in its notes. It knows itself by few names; localhost is
+// always one.
 func (c *conn) confirmIPP(s monban.Service) monban.Service {
 	body := []byte{1, 1, 0x40, 1}
 	body = be32s(body, c.id)
@@ -90,7 +91,7 @@ func (c *conn) confirmIPP(s monban.Service) monban.Service {
 		}
 	}
 	body = append(body, 3)
-	request := append([]byte("POST / HTTP/1.1\r\nHost: "+c.authority()+"\r\nUser-Agent: monban\r\nContent-Type: application/ipp\r\nConnection: close\r\nContent-Length: "+
+	request := append([]byte("POST / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: monban\r\nContent-Type: application/ipp\r\nConnection: close\r\nContent-Length: "+
 		strconv.Itoa(len(body))+"\r\n\r\n"), body...)
 	a, ok := c.httpAgain(request)
 	if !ok || !strings.HasPrefix(a.get("content-type"), "application/ipp") || len(a.body) < 8 || !bytes.Equal(a.body[4:8], be32s(nil, c.id)) {
@@ -130,8 +131,8 @@ func httpEvidence(a *httpAnswer) (product, version string) {
 		return "HAProxy", ""
 	case strings.Contains(body, "<h3>Apache Tomcat/"):
 		return "Apache Tomcat", versionAfter(body, "<h3>Apache Tomcat/")
-	case strings.Contains(body, "Privoxy"):
-		return "Privoxy", ""
+	case strings.Contains(body, "<title>Node Exporter</title>"):
+		return "node_exporter", versionAfter(body, "(version=")
 	}
 	return "", ""
 }

@@ -54,7 +54,7 @@ type Identifier struct {
 // The budgets of one door.
 const (
 	defaultPerHost  = 32
-	perDoor         = 8 // connections at a time
+	perDoor         = 16 // connections at a time
 	defaultPatience = 5 * time.Second
 	readBudget      = 64 << 10 // bytes of one connection
 	evidenceLen     = 128      // bytes of Service.Evidence

@@ -20,6 +20,20 @@ func redisQuestions() []signature {
 	}}
 }
 
+// redisGreetings is how a server without a password refuses strangers: it says
+// so at once and hangs up.
+func redisGreetings() []signature {
+	return []signature{{name: "redis", read: func(_ question, said []byte) (monban.Service, match) {
+		m := begins(said, "-DENIED Redis is running in protected mode")
+		if m != yes {
+			return none(m)
+		}
+		s := is("redis", said)
+		s.Product = "Redis"
+		return s, yes
+	}}}
+}
+
 // readRedis takes the reply to PING. POP3 refuses in words that begin alike, so
 // an error has to be one that Redis has a word for.
 func readRedis(_ question, said []byte) (monban.Service, match) {

@@ -77,6 +77,7 @@ func greetings() []signature {
 		vncGreetings(),
 		mysqlGreetings(),
 		natsGreetings(),
+		redisGreetings(),
 		fileGreetings(),
 		mailGreetings(),
 		smallGreetings(),

@@ -22,6 +22,9 @@ const (
 	likely = 4
 	// talking is how long a dialogue may take after the first valid answer.
 	talking = 2 * time.Second
+	// tooMany connections that were not accepted, after the first one was, end the
+	// asking.
+	tooMany = 3
 	// grace is how long something better is waited for after a likely answer.
 	grace = 500 * time.Millisecond
 )
@@ -81,7 +84,7 @@ type race struct {
 	asked    int
 	best     monban.Service
 	evidence string // the first thing said that nothing fits
-	closed   int    // connections that ended without a byte
+	refused  int    // connections that were not accepted
 	relisten bool   // somebody's answer looked like a greeting
 	tls      progress
 }
@@ -97,14 +100,14 @@ const (
 
 // A result is how one connection ended.
 type result struct {
-	name   string // of the question; "" listened
-	s      monban.Service
-	found  bool
-	said   string // what nothing fits
-	echo   bool   // said is what was asked
-	closed bool   // by the server, without a byte
-	within *session
-	err    error
+	name    string // of the question; "" listened
+	s       monban.Service
+	found   bool
+	said    string // what nothing fits
+	echo    bool   // said is what was asked
+	refused bool   // there was no connection
+	within  *session
+	err     error
 }
 
 func (r *run) talking() time.Duration { return min(talking, r.patience/2) + 4*r.roundTrip() }
@@ -112,7 +115,7 @@ func (r *run) talking() time.Duration { return min(talking, r.patience/2) + 4*r.
 // race talks to a door until it knows it or patience ends. It closes first.
 func (r *run) race(ctx context.Context, first net.Conn, dial dialer, inside bool) monban.Service {
 	until := time.Now().Add(r.patience + 4*r.roundTrip())
-	raceCtx, cancel := context.WithDeadline(ctx, until.Add(r.talking()))
+	raceCtx, cancel := context.WithDeadline(ctx, until.Add(2*r.talking()))
 	x := &race{run: r, ctx: raceCtx, until: until, dial: dial, results: make(chan result), greeted: make(chan struct{}, 1)}
 	defer func() {
 		cancel()
@@ -180,7 +183,25 @@ func (x *race) loop() (monban.Service, *session) {
 			}
 		}
 	}
-	return x.conclude(), nil
+	return x.alone(), nil
+}
+
+// alone is for a server that takes one connection at a time, which was the one
+// that listened: if nobody heard anything, what is usual at the port is asked
+// once more, with no other connection open.
+func (x *race) alone() monban.Service {
+	if x.best.Grade != monban.GradeUnknown || x.evidence != "" || silentPort(x.target.Port()) {
+		return x.conclude()
+	}
+	for _, s := range questions() {
+		if s.rank(x.target.Port()) == 0 || s.name == "tls" {
+			continue
+		}
+		if res := x.put(time.Now().Add(x.talking()), s); res.found {
+			return res.s
+		}
+	}
+	return x.conclude()
 }
 
 // weigh takes a result in and reports whether the door is known by it.
@@ -197,11 +218,9 @@ func (x *race) weigh(res result) bool {
 			x.evidence = res.said
 		}
 		x.follow(res)
-	case res.closed:
-		x.closed++
-		if res.name == "" && x.asked == 0 && len(x.list) > likely {
-			// It hangs up on everybody: not worth thirty tries.
-			x.list = x.list[:likely]
+	case res.refused:
+		if x.refused++; x.refused > tooMany {
+			x.list = nil
 		}
 	}
 	return x.best.Grade == monban.GradeIdentified && (x.tls == ended || !refusesPlain(x.best))
@@ -268,7 +287,7 @@ func (x *race) next() {
 func (x *race) put(until time.Time, s signature) result {
 	raw, err := x.dial(x.ctx)
 	if err != nil {
-		return result{closed: true}
+		return result{refused: true}
 	}
 	if s.name == "tls" {
 		return x.handshake(until, raw)
@@ -297,7 +316,7 @@ func (x *race) put(until time.Time, s signature) result {
 			return result{said: string(c.said)}
 		}
 	}
-	return result{said: string(c.said), closed: c.closed()}
+	return result{said: string(c.said)}
 }
 
 // listen waits for a server that speaks first.
@@ -324,7 +343,7 @@ func (x *race) listen(raw net.Conn) result {
 			return result{said: string(c.said)}
 		}
 	}
-	return result{said: string(c.said), closed: c.closed()}
+	return result{said: string(c.said)}
 }
 
 // greet finds the greeting that fits. It is more where one might still.

@@ -89,7 +89,7 @@ func talkVNC(c *conn, s monban.Service) monban.Service {
 	if strings.HasPrefix(s.Evidence, "RFB 003.003") {
 		version = "RFB 003.003\n"
 	}
-	c.said = nil
+	c.said = c.said[12:] // a server that bans us says so without waiting
 	c.say([]byte(version))
 	if version == "RFB 003.003\n" {
 		if c.hearUntil(func(said []byte) bool { return len(said) >= 4 }) && bytes.Equal(c.said[:3], []byte{0, 0, 0}) && c.said[3] <= 2 {

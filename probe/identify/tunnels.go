@@ -25,7 +25,7 @@ func tunnelQuestions() []signature {
 			read: func(q question, said []byte) (monban.Service, match) {
 				c := cursor{b: said}
 				n := c.be16()
-				if len(said) >= 2 && (n < 14 || n > 200) || len(said) >= 3 && said[2]>>3 != 8 {
+				if len(said) >= 2 && (n < 14 || n > 200) || len(said) >= 3 && said[2]>>3 != 8 && said[2]>>3 != 5 {
 					return none(no)
 				}
 				message := c.bytes(n)
@@ -83,7 +83,8 @@ func askOpenVPN(q question) []byte {
 // readOpenVPN takes the server's reset, which acknowledges ours by our session's
 // id. A server with tls-auth is silent to strangers.
 func readOpenVPN(q question, said []byte) (monban.Service, match) {
-	if len(said) < 26 || said[0] != 8<<3 {
+	// Or the acknowledgement alone, P_ACK_V1, with the reset to follow.
+	if len(said) < 22 || said[0] != 8<<3 && said[0] != 5<<3 {
 		return none(no)
 	}
 	c := cursor{b: said[9:]}

@@ -12,7 +12,7 @@ import (
 const (
 	datagramStagger = 20 * time.Millisecond
 	// again is when an unanswered datagram is sent once more: it, or the answer,
-	// may have been lost.
+	// may have been lost. Before the third time it is twice as long.
 	again       = 800 * time.Millisecond
 	maxDatagram = 4096
 )
@@ -83,7 +83,7 @@ func better(best monban.Service, first error, res result) (monban.Service, error
 	return best, first
 }
 
-// send asks one question, at most twice.
+// send asks one question, at most three times.
 func (r *run) send(ctx context.Context, s signature) result {
 	if err := r.host.acquire(ctx); err != nil {
 		return result{}
@@ -104,15 +104,11 @@ func (r *run) send(ctx context.Context, s signature) result {
 	asked := s.ask(q)
 	to := net.UDPAddrFromAddrPort(r.target)
 	buf := make([]byte, maxDatagram)
-	for attempt := range 2 {
+	for attempt := range 3 {
 		if _, err := c.WriteTo(asked, to); err != nil {
 			return result{err: err}
 		}
-		if attempt == 0 {
-			_ = c.SetReadDeadline(time.Now().Add(again))
-		} else {
-			_ = c.SetReadDeadline(time.Now().Add(r.patience / 2))
-		}
+		_ = c.SetReadDeadline(time.Now().Add(again << attempt))
 		for {
 			n, from, err := c.ReadFrom(buf)
 			if err != nil {
