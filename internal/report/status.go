@@ -407,9 +407,12 @@ func (v *view) purpose(d *monban.Door) string {
 		}
 	}
 	usual := v.style.Lang.pick("usually ", "通常 ") + uses[0].Title().In(v.style.Lang.String())
-	if use, ok := v.useOf(d, uses); ok {
+	switch use, ok := v.useOf(d, uses); {
+	case ok:
 		usual = use.Title().In(v.style.Lang.String())
-	} else if len(uses) > 1 {
+	case v.elsewhere(d) != "":
+		usual = v.elsewhere(d)
+	case len(uses) > 1:
 		usual += " …"
 	}
 	if name == "" {
@@ -451,6 +454,31 @@ func (v *view) useOf(d *monban.Door, uses []portbook.Use) (portbook.Use, bool) {
 		}
 	}
 	return portbook.Use{}, false
+}
+
+// elsewhere names what the program behind d is known for at other numbers: an
+// nginx at 8080 makes it no Tomcat. It is "" where that is not one thing, unless
+// one of them has the program's name.
+func (v *view) elsewhere(d *monban.Door) string {
+	if len(d.Owners) == 0 || d.To != (monban.Target{}) {
+		return ""
+	}
+	var best portbook.Use
+	several := false
+	for _, u := range v.Book.UsesOf(d.Owners[0].Name) {
+		switch {
+		case sameName(u.Name, d.Owners[0].Name):
+			return u.Title().In(v.style.Lang.String())
+		case best.Name == "" || strings.HasPrefix(best.Name, u.Name):
+			best = u
+		case !strings.HasPrefix(u.Name, best.Name): // Redis over TLS is Redis, too
+			several = true
+		}
+	}
+	if several || best.Name == "" {
+		return ""
+	}
+	return best.Title().In(v.style.Lang.String())
 }
 
 func (v *view) programCell(e entry) cell {

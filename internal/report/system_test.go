@@ -40,3 +40,25 @@ func TestUsesOfOtherSystems(t *testing.T) {
 		}
 	}
 }
+
+// TestKnownElsewhere: a program that is known is not called what others usually
+// are at its number.
+func TestKnownElsewhere(t *testing.T) {
+	v := view{Result: Result{Snapshot: &monban.Snapshot{Host: monban.Host{OS: "linux"}}, Book: portbook.Builtin()}}
+	for _, tt := range []struct {
+		port    uint16
+		program string
+		want    string
+	}{
+		{8080, "nginx", "http-alt / nginx"},
+		{8000, "redis-server", "irdmi / Redis"},
+		{8080, "node", "http-alt / usually Tomcat …"},
+		{8080, "something", "http-alt / usually Tomcat …"},
+		{80, "nginx", "http"},
+	} {
+		d := monban.Door{Bind: monban.Bind{Port: monban.Port{Num: tt.port, Proto: monban.TCP}}, State: monban.Listen, Owners: []monban.Owner{{PID: 7, Name: tt.program}}}
+		if got := v.purpose(&d); got != tt.want {
+			t.Errorf("%s at %d: %s, want %s", tt.program, tt.port, got, tt.want)
+		}
+	}
+}
