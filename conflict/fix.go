@@ -90,12 +90,16 @@ func otherPort(want monban.Bind, h *monban.Host, open *openPorts) monban.Fix {
 
 // openPorts are the ports that have a door, a bit for each.
 type openPorts struct {
-	udp, rest *[1 << 10]uint64 // nil while there is none
+	udp, rest portBits
 	first     uint16
 	any, many bool
 	// late adds what is only needed when another port is to be named.
 	late func(*openPorts)
 }
+
+// portBits are the port numbers in pages of 4,096, which are nil while they are
+// empty: to clear 8 KB takes as long as half a prediction.
+type portBits [16]*[64]uint64
 
 // complete adds what was left for later.
 func (o *openPorts) complete() {
@@ -126,7 +130,7 @@ func (o *openPorts) published(containers []monban.Container) {
 	}
 }
 
-func (o *openPorts) of(p monban.Proto) **[1 << 10]uint64 {
+func (o *openPorts) of(p monban.Proto) *portBits {
 	if p == monban.UDP {
 		return &o.udp
 	}
@@ -134,11 +138,11 @@ func (o *openPorts) of(p monban.Proto) **[1 << 10]uint64 {
 }
 
 func (o *openPorts) set(p monban.Port) {
-	bits := o.of(p.Proto)
-	if *bits == nil {
-		*bits = new([1 << 10]uint64)
+	page := &o.of(p.Proto)[p.Num>>12]
+	if *page == nil {
+		*page = new([64]uint64)
 	}
-	(*bits)[p.Num>>6] |= 1 << (p.Num & 63)
+	(*page)[p.Num>>6&63] |= 1 << (p.Num & 63)
 }
 
 func (o *openPorts) add(p monban.Port) {
@@ -148,8 +152,8 @@ func (o *openPorts) add(p monban.Port) {
 }
 
 func (o *openPorts) has(p monban.Port) bool {
-	bits := *o.of(p.Proto)
-	return bits != nil && bits[p.Num>>6]&(1<<(p.Num&63)) != 0
+	page := o.of(p.Proto)[p.Num>>12]
+	return page != nil && page[p.Num>>6&63]&(1<<(p.Num&63)) != 0
 }
 
 // others reports whether there is a door at another number: the snapshot was
