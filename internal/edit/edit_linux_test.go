@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -407,6 +408,40 @@ func TestRefuses(t *testing.T) {
 	if _, err := Open(tr.path("none")); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
+	// A file that is mounted by itself, as into a container.
+	if os.Geteuid() == 0 {
+		if err := onThread(func() error {
+			for _, name := range []string{"m", "mounted"} {
+				tr.write(name, oldB)
+			}
+			if err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+				unix.Mount(tr.path("m"), tr.path("mounted"), "", unix.MS_BIND, "")); err != nil {
+				return err
+			}
+			if _, err := Open(tr.path("mounted")); problem(err) != MountPoint {
+				t.Errorf("a mounted file: %v", err)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		protect := func(flags int) {
+			f, err := os.Open(tr.path("b"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if err := unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags); err != nil && !errors.Is(err, unix.ENOTTY) && !errors.Is(err, unix.EOPNOTSUPP) {
+				t.Fatal(err)
+			} else if err != nil {
+				t.Log("this file system has no chattr:", err)
+			} else if _, err := Open(tr.path("b")); (problem(err) == Immutable) != (flags != 0) {
+				t.Errorf("with flags %#x: %v", flags, err)
+			}
+		}
+		protect(0x10) // FS_IMMUTABLE_FL of linux/fs.h
+		protect(0)
+	}
 	big := make([]byte, maxFile+1)
 	if err := os.WriteFile(tr.path("big"), big, 0o600); err != nil {
 		t.Fatal(err)
@@ -414,6 +449,16 @@ func TestRefuses(t *testing.T) {
 	if _, err := Open(tr.path("big")); problem(err) != TooLarge {
 		t.Error(err)
 	}
+}
+
+// onThread runs f on a thread that ends with it, and its namespaces with it.
+func onThread(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		done <- errors.Join(unix.Unshare(unix.CLONE_FS), f())
+	}()
+	return <-done
 }
 
 // TestRefusesAsNobody is about files that this user may not change, or could

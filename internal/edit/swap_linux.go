@@ -40,17 +40,22 @@ func obstacle(path string, info fs.FileInfo) (Problem, error) {
 	if uid := os.Geteuid(); uid != 0 && int(st.Uid) != uid {
 		return NotOwner, fmt.Errorf("it belongs to user %d", st.Uid)
 	}
-	// Where a kernel or a sandbox has no statx(2), the change itself will tell.
+	return flagged(path), nil
+}
+
+// flagged tells a file that is protected against changes or mounted by itself.
+// Where a kernel or a sandbox has no statx(2), the change itself will tell.
+func flagged(path string) Problem {
 	var sx unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &sx)
 	switch {
 	case err != nil:
 	case sx.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0:
-		return Immutable, nil
+		return Immutable
 	case sx.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0:
-		return MountPoint, nil
+		return MountPoint
 	}
-	return 0, nil
+	return 0
 }
 
 // swap is a file on its way to another content. All names are looked up in its

@@ -32,8 +32,12 @@ func (n *Numbers) choose(c *monban.Claim, taken map[uint16]bool) (num uint16, le
 		}
 	}
 	haven := conflict.FindHaven(n.Host)
+	// Kubernetes takes the port of a node from this range, unless told otherwise.
+	if nodes := (monban.PortRange{First: 30000, Last: 32767}); c.By == "kubernetes" && nodes.Contains(monban.Port{Num: from.Num}) {
+		haven = conflict.Haven{Range: nodes, Kind: conflict.Asked}
+	}
 	kept, start := n.Home(c)
-	if kept != 0 && kept != from.Num && !taken[kept] && n.Chooser.Obstacle(kept, conflict.Asked) == conflict.NoObstacle {
+	if haven.Kind != conflict.Asked && kept != 0 && kept != from.Num && !taken[kept] && n.Chooser.Obstacle(kept, conflict.Asked) == conflict.NoObstacle {
 		return kept, true, true
 	}
 	num, _, ok = n.Chooser.Choose(haven, start, func(num uint16) bool { return taken[num] || n.Leased(num) })

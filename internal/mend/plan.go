@@ -225,6 +225,8 @@ func (p *planning) look(s side) sideEdits {
 			return sideEdits{obstacle: Running, file: c.Claim.Pos.File}
 		case c.Claim.UpTo != 0:
 			return sideEdits{obstacle: Computed, file: c.Claim.Pos.File}
+		case bound(&c.Claim) != "":
+			return sideEdits{obstacle: bound(&c.Claim), file: c.Claim.Pos.File}
 		}
 	}
 	return p.q.look(p.claims, s)

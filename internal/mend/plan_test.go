@@ -156,6 +156,9 @@ func TestWhichSideMoves(t *testing.T) {
 			w.snap.Host.UID, w.snap.Host.Caps.BindService = 1000, monban.Off
 			return w
 		}(), "web 80>8080 needs-right"},
+		"ssh stays":               {newWorld(map[string]string{"1": "app 22\n", "2": "sshd 22\n"}), "app 22>2222 only-editable"},
+		"DNS stays":               {newWorld(map[string]string{"1": "a 53\n", "2": "b 53\n"}), "b left expected 2"},
+		"a port of nodes":         {newWorld(map[string]string{"1": "a 30080\n", "2": "kubernetes 30080\n"}), "kubernetes 30080>30007 starts-later leased"},
 		"another's mention stays": {newWorld(map[string]string{"1": "db 3306\n", "2": "x 3306\n", "3": "=db 3306\n=x 3306\n"}), "x 3306>3307 starts-later"},
 	} {
 		if got := c.w.plan().String(); got != c.want {

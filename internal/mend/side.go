@@ -29,6 +29,8 @@ const (
 	Twice       Obstacle = "twice"        // one configuration asks twice: a line is too many
 	Passing     Obstacle = "passing"      // it ends by itself: connections that linger
 	OtherCause  Obstacle = "other-cause"  // another number would not help
+	Lifeline    Obstacle = "lifeline"     // sshd: who moves it by the way may lock everybody out
+	Expected    Obstacle = "expected"     // clients find the service by its number alone: DNS, mail
 )
 
 // side is a program that can move from a port, with all of its doors there. It
@@ -188,6 +190,21 @@ func (q *Question) look(claims []monban.Claim, s side) sideEdits {
 		return cmp.Or(strings.Compare(a.Pos.File, b.Pos.File), a.Pos.Line-b.Pos.Line, a.Pos.Col-b.Pos.Col)
 	})
 	return out
+}
+
+// bound tells the services that are tied to their numbers.
+func bound(c *monban.Claim) Obstacle {
+	for _, name := range slices.Concat(c.Program.Exes, c.Program.Units, []string{c.By}) {
+		switch name {
+		case "sshd", "ssh.socket", "sshd.socket", "ssh.service", "sshd.service", "dropbear":
+			return Lifeline
+		}
+	}
+	switch c.Bind.Port.Num {
+	case 25, 53, 67, 68, 69, 88, 123, 137, 138, 139, 445, 1900, 5353:
+		return Expected
+	}
+	return ""
 }
 
 // packaged tells the files that a package manager replaces from those that are

@@ -30,7 +30,8 @@ func (f Fix) whySentence(v *view, m *FixMove) string {
 	for _, i := range m.Against {
 		others = append(others, claimPlace(&f.Before[i].Claim))
 	}
-	who := strings.Join(dedup(others), l.pick(" and ", " と "))
+	others = dedup(others)
+	who := strings.Join(others, l.pick(" and ", " と "))
 	say := func(en, ja string) string {
 		if strings.Contains(en, "%") {
 			return fmt.Sprintf(l.pick(en, ja), who)
@@ -47,7 +48,7 @@ func (f Fix) whySentence(v *view, m *FixMove) string {
 	case "own-files":
 		return say("These files are yours; those of %s are not.", "こちらは自分のファイルですが、%s は自分のファイルではありません。")
 	case "starts-later":
-		return say("%s comes first and keeps it.", "先に起動する %s は、そのまま使います。")
+		return say("%s "+plural(len(others), "comes first and keeps it.", "come first and keep it."), "先に起動する %s は、そのまま使います。")
 	}
 	return m.Reason
 }
@@ -108,6 +109,11 @@ func (v *view) obstacleSentence(left *FixLeft) string {
 		text = say("This passes by itself; another port is not needed.", "時間がたてば解消します。ポートを変える必要はありません。")
 	case "other-cause":
 		text = say("Another port would not help.", "ポートを変えても解決しません。")
+	case "lifeline":
+		text = say("SSH may be the only way into this machine, and is not moved along with other things.", "SSH はこのマシンに入る唯一の手段かもしれないため、ほかの変更と一緒には移しません。")
+	case "expected":
+		text = say("Clients find this service by its number alone; at another port nobody would. Let it listen on one address, or turn one of the two off.",
+			"このサービスはポート番号だけを頼りに使われるため、別のポートでは誰にも見つけられません。特定のアドレスだけで待ち受けるか、どちらかを停止してください。")
 	case "not-regular":
 		text = say("%s is no regular file.", "%s は通常のファイルではありません。")
 	case "too-large":
