@@ -134,6 +134,9 @@ type Door struct {
 	// To is where a forwarded door, or one held by a forwarding helper such as
 	// docker-proxy, leads. The zero Target is nowhere.
 	To Target
+	// Reach says who can come in, where that has been judged; nil is not judged,
+	// which is not closed. A saved snapshot is judged again.
+	Reach []Reach `json:"-"`
 }
 
 // Compare is the order that doors are shown in: by namespace, port, transport,

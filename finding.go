@@ -127,6 +127,7 @@ const (
 	HidesOutside    Subject = "outside"    // the rest of the machine around a container, WSL or VM
 	HidesRegistry   Subject = "registry"   // names and purposes of ports
 	HidesSightings  Subject = "sightings"  // doors seen from outside
+	HidesRules      Subject = "rules"      // rules of a firewall, and so who can reach a door
 )
 
 // Gap is something that could not be seen. It stands beside the answer and is

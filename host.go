@@ -30,6 +30,9 @@ type Host struct {
 	// Forward4 and Forward6 report whether the machine routes between its
 	// interfaces.
 	Forward4, Forward6 Flag
+	// PolicyRouting reports that there are routing rules besides the three every
+	// system has, so that Routes, the main table, are not all that decides.
+	PolicyRouting Flag
 	// IPv6 is Off where the kernel has none or it is disabled on every interface.
 	IPv6 Flag
 
@@ -71,6 +74,46 @@ type Interface struct {
 	Up       bool
 	Loopback bool
 	Addrs    []netip.Prefix
+	// Master is the interface it is a part of: a bridge, a bond, a VRF.
+	Master string
+	// Forward4 and Forward6 report whether packets that come in by it may go
+	// on to another interface.
+	Forward4, Forward6 Flag
+	// ReversePath is what net.ipv4.conf.*.rp_filter makes of IPv4 packets
+	// whose source is not routed back this way.
+	ReversePath ReversePath
+	// AcceptLocal and RouteLocalnet are the sysctls of these names, for IPv4:
+	// whether this machine's own addresses may be the source of what comes in,
+	// and whether 127.0.0.0/8 may be its source or destination.
+	AcceptLocal, RouteLocalnet Flag
+	// Program names what sees its packets before the firewall does: "xdp" for
+	// a BPF program; "" is none, as far as was seen.
+	Program string
+}
+
+// ReversePath is a setting of the filter on sources (RFC 3704).
+type ReversePath uint8
+
+// The settings.
+const (
+	ReversePathUnknown ReversePath = iota
+	ReversePathOff
+	ReversePathStrict // the source must be routed by the interface itself
+	ReversePathLoose  // the source must be routed by some interface
+)
+
+var reversePathNames = [...]string{ReversePathUnknown: "unknown", ReversePathOff: "off",
+	ReversePathStrict: "strict", ReversePathLoose: "loose"}
+
+// String returns "off", "strict", "loose" or "unknown".
+func (r ReversePath) String() string { return nameOf(reversePathNames[:], r) }
+
+// MarshalText encodes r as [ReversePath.String] does.
+func (r ReversePath) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is the inverse of [ReversePath.MarshalText].
+func (r *ReversePath) UnmarshalText(text []byte) error {
+	return parseName(reversePathNames[:], text, "reverse path filter", r)
 }
 
 // Route is one entry of the main routing tables.

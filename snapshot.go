@@ -8,6 +8,9 @@ type Snapshot struct {
 	Host       Host
 	Doors      []Door
 	Containers []Container
+	// Rules is the packet filter's ruleset; nil was not read, or could not be:
+	// then a gap that hides HidesRules says so.
+	Rules *Ruleset
 	// Traffic counts connections, but only of the ports in TrafficOf.
 	Traffic   []Traffic
 	TrafficOf []PortRange

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -208,6 +209,7 @@ func furnish(t testing.TB) *netnstest.NS {
 
 // ipLink is what "ip -json -details address" says of an interface.
 type ipLink struct {
+	Master   string
 	Index    int      `json:"ifindex"`
 	Name     string   `json:"ifname"`
 	Flags    []string `json:"flags"`
@@ -230,6 +232,17 @@ func ipJSON[T any](t testing.TB, ns *netnstest.NS, args ...string) (v T) {
 	return v
 }
 
+// confFlag reads a switch of an interface, which is also on where it is on for
+// all but forwarding.
+func confFlag(t testing.TB, ns *netnstest.NS, version int, device, name string) monban.Flag {
+	t.Helper()
+	on := ns.Sysctl(fmt.Sprintf("net/ipv%d/conf/%s/%s", version, device, name)) != "0"
+	if name != "forwarding" {
+		on = on || ns.Sysctl(fmt.Sprintf("net/ipv%d/conf/all/%s", version, name)) != "0"
+	}
+	return monban.FlagOf(on)
+}
+
 // checkLinks compares the interfaces of h with those that ip(8) shows.
 func checkLinks(t testing.TB, ns *netnstest.NS, h monban.Host) {
 	t.Helper()
@@ -239,6 +252,17 @@ func checkLinks(t testing.TB, ns *netnstest.NS, h monban.Host) {
 			Index: l.Index, Name: l.Name, Kind: l.LinkInfo.Kind,
 			Up:       slices.Contains(l.Flags, "UP"),
 			Loopback: slices.Contains(l.Flags, "LOOPBACK"),
+		}
+		i.Master = l.Master
+		i.Forward4, i.Forward6 = confFlag(t, ns, 4, l.Name, "forwarding"), monban.FlagOf(ns.Sysctl("net.ipv6.conf.all.forwarding") != "0")
+		i.AcceptLocal, i.RouteLocalnet = confFlag(t, ns, 4, l.Name, "accept_local"), confFlag(t, ns, 4, l.Name, "route_localnet")
+		switch max(ns.Sysctl("net.ipv4.conf.all.rp_filter"), ns.Sysctl("net/ipv4/conf/"+l.Name+"/rp_filter")) {
+		case "0":
+			i.ReversePath = monban.ReversePathOff
+		case "1":
+			i.ReversePath = monban.ReversePathStrict
+		case "2":
+			i.ReversePath = monban.ReversePathLoose
 		}
 		for _, a := range l.Addrs {
 			if !a.Tentative {
@@ -370,6 +394,19 @@ func TestManyLinks(t *testing.T) {
 	cmd := ns.Command("ip", "-force", "-batch", "-") // a random address may come twice
 	cmd.Stdin = strings.NewReader(batch.String())
 	cmd.CombinedOutput()
+	ns.Do(func() {
+		for i := range 150 {
+			for _, name := range [...]string{"rp_filter", "accept_local", "route_localnet", "forwarding"} {
+				value := strconv.Itoa(random.IntN(2))
+				if name == "rp_filter" {
+					value = strconv.Itoa(random.IntN(3))
+				}
+				if err := os.WriteFile(fmt.Sprintf("/proc/sys/net/ipv4/conf/t%d/%s", i, name), []byte(value), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
 	waitForAddresses(t, ns)
 	h := look(t, ns, Network)
 	if len(h.Interfaces) < 150 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +45,11 @@ func (f files) network(v *view) {
 		v.miss("rtnetlink addresses", err)
 	}
 	f.switches(v, links)
+	f.paths(v, links)
 	for _, l := range links {
+		if i, ok := byIndex[l.master]; ok {
+			l.Master = links[i].Name
+		}
 		v.Interfaces = append(v.Interfaces, l.Interface)
 	}
 	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
@@ -82,6 +87,56 @@ func (f files) switches(v *view, links []link) {
 	default:
 		v.Forward6 = f.flag(v, "proc/sys/net/ipv6/conf/all/forwarding")
 	}
+}
+
+// paths fills in what decides, besides addresses and routes, which packets an
+// interface lets in. The kernel takes the larger of the interface's setting and
+// that of "all" (IN_DEV_MAXCONF and IN_DEV_ORCONF).
+func (f files) paths(v *view, links []link) {
+	const all = "proc/sys/net/ipv4/conf/all/"
+	rpFilter, _ := strconv.ParseUint(f.text(v, all+"rp_filter"), 10, 32)
+	acceptLocal := f.flag(v, all+"accept_local") == monban.On
+	routeLocalnet := f.flag(v, all+"route_localnet") == monban.On
+	global := monban.Off
+	if f.exists("proc/sys/net/ipv6") {
+		global = f.flag(v, "proc/sys/net/ipv6/conf/all/forwarding")
+	}
+	for i := range links {
+		l := &links[i]
+		l.Interface.Forward4 = monban.FlagOf(l.forwards4)
+		l.Interface.Forward6 = global
+		if l.forwards6 {
+			l.Interface.Forward6 = monban.On
+		}
+		l.AcceptLocal = monban.FlagOf(acceptLocal || l.acceptLocal)
+		l.RouteLocalnet = monban.FlagOf(routeLocalnet || l.routeLocalnet)
+		switch max(uint32(rpFilter), l.rpFilter) {
+		case 0:
+			l.ReversePath = monban.ReversePathOff
+		case 1:
+			l.ReversePath = monban.ReversePathStrict
+		default:
+			l.ReversePath = monban.ReversePathLoose
+		}
+	}
+	custom := false
+	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
+		request := make([]byte, 12) // struct fib_rule_hdr
+		request[0] = family
+		err := dump(unix.RTM_GETRULE, request, func(b []byte) error {
+			if len(b) > 0 && b[0] != family {
+				return nil
+			}
+			one, err := parseRule(b)
+			custom = custom || one
+			return err
+		}, func() {})
+		if err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EAFNOSUPPORT) {
+			v.miss("rtnetlink rules", err)
+			return
+		}
+	}
+	v.PolicyRouting = monban.FlagOf(custom)
 }
 
 // allLinks is the body of a request for every interface.

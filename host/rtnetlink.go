@@ -89,6 +89,10 @@ type link struct {
 	forwards4 bool
 	has6      bool // IPv6 is enabled on it
 	forwards6 bool // by net.ipv6.conf.IFACE.force_forwarding (Linux 6.17)
+	master    int  // index of the interface it is a part of; 0 is none
+	// The interface's own settings of net.ipv4.conf, before those of "all".
+	rpFilter                   uint32
+	acceptLocal, routeLocalnet bool
 }
 
 // parseLink decodes the payload of RTM_NEWLINK.
@@ -98,8 +102,10 @@ func parseLink(b []byte) (link, error) {
 		iffLoopback = 0x8
 
 		iflaName     = 3
+		iflaMaster   = 10
 		iflaLinkInfo = 18
 		iflaAFSpec   = 26
+		iflaXDP      = 43
 	)
 	if len(b) < 16 { // struct ifinfomsg
 		return link{}, errShort
@@ -114,6 +120,10 @@ func parseLink(b []byte) (link, error) {
 		switch kind {
 		case iflaName:
 			l.Name = cString(value)
+		case iflaMaster:
+			l.master = int(int32(element(value, 0)))
+		case iflaXDP:
+			return attributes(value, l.xdp)
 		case iflaLinkInfo:
 			return attributes(value, l.linkInfo)
 		case iflaAFSpec:
@@ -135,6 +145,14 @@ func (l *link) linkInfo(kind uint16, value []byte) error {
 	return nil
 }
 
+func (l *link) xdp(kind uint16, value []byte) error {
+	const attached = 2 // IFLA_XDP_ATTACHED; 0 is no program
+	if kind == attached && len(value) > 0 && value[0] != 0 {
+		l.Program = "xdp"
+	}
+	return nil
+}
+
 // family decodes one member of IFLA_AF_SPEC: the arrays of the switches that are
 // below /proc/sys/net/ipv{4,6}/conf/IFACE. An interface without IPv6 has no member
 // for it.
@@ -143,7 +161,12 @@ func (l *link) family(family uint16, value []byte) error {
 		conf4 = 1 // IFLA_INET_CONF
 		conf6 = 2 // IFLA_INET6_CONF
 
-		forwarding4      = 0 // IPV4_DEVCONF_FORWARDING - 1
+		// IPV4_DEVCONF_* - 1
+		forwarding4    = 0
+		rpFilter4      = 7
+		acceptLocal4   = 22
+		routeLocalnet4 = 25
+
 		disable6         = 26
 		forceForwarding6 = 59
 	)
@@ -151,6 +174,9 @@ func (l *link) family(family uint16, value []byte) error {
 		switch {
 		case family == afInet && kind == conf4:
 			l.forwards4 = element(conf, forwarding4) != 0
+			l.rpFilter = element(conf, rpFilter4)
+			l.acceptLocal = element(conf, acceptLocal4) != 0
+			l.routeLocalnet = element(conf, routeLocalnet4) != 0
 		case family == afInet6 && kind == conf6:
 			l.has6 = len(conf) > 4*disable6 && element(conf, disable6) == 0
 			l.forwards6 = element(conf, forceForwarding6) != 0
@@ -315,6 +341,39 @@ func parseRoute(b []byte) ([]hop, error) {
 		hops[i].dst = prefix
 	}
 	return hops, nil
+}
+
+// parseRule reports whether the payload of RTM_NEWRULE is a rule besides those
+// that every system has: look in the tables local, main and default for every
+// packet.
+func parseRule(b []byte) (custom bool, err error) {
+	const (
+		fraPriority = 6
+		fraTable    = 15
+		fraSuppress = 14
+		fraProtocol = 21
+		toTable     = 1 // FR_ACT_TO_TBL
+	)
+	if len(b) < 12 { // struct fib_rule_hdr
+		return false, errShort
+	}
+	dstLen, srcLen, tos, table, action := b[1], b[2], b[3], uint32(b[4]), b[7]
+	if dstLen != 0 || srcLen != 0 || tos != 0 || action != toTable {
+		return true, nil
+	}
+	err = attributes(b[12:], func(kind uint16, value []byte) error {
+		switch kind {
+		case fraTable:
+			table = element(value, 0)
+		case fraPriority, fraProtocol:
+		case fraSuppress: // suppress_prefixlength; -1 is none
+			custom = custom || element(value, 0) != 0xffffffff
+		default: // an interface, a mark, a user: only some packets
+			custom = true
+		}
+		return nil
+	})
+	return custom || table != 253 && table != tableMain && table != 255, err
 }
 
 func ip(b []byte) (netip.Addr, error) {
