@@ -1,0 +1,516 @@
+package exposure
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"github.com/monban-dev/monban"
+)
+
+// program is a ruleset made ready for the packets of one family.
+type program struct {
+	family monban.Family
+	space  *space
+	// hooks are the base chains of each hook, in the order in which the kernel
+	// calls them; those of type nat before routing stand apart, because the
+	// kernel calls them together (nf_nat_inet_fn).
+	hooks [monban.HookEgress + 1][]*base
+	nat   []*base
+	// bridge are chains that see frames on bridges before this family does.
+	bridge []*base
+	// translates: some rule sends packets elsewhere.
+	translates bool
+	lookups    map[*monban.Set]*lookup
+	ports      portClasses
+}
+
+// base is a base chain.
+type base struct {
+	*chain
+	// order counts the chains as they were told.
+	order int
+}
+
+// chain is a chain without the rules that never see this family.
+type chain struct {
+	table *monban.Table
+	from  *monban.Chain
+	rules []*rule
+	// byPort and others divide the indexes of a long chain's rules: those that
+	// are about one of a few destination ports, and those that are not.
+	byPort map[uint16][]int32
+	others []int32
+}
+
+// rule is a rule made ready.
+type rule struct {
+	chain *chain
+	from  *monban.Rule
+	steps []step
+	ports []monban.Span // destination ports that it is limited to; nil is none
+}
+
+// step is a step made ready.
+type step struct {
+	*monban.Step
+	atoms  set // of a test of an address
+	hasSet bool
+	target *chain
+	lookup *lookup
+	tag    *tag
+}
+
+// tag is something that makes a packet's way uncertain.
+type tag struct {
+	kind monban.ConditionKind
+	text string
+	rule *rule
+}
+
+// compiler makes a program.
+type compiler struct {
+	*program
+	rules  *monban.Ruleset
+	chains map[*monban.Chain]*chain
+	named  map[*monban.Table]map[string]*monban.Chain
+	sets   map[*monban.Table]map[string]*monban.Set
+	cut    map[*monban.Set]bool // sets whose bounds were collected
+}
+
+// sees reports whether chains of a table see packets of family f.
+func sees(t monban.TableFamily, f monban.Family) bool {
+	switch t {
+	case monban.TableInet, monban.TableNetdev:
+		return true
+	case monban.TableIP:
+		return f == monban.IPv4
+	case monban.TableIP6:
+		return f == monban.IPv6
+	}
+	return false
+}
+
+// compile makes the program of one family; cut has the addresses that matter
+// besides those in rules.
+func compile(rules *monban.Ruleset, f monban.Family, cut *cutter) *program {
+	c := &compiler{
+		program: &program{family: f, lookups: map[*monban.Set]*lookup{}},
+		rules:   rules, chains: map[*monban.Chain]*chain{},
+		named: map[*monban.Table]map[string]*monban.Chain{}, sets: map[*monban.Table]map[string]*monban.Set{},
+		cut: map[*monban.Set]bool{},
+	}
+	if rules == nil {
+		c.space = cut.space()
+		return c.program
+	}
+	var bases []*monban.Chain
+	var tables []*monban.Table
+	for i := range rules.Tables {
+		t := &rules.Tables[i]
+		c.named[t], c.sets[t] = map[string]*monban.Chain{}, map[string]*monban.Set{}
+		for j := range t.Sets {
+			c.sets[t][t.Sets[j].Name] = &t.Sets[j]
+		}
+		for j := range t.Chains {
+			c.named[t][t.Chains[j].Name] = &t.Chains[j]
+			if t.Chains[j].Hook != monban.NoHook && !t.Dormant {
+				bases, tables = append(bases, &t.Chains[j]), append(tables, t)
+			}
+		}
+	}
+	for i, t := range tables {
+		if sees(t.Family, f) {
+			c.cutChain(cut, t, bases[i], map[*monban.Chain]bool{})
+		}
+	}
+	c.space = cut.space()
+	for i, t := range tables {
+		switch {
+		case t.Family == monban.TableBridge:
+			if len(bases[i].Rules) > 0 || bases[i].Policy.Kind == monban.ActDrop {
+				c.bridge = append(c.bridge, &base{c.compileChain(t, bases[i]), i})
+			}
+		case !sees(t.Family, f):
+		case bases[i].Type == "nat":
+			if bases[i].Hook == monban.HookPrerouting {
+				c.nat = append(c.nat, &base{c.compileChain(t, bases[i]), i})
+			}
+		default:
+			h := bases[i].Hook
+			c.hooks[h] = append(c.hooks[h], &base{c.compileChain(t, bases[i]), i})
+		}
+	}
+	for h := range c.hooks {
+		inOrder(c.hooks[h])
+	}
+	inOrder(c.nat)
+	return c.program
+}
+
+// inOrder sorts base chains as the kernel calls them: of two with one priority the
+// later one first (nf_hook_entries_grow puts it in front).
+func inOrder(list []*base) {
+	slices.SortFunc(list, func(a, b *base) int {
+		return cmp.Or(cmp.Compare(a.from.Priority, b.from.Priority), cmp.Compare(b.order, a.order))
+	})
+}
+
+// address reports whether a field is an address of the packet or connection.
+func address(f monban.Field) bool {
+	switch f {
+	case monban.FieldSource, monban.FieldDest, monban.FieldConnSource, monban.FieldConnDest:
+		return true
+	}
+	return false
+}
+
+// portField reports whether a field is a port on this machine's side of some
+// direction.
+func portField(f monban.Field) bool {
+	switch f {
+	case monban.FieldSourcePort, monban.FieldDestPort, monban.FieldConnSourcePort, monban.FieldConnDestPort:
+		return true
+	}
+	return false
+}
+
+// cutChain collects the addresses and ports that a chain and those it calls tell
+// apart.
+func (c *compiler) cutChain(cut *cutter, t *monban.Table, ch *monban.Chain, seen map[*monban.Chain]bool) {
+	if seen[ch] {
+		return
+	}
+	seen[ch] = true
+	for i := range ch.Rules {
+		for j := range ch.Rules[i].Steps {
+			s := &ch.Rules[i].Steps[j]
+			switch s.Op {
+			case monban.OpTest:
+				switch l := &s.Key[0]; {
+				case address(l.Field):
+					for _, sp := range s.Within {
+						if first, last, ok := addressSpan(l, sp, c.family); ok {
+							cut.between(first, last)
+						}
+					}
+				case portField(l.Field):
+					for _, sp := range s.Within {
+						c.ports.cut(l, sp)
+					}
+				}
+			case monban.OpLookup, monban.OpMap, monban.OpVerdict:
+				if set := c.sets[t][s.Set]; set != nil {
+					c.cutSet(cut, set, s.Key)
+					if set.VerdictMap {
+						for k := range set.Elements {
+							c.follow(cut, t, set.Elements[k].Action, seen)
+						}
+						if set.Else != nil {
+							c.follow(cut, t, set.Else.Action, seen)
+						}
+					}
+				}
+			case monban.OpDNAT, monban.OpRedirect:
+				c.translates = true
+			}
+			c.follow(cut, t, s.Action, seen)
+		}
+	}
+}
+
+func (c *compiler) follow(cut *cutter, t *monban.Table, a monban.Action, seen map[*monban.Chain]bool) {
+	if a.Chain == "" {
+		return
+	}
+	if next := c.named[t][a.Chain]; next != nil {
+		c.cutChain(cut, t, next, seen)
+	}
+}
+
+// cutSet collects the bounds of a set's elements in the parts of its key that are
+// addresses or ports.
+func (c *compiler) cutSet(cut *cutter, s *monban.Set, key []monban.Load) {
+	if c.cut[s] {
+		return
+	}
+	c.cut[s] = true
+	at := 0
+	for i := range key {
+		l := &key[i]
+		switch {
+		case address(l.Field) && l.Len == addrLen(c.family) && l.Mask == nil:
+			list := make([]addr, 0, 2*len(s.Elements))
+			for k := range s.Elements {
+				e := &s.Elements[k]
+				if len(e.First) < at+l.Len {
+					continue
+				}
+				list = append(list, addrOfBytes(e.First[at:at+l.Len]))
+				if n, ok := addrOfBytes(e.Last[at : at+l.Len]).next(c.family); ok {
+					list = append(list, n)
+				}
+			}
+			slices.SortFunc(list, compareAddr) // it is nearly sorted, and then quick
+			cut.sorted = append(cut.sorted, list)
+		case portField(l.Field):
+			for k := range s.Elements {
+				if e := &s.Elements[k]; len(e.First) >= at+l.Len {
+					c.ports.cut(l, monban.Span{First: e.First[at : at+l.Len], Last: e.Last[at : at+l.Len]})
+				}
+			}
+		}
+		at += (l.Len + 3) &^ 3
+	}
+}
+
+// addressSpan turns a test's span into addresses: x & mask in [first, last], for a
+// mask that is a prefix and for the first bytes of an address.
+func addressSpan(l *monban.Load, s monban.Span, f monban.Family) (first, last addr, ok bool) {
+	n := addrLen(f)
+	if l.Offset != 0 || l.Len > n || len(s.First) != l.Len || len(s.Last) != l.Len || bytes.Compare(s.First, s.Last) > 0 {
+		return first, last, false
+	}
+	low, high := make([]byte, n), make([]byte, n)
+	copy(low, s.First)
+	copy(high, s.Last)
+	for i := l.Len; i < n; i++ {
+		high[i] = 0xff
+	}
+	if l.Mask != nil {
+		ended := false
+		for i := range l.Len {
+			if l.Xor[i] != 0 {
+				return first, last, false
+			}
+			for bit := byte(0x80); bit != 0; bit >>= 1 {
+				switch {
+				case l.Mask[i]&bit == 0:
+					ended = true
+				case ended:
+					return first, last, false
+				}
+			}
+			if low[i]&^l.Mask[i] != 0 || high[i]&^l.Mask[i] != 0 {
+				return first, last, false
+			}
+			high[i] |= ^l.Mask[i]
+		}
+	}
+	return addrOfBytes(low), addrOfBytes(high), true
+}
+
+// compileChain makes a chain ready, once.
+func (c *compiler) compileChain(t *monban.Table, from *monban.Chain) *chain {
+	if ready, ok := c.chains[from]; ok {
+		return ready
+	}
+	out := &chain{table: t, from: from}
+	c.chains[from] = out // before its rules: a loop, which the kernel refuses, must end
+	for i := range from.Rules {
+		if r := c.compileRule(out, &from.Rules[i]); r != nil {
+			out.rules = append(out.rules, r)
+		}
+	}
+	const long = 32
+	if len(out.rules) > long {
+		out.index()
+	}
+	return out
+}
+
+// compileRule returns nil for a rule that no packet of the family passes.
+func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
+	r := &rule{chain: ch, from: from, steps: make([]step, 0, len(from.Steps))}
+	for i := range from.Steps {
+		s := step{Step: &from.Steps[i]}
+		switch s.Op {
+		case monban.OpNote:
+			continue
+		case monban.OpTest:
+			switch l := &s.Key[0]; {
+			case l.Field == monban.FieldFamily || l.Field == monban.FieldEtherType && l.Mask == nil:
+				if ch.table.Family == monban.TableNetdev && l.Field == monban.FieldFamily {
+					break
+				}
+				if inSpans(familyValue(l.Field, c.family), s.Within) == s.Not {
+					return nil
+				}
+				continue
+			case address(l.Field):
+				s.atoms, s.hasSet = c.testAtoms(s.Step)
+			case l.Field == monban.FieldDestPort && !s.Not && l.Len == 2 && l.Mask == nil:
+				r.ports = s.Within
+			}
+			s.tag = &tag{monban.ByOpaque, testText(s.Step), r}
+			if f := s.Key[0].Field; f == monban.FieldSourcePort || f == monban.FieldDestPort || f == monban.FieldConnSourcePort {
+				s.tag.kind = monban.BySourcePort
+			}
+		case monban.OpLookup, monban.OpMap, monban.OpVerdict:
+			set := c.sets[ch.table][s.Set]
+			if set != nil {
+				s.lookup = c.lookup(ch.table, set, s.Key)
+			}
+			s.tag = &tag{monban.ByOpaque, "@" + s.Set, r}
+			switch {
+			case set == nil || set.Unread:
+			case set.Dynamic:
+				s.tag.kind = monban.ByDynamicSet
+			case random(s.Key):
+				s.tag.kind = monban.ByChance
+			case clientPort(s.Key):
+				s.tag.kind = monban.BySourcePort
+			}
+		case monban.OpDecide:
+			s.target = c.target(ch.table, s.Action)
+			s.tag = &tag{monban.ByOpaque, s.Action.Kind.String(), r}
+		case monban.OpChance:
+			s.tag = &tag{chanceKind(s.Name), s.Name, r}
+		case monban.OpUpdate:
+			s.tag = &tag{monban.ByRate, s.Name, r}
+		default:
+			s.tag = &tag{monban.ByOpaque, s.Name, r}
+		}
+		r.steps = append(r.steps, s)
+	}
+	return r
+}
+
+func testText(s *monban.Step) string {
+	if s.Key[0].Name != "" {
+		return s.Key[0].Name
+	}
+	return s.Key[0].Field.String()
+}
+
+func random(key []monban.Load) bool {
+	return slices.ContainsFunc(key, func(l monban.Load) bool { return l.Field == monban.FieldRandom })
+}
+
+// clientPort reports whether a key may hold the client's port, which it chooses:
+// in an answer that is the destination's.
+func clientPort(key []monban.Load) bool {
+	return slices.ContainsFunc(key, func(l monban.Load) bool {
+		return l.Field == monban.FieldSourcePort || l.Field == monban.FieldDestPort
+	})
+}
+
+func chanceKind(name string) monban.ConditionKind {
+	switch name {
+	case "random":
+		return monban.ByChance
+	case "time", "meta time", "meta day", "meta hour":
+		return monban.ByTime
+	}
+	if len(name) > 6 && name[:6] == "recent" {
+		return monban.ByDynamicSet
+	}
+	return monban.ByRate
+}
+
+func (c *compiler) target(t *monban.Table, a monban.Action) *chain {
+	if a.Chain == "" {
+		return nil
+	}
+	if next := c.named[t][a.Chain]; next != nil {
+		return c.compileChain(t, next)
+	}
+	return nil
+}
+
+// testAtoms returns the addresses that pass a test, before its Not.
+func (c *compiler) testAtoms(s *monban.Step) (set, bool) {
+	var out set
+	for _, sp := range s.Within {
+		first, last, ok := addressSpan(&s.Key[0], sp, c.family)
+		if !ok {
+			return set{}, false
+		}
+		atoms := c.space.between(first, last)
+		out.add(&atoms)
+	}
+	return out, true
+}
+
+// familyValue is what a packet of the family has in a field about families.
+func familyValue(field monban.Field, f monban.Family) []byte {
+	switch {
+	case field == monban.FieldFamily && f == monban.IPv4:
+		return []byte{2}
+	case field == monban.FieldFamily:
+		return []byte{10}
+	case f == monban.IPv4:
+		return []byte{0x08, 0x00}
+	}
+	return []byte{0x86, 0xdd}
+}
+
+func inSpans(v []byte, spans []monban.Span) bool {
+	for i := range spans {
+		if bytes.Compare(spans[i].First, v) <= 0 && bytes.Compare(v, spans[i].Last) <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// index divides the rules of a long chain.
+func (c *chain) index() {
+	const most = 64
+	c.byPort = map[uint16][]int32{}
+	for i, r := range c.rules {
+		n := 0
+		for _, s := range r.ports {
+			n += int(binary.BigEndian.Uint16(s.Last)) - int(binary.BigEndian.Uint16(s.First)) + 1
+		}
+		if r.ports == nil || n > most {
+			c.others = append(c.others, int32(i))
+			continue
+		}
+		for _, s := range r.ports {
+			for p := int(binary.BigEndian.Uint16(s.First)); p <= int(binary.BigEndian.Uint16(s.Last)); p++ {
+				list := c.byPort[uint16(p)]
+				if len(list) == 0 || list[len(list)-1] != int32(i) {
+					c.byPort[uint16(p)] = append(list, int32(i))
+				}
+			}
+		}
+	}
+}
+
+// portClasses puts ports into classes that no rule tells apart.
+type portClasses struct {
+	begins map[int]bool
+	sorted []int
+	// each: a class for every port.
+	each bool
+}
+
+func (p *portClasses) cut(l *monban.Load, s monban.Span) {
+	if l.Mask != nil || l.Len != 2 || len(s.First) != 2 || len(s.Last) != 2 {
+		p.each = true
+		return
+	}
+	if p.begins == nil {
+		p.begins = map[int]bool{}
+	}
+	p.begins[int(binary.BigEndian.Uint16(s.First))] = true
+	p.begins[int(binary.BigEndian.Uint16(s.Last))+1] = true
+}
+
+// of returns the class of a port.
+func (p *portClasses) of(port uint16) int32 {
+	if p.each {
+		return int32(port)
+	}
+	if p.sorted == nil {
+		p.sorted = slices.Sorted(maps.Keys(p.begins))
+	}
+	n, found := slices.BinarySearch(p.sorted, int(port))
+	if found {
+		n++
+	}
+	return int32(n)
+}

@@ -1,0 +1,534 @@
+// Package exposure judges who can reach which door: from which addresses, by
+// which interface, by which rule.
+//
+// It is a pure function over a snapshot. For each door, interface and family it
+// sends every possible packet that could begin a connection through the ruleset at
+// once: everything about the packet is concrete except the address at the other
+// end, of which there is a set that tests split. What no one can foresee, such as
+// a rate limit, sends packets both ways, and so does a rule that could not be
+// decoded: then the answer has a condition, or is unknown, and names the rule.
+//
+// Nothing is said of what happens beyond the ruleset: cgroup programs, the
+// network's own filters, what a program does with who connects.
+package exposure
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/monban-dev/monban"
+)
+
+// Judge returns who can reach each door of the snapshot, in the order of its
+// doors. A door has no answer, nil, where the machine's interfaces were not read,
+// for a socket that nobody can connect to, and in another network namespace than
+// the one whose rules were read. Where the rules could not be read, every answer
+// that depends on them is unknown.
+func Judge(s *monban.Snapshot) [][]monban.Reach {
+	out := make([][]monban.Reach, len(s.Doors))
+	if len(s.Host.Interfaces) == 0 {
+		return out
+	}
+	j := newJudge(s)
+	for i := range s.Doors {
+		d := &s.Doors[i]
+		if d.State == monban.Bound && d.Bind.Port.Proto != monban.UDP || d.Bind.NetNS != "" && d.Bind.NetNS != s.Host.NetNS {
+			continue
+		}
+		out[i] = j.door(d)
+	}
+	return out
+}
+
+// judge keeps what the doors of one snapshot have in common.
+type judge struct {
+	*machine
+	rules  *monban.Ruleset
+	unseen bool // some rules could not be read
+	devs   []*monban.Interface
+	progs  map[monban.Family]*program
+	ways   map[wayKey]*way
+	sums   map[*way]*summary
+	// names are the interfaces' classes, by family.
+	names map[monban.Family]map[string]string
+	// lists holds the ranges of sets, which many doors have in common.
+	lists map[uint64][]listed
+}
+
+type listed struct {
+	atoms  set
+	family monban.Family
+	ranges []monban.AddrRange
+}
+
+// wayKey is what makes the ways of two packets the same.
+type wayKey struct {
+	family monban.Family
+	device string // its class
+	proto  byte
+	atom   int
+	owner  string
+	port   int32
+}
+
+func newJudge(s *monban.Snapshot) *judge {
+	j := &judge{
+		machine: newMachine(&s.Host), rules: s.Rules, unseen: s.Rules == nil,
+		progs: map[monban.Family]*program{}, ways: map[wayKey]*way{}, sums: map[*way]*summary{},
+		names: map[monban.Family]map[string]string{}, lists: map[uint64][]listed{},
+	}
+	for _, g := range s.Gaps {
+		j.unseen = j.unseen || g.Hides == monban.HidesRules
+	}
+	vrf := map[string]bool{}
+	for _, i := range s.Host.Interfaces {
+		vrf[i.Name] = i.Kind == "vrf"
+	}
+	for i := range s.Host.Interfaces {
+		// A part of a bridge or a bond hands its packets to that; nobody is at
+		// the other end of a dummy.
+		dev := &s.Host.Interfaces[i]
+		if dev.Up && !dev.Loopback && dev.Kind != "dummy" && dev.Kind != "ifb" && (dev.Master == "" || vrf[dev.Master]) && dev.Kind != "vrf" {
+			j.devs = append(j.devs, dev)
+		}
+	}
+	return j
+}
+
+// program returns the ruleset made ready for a family.
+func (j *judge) program(f monban.Family) *program {
+	if p, ok := j.progs[f]; ok {
+		return p
+	}
+	p := compile(j.rules, f, j.cut(f))
+	j.progs[f] = p
+	j.names[f] = j.classes(p)
+	return p
+}
+
+func protoNumber(p monban.Proto) byte {
+	switch p {
+	case monban.UDP:
+		return protoUDP
+	case monban.SCTP:
+		return protoSCTP
+	case monban.DCCP:
+		return protoDCCP
+	}
+	return protoTCP
+}
+
+// door judges one door.
+func (j *judge) door(d *monban.Door) []monban.Reach {
+	out := []monban.Reach{}
+	for _, f := range [...]monban.Family{monban.IPv4, monban.IPv6} {
+		if !answers(d, f) {
+			continue
+		}
+		for _, dev := range j.devs {
+			out = append(out, j.reach(d, f, dev)...)
+		}
+	}
+	return out
+}
+
+// answers reports whether a door answers packets of a family.
+func answers(d *monban.Door, f monban.Family) bool {
+	a := d.Bind.Addr
+	switch {
+	case f == monban.IPv4:
+		return a.Is4() || a.Is4In6() || a == netip.IPv6Unspecified() && d.Bind.V6Only != monban.On
+	default:
+		return a.Is6() && !a.Is4In6()
+	}
+}
+
+// at reports whether a door answers at an address.
+func at(d *monban.Door, a netip.Addr) bool {
+	return d.Bind.Wildcard() || d.Bind.Addr.WithZone("").Unmap() == a
+}
+
+// entries are the addresses of this machine that packets by the interface may be
+// sent to, to reach a door.
+func (j *judge) entries(d *monban.Door, p *program, dev *monban.Interface) []netip.Addr {
+	var out []netip.Addr
+	for _, i := range j.Interfaces {
+		if !i.Up {
+			continue
+		}
+		for _, prefix := range i.Addrs {
+			a := prefix.Addr().WithZone("").Unmap()
+			if monban.FamilyOf(a) != p.family || a.IsLoopback() {
+				continue
+			}
+			if a.IsLinkLocalUnicast() && a.Is6() && i.Name != dev.Name {
+				continue // another interface's
+			}
+			// Only translation leads from one address to a door at another.
+			if at(d, a) || p.translates && d.State != monban.Forwarded {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// reach judges a door for one family and interface.
+func (j *judge) reach(d *monban.Door, f monban.Family, dev *monban.Interface) []monban.Reach {
+	one := func(v monban.Verdict, why monban.Reason) []monban.Reach {
+		return []monban.Reach{{Family: f, Device: dev.Name, Verdict: v, Why: why}}
+	}
+	zone := d.Bind.Addr.Zone()
+	if d.Bind.Device != "" && d.Bind.Device != dev.Name || zone != "" && zone != dev.Name {
+		return one(monban.VerdictClosed, monban.ByDevice)
+	}
+	p := j.program(f)
+	entries := j.entries(d, p, dev)
+	if len(entries) == 0 {
+		if d.Bind.Addr.IsLoopback() || d.Bind.Addr.Unmap().IsLoopback() {
+			if j.unseen && dev.RouteLocalnet != monban.Off && f == monban.IPv4 {
+				return one(monban.VerdictUnknown, monban.ByUnseen)
+			}
+			return one(monban.VerdictClosed, monban.ByLoopback)
+		}
+		return one(monban.VerdictClosed, monban.ByAddress)
+	}
+	if j.unseen {
+		return one(monban.VerdictUnknown, monban.ByUnseen)
+	}
+	if dev.Master != "" { // of a VRF: chains see packets twice
+		return one(monban.VerdictUnknown, monban.ByRouting)
+	}
+	total := summary{}
+	for _, a := range entries {
+		w := j.way(p, dev, protoNumber(d.Bind.Port.Proto), a, d.Bind.Port.Num)
+		total.merge(j.summarise(p, w, d))
+	}
+	valid := j.sources(p, dev)
+	return j.report(&total, p, dev, &valid)
+}
+
+// way returns what becomes of packets to a place.
+func (j *judge) way(p *program, dev *monban.Interface, proto byte, a netip.Addr, port uint16) *way {
+	key := wayKey{family: p.family, device: j.names[p.family][dev.Name], proto: proto, atom: p.space.atom(addrOf(a)), port: p.ports.of(port)}
+	if p.translates {
+		key.port = int32(port)
+	}
+	if j.owned[a] == dev.Name {
+		key.owner = "own"
+	}
+	if w, ok := j.ways[key]; ok {
+		return w
+	}
+	w := p.follow(j.machine, dev, proto, place{addrOf(a), port})
+	j.ways[key] = w
+	return w
+}
+
+// summary is what comes of a way: disjoint sets of sources.
+type summary struct {
+	open, conditional, unknown set
+	drops, accepts             []outcome
+	tags                       []tagged
+}
+
+func (s *summary) merge(o *summary) {
+	if o.drops == nil && o.accepts == nil && o.open.empty() && o.conditional.empty() && o.unknown.empty() {
+		return
+	}
+	if s.drops == nil && s.accepts == nil && s.open.empty() && s.conditional.empty() && s.unknown.empty() {
+		*s = summary{o.open.clone(), o.conditional.clone(), o.unknown.clone(), o.drops, o.accepts, o.tags}
+		return
+	}
+	s.open.add(&o.open)
+	s.conditional.add(&o.conditional)
+	s.unknown.add(&o.unknown)
+	s.conditional.remove(&s.open)
+	s.unknown.remove(&s.open)
+	s.unknown.remove(&s.conditional)
+	s.drops = append(slices.Clip(s.drops), o.drops...)
+	s.accepts = append(slices.Clip(s.accepts), o.accepts...)
+	s.tags = append(slices.Clip(s.tags), o.tags...)
+}
+
+// summarise sums up a way for a door.
+func (j *judge) summarise(p *program, w *way, d *monban.Door) *summary {
+	translated := slices.ContainsFunc(w.in, func(s *state) bool { return s.translated != nil })
+	here := at(d, w.to.addr.netip(p.family))
+	if !here && !translated {
+		return &summary{} // they arrive at an address where the door does not answer
+	}
+	forwarded := d.State == monban.Forwarded
+	if sum, ok := j.sums[w]; ok && !translated && !forwarded {
+		return sum
+	}
+	sum := &summary{drops: w.drops, accepts: w.accepts}
+	var in, out set
+	var tags []tagged
+	for _, s := range w.in {
+		if s.translated == nil && !here {
+			continue
+		}
+		if s.translated == nil && d.State == monban.Forwarded {
+			sum.drops = append(slices.Clip(sum.drops), outcome{why: monban.ByNobody, src: s.src, tags: s.tags})
+			continue
+		}
+		if s.translated != nil && d.To.Port == 0 && d.State != monban.Forwarded &&
+			(s.port != d.Bind.Port.Num || !j.own(p.family, s.addr) || !at(d, s.addr.netip(p.family))) {
+			// It arrives, at another door.
+			sum.drops = append(slices.Clip(sum.drops), outcome{by: s.translated, src: s.src, tags: s.tags})
+			continue
+		}
+		in.add(&s.src)
+		tags = append(tags, restrict(s.tags, &s.src)...)
+	}
+	for i := range sum.drops {
+		o := &sum.drops[i]
+		out.add(&o.src)
+		if len(o.tags) > 0 {
+			tags = append(tags, restrict(o.tags, &o.src)...)
+		}
+	}
+	both := and(&in, &out)
+	sum.open = in
+	if !both.empty() {
+		sum.open.remove(&both)
+		var opaque set
+		for _, t := range tags {
+			if t.kind == monban.ByOpaque {
+				opaque.add(&t.src)
+			}
+		}
+		sum.unknown = and(&both, &opaque)
+		sum.conditional = both
+		sum.conditional.remove(&opaque)
+		sum.tags = unite(tags)
+	}
+	if !translated && !forwarded {
+		j.sums[w] = sum
+	}
+	return sum
+}
+
+// report puts a summary into words of the root package.
+func (j *judge) report(s *summary, p *program, dev *monban.Interface, valid *set) []monban.Reach {
+	var out []monban.Reach
+	add := func(v monban.Verdict, atoms *set, conditions []monban.Condition) {
+		r := monban.Reach{Family: p.family, Device: dev.Name, Verdict: v, Conditions: conditions}
+		if v != monban.VerdictClosed && !within(valid, atoms) {
+			r.Sources = j.ranges(p, atoms)
+		}
+		if v == monban.VerdictPartly && r.Sources == nil {
+			r.Verdict = monban.VerdictOpen
+		}
+		r.Rule, r.Why = j.decider(s, p, v, atoms)
+		out = append(out, r)
+	}
+	if !s.open.empty() {
+		add(monban.VerdictPartly, &s.open, nil)
+	}
+	if !s.conditional.empty() {
+		add(monban.VerdictPartly, &s.conditional, conditions(s, &s.conditional))
+	}
+	if !s.unknown.empty() {
+		add(monban.VerdictUnknown, &s.unknown, conditions(s, &s.unknown))
+	}
+	if len(out) == 0 {
+		add(monban.VerdictClosed, valid, nil)
+	}
+	return out
+}
+
+// ranges returns a set as ranges of addresses; equal sets share one list.
+func (j *judge) ranges(p *program, atoms *set) []monban.AddrRange {
+	h := atoms.hash()
+	for _, l := range j.lists[h] {
+		if l.family == p.family && equal(&l.atoms, atoms) {
+			return l.ranges
+		}
+	}
+	l := listed{atoms.clone(), p.family, p.space.ranges(atoms)}
+	j.lists[h] = append(j.lists[h], l)
+	return l.ranges
+}
+
+// decider names what decided for the largest range of the atoms.
+func (j *judge) decider(s *summary, p *program, v monban.Verdict, atoms *set) (monban.RuleRef, monban.Reason) {
+	example := p.space.example(atoms)
+	switch v {
+	case monban.VerdictUnknown:
+		for _, t := range s.tags {
+			if t.kind == monban.ByOpaque && t.src.has(example) {
+				return t.tag.ref(), monban.ByRule
+			}
+		}
+	case monban.VerdictClosed:
+		for i := range s.drops {
+			if o := &s.drops[i]; o.src.has(example) {
+				return o.ref(), o.why
+			}
+		}
+	default:
+		var policy *outcome
+		for i := range s.accepts {
+			// The last rule that let it in, and the last policy where none did.
+			o := &s.accepts[len(s.accepts)-1-i]
+			if !o.src.has(example) {
+				continue
+			}
+			if o.by != nil {
+				return o.ref(), monban.ByRule
+			}
+			if policy == nil {
+				policy = o
+			}
+		}
+		if policy != nil {
+			return policy.ref(), monban.ByRule
+		}
+	}
+	return monban.RuleRef{}, monban.NoRule
+}
+
+func (o *outcome) ref() monban.RuleRef {
+	switch {
+	case o.by != nil:
+		return o.by.ref()
+	case o.base != nil:
+		return monban.RuleRef{Family: o.base.table.Family, Table: o.base.table.Name, Chain: o.base.from.Name,
+			Text: "policy " + o.base.from.Policy.Kind.String()}
+	}
+	return monban.RuleRef{}
+}
+
+func (r *rule) ref() monban.RuleRef {
+	if r == nil {
+		return monban.RuleRef{}
+	}
+	return monban.RuleRef{Family: r.chain.table.Family, Table: r.chain.table.Name, Chain: r.chain.from.Name,
+		Handle: r.from.Handle, Text: r.from.Text(r.chain.table)}
+}
+
+func (t *tag) ref() monban.RuleRef {
+	if t.rule == nil {
+		return monban.RuleRef{Text: t.text}
+	}
+	return t.rule.ref()
+}
+
+// conditions lists what the ways of the sources depend on.
+func conditions(s *summary, atoms *set) []monban.Condition {
+	var out []monban.Condition
+	for _, t := range s.tags {
+		if !meets(&t.src, atoms) {
+			continue
+		}
+		c := monban.Condition{Kind: t.kind, Text: t.text, Rule: t.tag.ref()}
+		if !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, func(a, b monban.Condition) int {
+		return cmp.Or(cmp.Compare(a.Rule.Chain, b.Rule.Chain), cmp.Compare(a.Rule.Handle, b.Rule.Handle), cmp.Compare(a.Text, b.Text))
+	})
+	return out
+}
+
+// classes puts interfaces that nothing tells apart into one class.
+func (j *judge) classes(p *program) map[string]string {
+	out := map[string]string{}
+	spans, each := p.deviceSpans(j.rules)
+	for _, dev := range j.devs {
+		var b strings.Builder
+		sources := j.sources(p, dev)
+		strict := ""
+		if p.family == monban.IPv4 && dev.ReversePath == monban.ReversePathStrict {
+			strict = dev.Name
+		}
+		fmt.Fprint(&b, sources.hash(), strict, dev.ReversePath, dev.Forward4, dev.Forward6, dev.RouteLocalnet, dev.Program)
+		if each || dev.Kind == "bridge" && len(p.bridge) > 0 {
+			b.WriteString(dev.Name)
+		}
+		name, index := deviceName(dev), deviceIndex(dev)
+		for _, s := range spans {
+			v := name
+			if len(s.First) == 4 && s.index {
+				v = index
+			}
+			n := min(len(v), len(s.First))
+			if inSpans(v[:n], []monban.Span{s.Span}) {
+				b.WriteByte('1')
+			} else {
+				b.WriteByte('0')
+			}
+		}
+		out[dev.Name] = b.String()
+	}
+	return out
+}
+
+type deviceSpan struct {
+	monban.Span
+	index bool
+}
+
+// deviceSpans collects what rules say about interfaces. each means that they tell
+// interfaces apart in other ways, too.
+func (p *program) deviceSpans(rules *monban.Ruleset) (out []deviceSpan, each bool) {
+	if rules == nil {
+		return nil, false
+	}
+	for i := range rules.Tables {
+		t := &rules.Tables[i]
+		for j := range t.Chains {
+			each = each || len(t.Chains[j].Devices) > 0
+			for k := range t.Chains[j].Rules {
+				for n := range t.Chains[j].Rules[k].Steps {
+					s := &t.Chains[j].Rules[k].Steps[n]
+					each = each || s.Op == monban.OpRedirect
+					at := 0
+					for m := range s.Key {
+						l := &s.Key[m]
+						switch l.Field {
+						case monban.FieldReversePath:
+							each = true
+						case monban.FieldSourceType, monban.FieldDestType:
+							each = each || l.ByDevice
+						case monban.FieldInName, monban.FieldOutName, monban.FieldInIndex, monban.FieldOutIndex:
+							index := l.Field == monban.FieldInIndex || l.Field == monban.FieldOutIndex
+							each = each || l.Mask != nil || l.Offset != 0 || s.Op == monban.OpAssign
+							for _, w := range s.Within {
+								out = append(out, deviceSpan{w, index})
+							}
+							if set := t.Set(s.Set); s.Set != "" && set != nil {
+								each = each || len(set.Elements) > 1000
+								for e := 0; e < len(set.Elements) && e <= 1000; e++ {
+									el := &set.Elements[e]
+									if len(el.First) < at+l.Len {
+										continue
+									}
+									w := monban.Span{First: el.First[at : at+l.Len], Last: el.Last[at : at+l.Len]}
+									if l.Little {
+										w = monban.Span{First: reversed(w.First), Last: reversed(w.Last)}
+									}
+									out = append(out, deviceSpan{w, index})
+								}
+							}
+						}
+						at += (l.Len + 3) &^ 3
+					}
+				}
+			}
+		}
+	}
+	return out, each
+}
+
+func reversed(b []byte) []byte {
+	b = slices.Clone(b)
+	slices.Reverse(b)
+	return b
+}

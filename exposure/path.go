@@ -1,0 +1,359 @@
+package exposure
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/monban-dev/monban"
+)
+
+// Priorities of what the kernel itself hooks in before routing
+// (enum nf_ip_hook_priorities).
+const (
+	priorityConntrack = -200
+	priorityNAT       = -100
+)
+
+// way is what becomes of the first packets of new connections that come in by one
+// interface to one place.
+type way struct {
+	to place
+	// in are the packets that arrive, at this machine or where it sends them,
+	// and whose answers leave it.
+	in      []*state
+	drops   []outcome
+	accepts []outcome
+}
+
+// answered reports whether a connection of the protocol needs answers to begin.
+func answered(proto byte) bool { return proto != protoUDP }
+
+const (
+	protoTCP  = 6
+	protoUDP  = 17
+	protoDCCP = 33
+	protoSCTP = 132
+)
+
+// follow sends packets to a place and reports their way.
+func (p *program) follow(m *machine, i *monban.Interface, proto byte, to place) *way {
+	e := &eval{program: p, host: m, in: i, proto: proto, first: to}
+	states := e.enter(i, to)
+	if i.Kind == "bridge" && len(p.bridge) > 0 {
+		states = e.uncertain(states, &tag{monban.ByOpaque, "bridge", nil}, outcome{base: p.bridge[0]})
+	}
+	if i.Program != "" {
+		states = e.uncertain(states, &tag{monban.ByOpaque, i.Program, nil}, outcome{why: monban.ByProgram})
+	}
+	e.hook = monban.HookIngress
+	for _, b := range p.hooks[monban.HookIngress] {
+		if b.on(i.Name) {
+			states = e.base(b, states)
+		}
+	}
+	e.hook = monban.HookPrerouting
+	states = e.prerouting(states)
+	local, forwarded := e.route(states)
+	e.hook = monban.HookInput
+	for _, b := range p.hooks[monban.HookInput] {
+		local = e.base(b, local)
+	}
+	in := e.localReply(local)
+	for _, f := range forwarded {
+		in = append(in, e.forward(f)...)
+	}
+	return &way{to, in, e.drops, e.accepts}
+}
+
+// on reports whether a chain sees the packets of a device.
+func (b *base) on(device string) bool {
+	return slices.ContainsFunc(b.from.Devices, func(d string) bool {
+		prefix, wild := strings.CutSuffix(d, "*")
+		return d == device || wild && strings.HasPrefix(device, prefix)
+	})
+}
+
+// uncertain lets packets go on and be dropped.
+func (e *eval) uncertain(states []*state, t *tag, o outcome) []*state {
+	for _, s := range states {
+		e.drop(o, s.fork(t))
+	}
+	return states
+}
+
+// enter returns the packets that routing lets in at all: the filter of reverse
+// paths (fib_validate_source), and a way back for the answers.
+func (e *eval) enter(i *monban.Interface, to place) []*state {
+	s := &state{facts: facts{place: to}, src: e.host.sources(e.program, i)}
+	sure := e.host.PolicyRouting == monban.Off
+	routing := &tag{monban.ByOpaque, "policy routing", nil}
+	keep := func(only set, why monban.Reason) {
+		if within(&s.src, &only) {
+			return
+		}
+		rest := s.clone()
+		rest.src.remove(&only)
+		s.src = and(&s.src, &only)
+		o := outcome{why: why}
+		if sure {
+			e.drop(o, rest)
+			return
+		}
+		o.why = monban.ByRouting
+		e.drop(o, rest.fork(routing))
+		s.absorb(rest)
+	}
+	if e.family == monban.IPv4 {
+		switch i.ReversePath {
+		case monban.ReversePathStrict:
+			keep(e.host.routed(e.program, i.Name), monban.ByReverse)
+		case monban.ReversePathLoose:
+			keep(e.host.routed(e.program, ""), monban.ByReverse)
+		}
+	}
+	if answered(e.proto) {
+		keep(e.host.routed(e.program, ""), monban.ByRoute)
+	}
+	if s.src.empty() {
+		return nil
+	}
+	return []*state{s}
+}
+
+// prerouting calls the chains before routing, with NAT in its place.
+func (e *eval) prerouting(states []*state) []*state {
+	translated := false
+	for _, b := range e.hooks[monban.HookPrerouting] {
+		if !translated && b.from.Priority >= priorityNAT {
+			e.tracked = true
+			states, translated = e.destinationNAT(states), true
+		}
+		e.tracked = b.from.Priority > priorityConntrack
+		states = e.base(b, states)
+	}
+	e.tracked = true
+	if !translated {
+		states = e.destinationNAT(states)
+	}
+	return states
+}
+
+// destinationNAT calls the chains of type nat until one of them has translated.
+func (e *eval) destinationNAT(states []*state) []*state {
+	var done []*state
+	for _, b := range e.nat {
+		var todo []*state
+		for _, s := range states {
+			if s.untracked || s.translated != nil {
+				done = append(done, s)
+			} else {
+				todo = append(todo, s)
+			}
+		}
+		states = e.base(b, todo)
+	}
+	return join(append(done, states...))
+}
+
+// route divides packets into those for this machine and those for elsewhere, by
+// the interface they leave by.
+func (e *eval) route(states []*state) (local []*state, forwarded map[string][]*state) {
+	forwarded = map[string][]*state{}
+	for _, s := range states {
+		to := s.addr.netip(e.family)
+		switch {
+		case to.IsLoopback() && e.family == monban.IPv4 && e.in.RouteLocalnet != monban.On:
+			e.drop(outcome{why: monban.ByLoopback, by: s.translated}, s)
+		case to.IsLoopback() && e.family == monban.IPv6:
+			local = append(local, e.uncertain([]*state{s}, &tag{monban.ByOpaque, "::1", s.translated}, outcome{why: monban.ByLoopback})...)
+		case e.host.own(e.family, s.addr):
+			local = append(local, s)
+		default:
+			forwards := e.in.Forward4
+			if e.family == monban.IPv6 {
+				forwards = e.in.Forward6
+			}
+			out := e.host.device(e.program, s.addr)
+			switch {
+			case forwards == monban.Off:
+				e.drop(outcome{why: monban.ByForwarding}, s)
+				continue
+			case out == nil:
+				e.drop(outcome{why: monban.ByRoute}, s)
+				continue
+			case forwards == monban.FlagUnknown:
+				e.uncertain([]*state{s}, &tag{monban.ByOpaque, "forwarding", nil}, outcome{why: monban.ByForwarding})
+			}
+			forwarded[out.Name] = append(forwarded[out.Name], s)
+		}
+	}
+	return local, forwarded
+}
+
+// backFirst lists the interfaces, beginning with the one that the packets came in
+// by: of several ways back, as link-local addresses have, it is theirs.
+func (m *machine) backFirst(in *monban.Interface) []string {
+	names := []string{in.Name}
+	for i := range m.Interfaces {
+		if m.Interfaces[i].Name != in.Name {
+			names = append(names, m.Interfaces[i].Name)
+		}
+	}
+	return names
+}
+
+// named returns the interface with a name.
+func (m *machine) named(name string) *monban.Interface {
+	for i := range m.Interfaces {
+		if m.Interfaces[i].Name == name {
+			return &m.Interfaces[i]
+		}
+	}
+	return nil
+}
+
+// forward sends packets on by one interface, and their answers back.
+func (e *eval) forward(states []*state) []*state {
+	out := e.host.device(e.program, states[0].addr)
+	in := e.in
+	e.hook, e.out = monban.HookForward, out
+	for _, b := range e.hooks[monban.HookForward] {
+		states = e.base(b, states)
+	}
+	e.hook = monban.HookPostrouting
+	for _, b := range e.hooks[monban.HookPostrouting] {
+		states = e.base(b, states)
+	}
+	if answered(e.proto) {
+		states = e.answers(states, func(states []*state, back *monban.Interface) []*state {
+			e.in, e.out, e.hook = out, nil, monban.HookPrerouting
+			for _, b := range e.hooks[monban.HookPrerouting] {
+				e.tracked = b.from.Priority > priorityConntrack
+				states = e.base(b, states)
+			}
+			e.tracked, e.out, e.hook = true, back, monban.HookForward
+			for _, b := range e.hooks[monban.HookForward] {
+				states = e.base(b, states)
+			}
+			return states
+		})
+		e.in, e.out = in, out
+		states = e.acknowledge(states, monban.HookForward)
+	}
+	e.in, e.out = in, nil
+	return states
+}
+
+// localReply sends the answers of packets that have arrived here.
+func (e *eval) localReply(states []*state) []*state {
+	if !answered(e.proto) {
+		return states
+	}
+	in := e.in
+	states = e.answers(states, func(states []*state, back *monban.Interface) []*state {
+		e.in, e.out, e.hook = nil, back, monban.HookOutput
+		for _, b := range e.hooks[monban.HookOutput] {
+			if b.from.Type == "nat" {
+				continue // asked for first packets only
+			}
+			e.tracked = b.from.Priority > priorityConntrack
+			states = e.base(b, states)
+		}
+		return states
+	})
+	e.in, e.out, e.tracked = in, nil, true
+	return e.acknowledge(states, monban.HookInput)
+}
+
+// acknowledge sends the third packet of each connection, which is established by
+// then, the way of the first to the hook behind routing. A ruleset that lets only
+// the first one through lets nobody connect.
+func (e *eval) acknowledge(states []*state, last monban.Hook) []*state {
+	accepts, out := e.accepts, e.out
+	e.established = true
+	var in []*state
+	for _, s := range states {
+		a := &state{facts: s.facts, src: s.src, tags: s.tags}
+		a.place, a.mark, a.unknownMark = e.first, 0, false
+		a.lost, a.untracked = s.untracked, false
+		list := []*state{a}
+		e.out, e.hook = nil, monban.HookPrerouting
+		for _, b := range e.hooks[monban.HookPrerouting] {
+			e.tracked = b.from.Priority > priorityConntrack
+			if b.from.Priority >= priorityNAT {
+				arrive(list, s.place)
+			}
+			list = e.base(b, list)
+		}
+		arrive(list, s.place)
+		e.tracked, e.hook, e.out = true, last, out
+		for _, b := range e.hooks[last] {
+			list = e.base(b, list)
+		}
+		if last == monban.HookForward {
+			e.hook = monban.HookPostrouting
+			for _, b := range e.hooks[monban.HookPostrouting] {
+				list = e.base(b, list)
+			}
+		}
+		for _, r := range list {
+			r.facts = s.facts
+		}
+		in = append(in, join(list)...)
+	}
+	e.established, e.accepts, e.out = false, accepts, out
+	return join(in)
+}
+
+// arrive gives packets the destination that their connection is translated to.
+func arrive(states []*state, to place) {
+	for _, s := range states {
+		s.place = to
+	}
+}
+
+// answers sends answers on the way that leave does, and then out. It returns the
+// packets whose answers get out, as they arrived.
+func (e *eval) answers(states []*state, leave func([]*state, *monban.Interface) []*state) []*state {
+	if len(e.hooks[monban.HookOutput])+len(e.hooks[monban.HookPostrouting])+len(e.hooks[monban.HookForward])+len(e.hooks[monban.HookPrerouting]) == 0 {
+		return states
+	}
+	accepts := e.accepts // what lets answers out is not why somebody comes in
+	e.reply = true
+	in := e.in
+	var out []*state
+	for _, s := range states {
+		rest := *s
+		rest.src = s.src.clone()
+		routing := e.host.routing(e.program)
+		for _, i := range e.host.backFirst(in) {
+			by := routing.byDevice[i]
+			part := and(&rest.src, &by)
+			if part.empty() {
+				continue
+			}
+			rest.src.remove(&part)
+			out = append(out, e.answer1(s, part, e.host.named(i), leave)...)
+		}
+		if !rest.src.empty() { // routed by a table that we do not see
+			out = append(out, e.answer1(s, rest.src, nil, leave)...)
+		}
+	}
+	e.reply, e.accepts, e.in = false, accepts, in
+	return out
+}
+
+func (e *eval) answer1(s *state, src set, back *monban.Interface, leave func([]*state, *monban.Interface) []*state) []*state {
+	a := &state{facts: s.facts, src: src, tags: s.tags}
+	a.mark, a.unknownMark = 0, false
+	a.lost, a.untracked = s.untracked, false
+	states := leave([]*state{a}, back)
+	e.hook, e.out, e.tracked = monban.HookPostrouting, back, true
+	for _, b := range e.hooks[monban.HookPostrouting] {
+		states = e.base(b, states)
+	}
+	for _, r := range states {
+		r.facts = s.facts
+	}
+	return join(states)
+}
