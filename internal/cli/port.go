@@ -54,11 +54,11 @@ func (a *app) ports(cmd *cobra.Command, in *inside, args []string) error {
 	if err != nil {
 		return err
 	}
-	// Whether a wildcard address can be bound takes no look at the interfaces.
-	snap, err := a.snapshot(cmd.Context(), in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps})
+	snap, err := a.snapshot(cmd.Context(), in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps, Rules: in.diff == ""})
 	if err != nil {
 		return err
 	}
+	judgeReach(snap)
 	keep := func(d *monban.Door) bool { return inRanges(ranges, d.Bind.Port) }
 	shown := narrowed(snap, keep)
 	shown.Gaps = append(shown.Gaps, gaps...)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/firewall"
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/owners"
 	"github.com/monban-dev/monban/sockets"
@@ -23,6 +24,9 @@ type Want struct {
 	Host host.Parts
 	// AllNamespaces asks for the doors of every network namespace.
 	AllNamespaces bool
+	// Rules asks for what says who can reach the doors that are found: the packet
+	// filter's ruleset, and the network.
+	Rules bool
 }
 
 // Whole is want for every port and everything about the machine: what a saved
@@ -31,13 +35,14 @@ func (want Want) Whole() Want {
 	want.Ports = nil
 	want.Traffic = []monban.PortRange{{First: 0, Last: 65535}}
 	want.Host = host.Ranges | host.Caps | host.Network
+	want.Rules = true
 	return want
 }
 
 // Snapshot looks at this machine.
 func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 	snap := &monban.Snapshot{At: time.Now(), TrafficOf: want.Traffic}
-	var hostGaps, socketGaps, containerGaps []monban.Gap
+	var hostGaps, socketGaps, containerGaps, ruleGaps []monban.Gap
 	// Only engines are worth waiting for beside the rest. To start a thread takes
 	// as long as to read what is left, and `monban 443` is measured beside a
 	// hello-world.
@@ -48,10 +53,29 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 	snap.Containers, containerGaps = containers()
 	snap.Doors, snap.Containers = owners.Join(snap.Doors, snap.Containers)
 	snap.Doors = wanted(snap.Doors, want.Ports)
-	for _, gaps := range [][]monban.Gap{socketGaps, ownerGaps, containerGaps, hostGaps} {
+	if want.Rules && (len(snap.Doors) > 0 || len(want.Ports) == 0) {
+		ruleGaps = rules(snap, want)
+	}
+	for _, gaps := range [][]monban.Gap{socketGaps, ownerGaps, containerGaps, ruleGaps, hostGaps} {
 		snap.Gaps = append(snap.Gaps, gaps...)
 	}
 	return snap
+}
+
+// rules reads the ruleset, and what the machine's network is where that has not
+// been read. Without a door to ask about it is left out: it takes as long as the
+// rest of `monban 443`.
+func rules(snap *monban.Snapshot, want Want) (gaps []monban.Gap) {
+	if want.Host&host.Network == 0 {
+		network, missing := host.Read(host.Network)
+		gaps = slices.DeleteFunc(missing, func(g monban.Gap) bool { return g.Hides == monban.HidesOutside })
+		h := &snap.Host
+		h.Interfaces, h.Routes, h.PolicyRouting = network.Interfaces, network.Routes, network.PolicyRouting
+		h.Forward4, h.Forward6, h.IPv6 = network.Forward4, network.Forward6, network.IPv6
+	}
+	rules, missing := firewall.Read(firewall.Options{Ports: want.Ports})
+	snap.Rules = rules
+	return append(gaps, missing...)
 }
 
 // AddNeighbours adds the doors that snap, a look at some ports only, left out,

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/monban-dev/monban"
 )
@@ -59,12 +60,29 @@ func (v *view) gapSentence(g monban.Gap) string {
 			"更新されたポート台帳を使えないため、内蔵の台帳を使いました(%s: %s)。", g.Source, g.Err)
 	case monban.HidesSightings:
 		return v.sightingsGap(g)
+	case monban.HidesRules:
+		return v.rulesGap(g)
 	case monban.HidesClaims:
 		return say("%s: what it asks for is not known here (%s).",
 			"%s: どのポートを必要とするか読み取れませんでした(%s)。", g.Source, g.Err)
 	default:
 		return say("Something could not be seen (%s: %s).", "確認できなかったものがあります(%s: %s)。", g.Source, g.Err)
 	}
+}
+
+// rulesGap says why nobody can tell who comes in.
+func (v *view) rulesGap(g monban.Gap) string {
+	l := v.style.Lang
+	switch {
+	case !v.asRoot() && v.Snapshot.Host.OS == "linux":
+		return l.pick("The firewall's rules can only be read with privilege (sudo), so who can reach a door is unknown.",
+			"ファイアウォールのルールを読むには権限(sudo)が必要なため、ドアに誰が届くかは分かりません。")
+	case strings.HasSuffix(g.Source, "_tables_names"):
+		return fmt.Sprintf(l.pick("Rules of iptables-legacy are in force, which are not read here, so who can reach a door is unknown (%s).",
+			"iptables-legacy のルールが有効ですが、ここでは読めないため、ドアに誰が届くかは分かりません(%s)。"), g.Err)
+	}
+	return fmt.Sprintf(l.pick("The firewall's rules could not be read, so who can reach a door is unknown (%s: %s).",
+		"ファイアウォールのルールを読めなかったため、ドアに誰が届くかは分かりません(%s: %s)。"), g.Source, g.Err)
 }
 
 func (v *view) ownersGap(g monban.Gap) string {

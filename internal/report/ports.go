@@ -380,6 +380,7 @@ func (v *view) hereText(p *printer, pv PortView) {
 		p.paragraph(lead, d.Bind.Port.String()+" "+v.addressCell(e)+"  "+v.who(d)+v.stateNote(d))
 		lead = p.label("", "")
 		v.ownerText(p, d)
+		v.reachText(p, e)
 	}
 	for _, t := range pv.Traffic {
 		if t.Established+t.TimeWait+t.Other == 0 {

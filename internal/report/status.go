@@ -241,11 +241,18 @@ func (s Status) sort(all []entry) {
 func (v *view) statusColumns(p *printer) ([]column, func(entry) []cell) {
 	terminal := p.width > 0
 	cols := []column{{title: p.f("PORT", "ポート"), right: false}}
-	if !terminal || v.style.Wide {
+	class := !terminal || v.style.Wide
+	if class {
 		cols = append(cols, column{title: p.f("CLASS", "区分"), rank: 9})
 	}
 	cols = append(cols,
 		column{title: p.f("ADDRESS", "アドレス"), min: 9},
+	)
+	reach := judged(v.Snapshot.Doors)
+	if reach {
+		cols = append(cols, column{title: p.f("WHO GETS IN", "届く範囲"), min: 9})
+	}
+	cols = append(cols,
 		column{title: p.f("FOR", "用途"), min: 8, rank: 4},
 		column{title: p.f("PROGRAM", "プログラム"), min: 14},
 		column{title: p.f("PID", "PID"), right: true, rank: 1},
@@ -260,7 +267,6 @@ func (v *view) statusColumns(p *printer) ([]column, func(entry) []cell) {
 			// The last, because it may be 128 KiB long and the last is not padded.
 			column{title: p.f("COMMAND", "コマンド"), rank: 8})
 	}
-	front := len(cols) - v.ownerColumns()
 	behind := make(map[*monban.Owner][]cell)
 	var space []cell // for the next rows
 	render := func(e entry) []cell {
@@ -271,10 +277,15 @@ func (v *view) statusColumns(p *printer) ([]column, func(entry) []cell) {
 		row := space[:0:len(cols)]
 		space = space[len(cols):]
 		row = append(row, cell{style: bold, text: d.Bind.Port.String()})
-		if front > 4 {
+		if class {
 			row = append(row, cell{style: plain, text: d.Bind.Port.Class().String()})
 		}
-		row = append(row, cell{style: scopeStyle(e), text: v.addressCell(e)}, cell{style: plain, text: v.purpose(d)}, v.programCell(e))
+		if reach {
+			row = append(row, cell{style: plain, text: v.addressCell(e)}, v.reachCell(e))
+		} else {
+			row = append(row, cell{style: scopeStyle(e), text: v.addressCell(e)})
+		}
+		row = append(row, cell{style: plain, text: v.purpose(d)}, v.programCell(e))
 		o := e.owner()
 		if o == nil || d.To.Port != 0 {
 			return append(row, v.ownerCells(d, o)...)
@@ -627,10 +638,23 @@ func (s Status) closing(p *printer, all []entry) {
 		p.paragraph(span{}, p.f("No door is open.", "開いているドアはありません。"))
 		return
 	}
+	if judged(s.Doors) {
+		everyone, some, nobody, undecided := reachCounts(all)
+		p.paragraph(span{}, p.f(
+			plural(len(all), "%d door", "%d doors")+": %d can be reached by everyone, %d by some, %d by nobody outside this machine, %d unknown (addresses, routes and the firewall's rules considered).",
+			"ドアは %d 個: 誰でも届くもの %d、一部から届くもの %d、外からは届かないもの %d、不明 %d(アドレス、経路、ファイアウォールのルールから判定)。",
+			len(all), everyone, some, nobody, undecided))
+		s.hiddenText(p)
+		return
+	}
 	p.paragraph(span{}, p.f(
 		plural(len(all), "%d door", "%d doors")+": %d on every address, %d on one address of this machine, %d on loopback only (this machine itself). No firewall was considered: it may close some of them.",
 		"ドアは %d 個: 全アドレスで待つもの %d、特定の 1 アドレスで待つもの %d、ループバックのみ(このマシンの中だけ)%d。ファイアウォールは考慮していません。実際には閉じられている場合があります。",
 		len(all), every, one+unknown, loopback))
+	s.hiddenText(p)
+}
+
+func (s Status) hiddenText(p *printer) {
 	if s.Hidden > 0 {
 		p.paragraph(span{}, p.f("%d more do not match the filter.", "ほかに条件に合わないドアが %d 個あります。", s.Hidden))
 	}

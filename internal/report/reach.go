@@ -1,0 +1,353 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/monban-dev/monban"
+)
+
+type reachWire struct {
+	Family     monban.Family      `json:"family"`
+	Device     string             `json:"device"`
+	Verdict    monban.Verdict     `json:"verdict"`
+	Sources    []monban.AddrRange `json:"sources"`
+	Conditions []string           `json:"conditions"`
+	Rule       string             `json:"rule"`
+}
+
+// reach returns the shapes of who can come in; nil where it was not judged.
+func (v *view) reach(reach []monban.Reach) []reachWire {
+	if reach == nil {
+		return nil
+	}
+	out := make([]reachWire, 0, len(reach))
+	for i := range reach {
+		r := &reach[i]
+		w := reachWire{r.Family, r.Device, r.Verdict, nonNil(r.Sources), []string{}, r.Rule.String()}
+		if w.Rule == "" {
+			w.Rule = string(r.Why)
+		}
+		for _, c := range r.Conditions {
+			w.Conditions = append(w.Conditions, strings.TrimSuffix(string(c.Kind)+": "+c.Text+" ("+c.Rule.String()+")", " ()"))
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// audience says in a few words who can come in by some of a door's entries.
+func (v *view) audience(r *monban.Reach) string {
+	l := v.style.Lang
+	text := ""
+	switch r.Verdict {
+	case monban.VerdictOpen:
+		text = l.pick("everyone", "誰でも")
+	case monban.VerdictClosed:
+		if r.Why == monban.ByLoopback {
+			return l.pick("this machine", "このマシン")
+		}
+		return l.pick("nobody", "届かない")
+	case monban.VerdictPartly:
+		text = v.sourcesText(r.Sources, 1)
+	default:
+		return l.pick("unknown", "不明")
+	}
+	if len(r.Conditions) > 0 {
+		text += l.pick(" (limited)", "(条件付き)")
+	}
+	return text
+}
+
+// sourcesText names up to most ranges of sources, or says that they are nearly all
+// there are.
+func (v *view) sourcesText(sources []monban.AddrRange, most int) string {
+	l := v.style.Lang
+	if nearlyAll(sources) {
+		return l.pick("nearly everyone", "ほぼ誰でも")
+	}
+	var names []string
+	for i := range sources {
+		if i == most {
+			names = append(names, fmt.Sprintf("+%d", len(sources)-most))
+			break
+		}
+		names = append(names, sources[i].String())
+	}
+	return strings.Join(names, " ")
+}
+
+// nearlyAll reports whether the sources are more than half of their family's
+// addresses that are in use: of IPv4, or of 2000::/3.
+func nearlyAll(sources []monban.AddrRange) bool {
+	size := 0.0
+	for _, r := range sources {
+		a, b := r.First.As16(), r.Last.As16()
+		at := 0
+		if r.First.Is4() {
+			at = 12
+		} else if a[0] > 0x3f || b[0] < 0x20 {
+			continue
+		} else {
+			a[0], b[0] = max(a[0], 0x20), min(b[0], 0x3f)
+		}
+		part := 0.0
+		for i, unit := at, 1.0; i < 16; i++ {
+			unit /= 256
+			part += float64(int(b[i])-int(a[i])) * unit
+		}
+		if !r.First.Is4() {
+			part *= 8
+		}
+		size += part
+	}
+	return size > 0.5
+}
+
+// reachGroup is what several families and interfaces of a door have in common.
+type reachGroup struct {
+	*monban.Reach
+	where []string // "IPv4 eth0"
+}
+
+// groups puts entries together that say the same.
+func (v *view) groups(e entry) []reachGroup {
+	var out []reachGroup
+	for _, d := range e.doors {
+	next:
+		for i := range d.Reach {
+			r := &d.Reach[i]
+			where := familyName(r.Family) + " " + r.Device
+			for k := range out {
+				o := &out[k]
+				if o.Verdict == r.Verdict && o.Why == r.Why && o.Rule == r.Rule && v.audience(o.Reach) == v.audience(r) &&
+					(o.Family == r.Family || len(o.Sources) == 0) && slices.Equal(o.Sources, r.Sources) && slices.Equal(o.Conditions, r.Conditions) {
+					if !slices.Contains(o.where, where) {
+						o.where = append(o.where, where)
+					}
+					continue next
+				}
+			}
+			out = append(out, reachGroup{r, []string{where}})
+		}
+	}
+	return out
+}
+
+func familyName(f monban.Family) string {
+	if f == monban.IPv4 {
+		return "IPv4"
+	}
+	return "IPv6"
+}
+
+// judged reports whether some door's reach is known.
+func judged(doors []monban.Door) bool {
+	return slices.ContainsFunc(doors, func(d monban.Door) bool { return d.Reach != nil })
+}
+
+// reachCell says in one cell who can come in: for all families and interfaces
+// alike, or what differs.
+func (v *view) reachCell(e entry) cell {
+	l := v.style.Lang
+	type part struct {
+		text  string
+		where []string
+	}
+	var parts []part
+	all := map[string]bool{}
+	for _, d := range e.doors {
+		for i := range d.Reach {
+			r := &d.Reach[i]
+			text, where := v.audience(r), familyName(r.Family)+" "+r.Device
+			all[where] = true
+			if r.Why == monban.ByAddress || r.Why == monban.ByDevice {
+				continue // of the socket's own choice: no answer there
+			}
+			k := slices.IndexFunc(parts, func(p part) bool { return p.text == text })
+			if k < 0 {
+				parts = append(parts, part{text: text})
+				k = len(parts) - 1
+			}
+			if !slices.Contains(parts[k].where, where) {
+				parts[k].where = append(parts[k].where, where)
+			}
+		}
+	}
+	switch {
+	case len(parts) == 0:
+		return cell{dim, "-"}
+	case len(parts) > 1:
+		// Where somebody comes in, nobody needs to be told where nobody does.
+		parts = slices.DeleteFunc(parts, func(p part) bool {
+			return p.text == l.pick("nobody", "届かない") || p.text == l.pick("this machine", "このマシン")
+		})
+		if len(parts) == 1 {
+			parts[0].text += " (" + whereText(parts[0].where, all) + ")"
+		}
+	}
+	style := plain
+	var texts []string
+	for _, p := range parts {
+		texts = append(texts, p.text)
+		if strings.HasPrefix(p.text, l.pick("everyone", "誰でも")) || strings.HasPrefix(p.text, l.pick("nearly everyone", "ほぼ誰でも")) {
+			style = yellow
+		}
+	}
+	return cell{style, strings.Join(texts, " / ")}
+}
+
+// whereText shortens "IPv4 eth0, IPv4 eth1" to "IPv4" where those are all of a
+// family, and to "eth0" where those are both of an interface's families.
+func whereText(where []string, all map[string]bool) string {
+	for _, family := range [...]string{"IPv4", "IPv6"} {
+		n, mine := 0, true
+		for w := range all {
+			if strings.HasPrefix(w, family) {
+				n++
+			}
+		}
+		for _, w := range where {
+			mine = mine && strings.HasPrefix(w, family)
+		}
+		if mine && n == len(where) {
+			return family
+		}
+	}
+	var names []string
+	for _, w := range where {
+		if _, dev, ok := strings.Cut(w, " "); ok && !slices.Contains(names, dev) {
+			names = append(names, dev)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// reachText shows who can come in, and by which rule.
+func (v *view) reachText(p *printer, e entry) {
+	lead := p.label("Who gets in", "届く範囲")
+	for _, g := range v.groups(e) {
+		who := v.audience(g.Reach)
+		if g.Verdict == monban.VerdictPartly && !nearlyAll(g.Sources) || v.style.Verbose && len(g.Sources) > 0 {
+			most := 6
+			if v.style.Verbose {
+				most = len(g.Sources)
+			}
+			names := make([]string, 0, most)
+			for i := range g.Sources {
+				if i == most {
+					names = append(names, p.f("… and %d more (-v)", "… ほか %d 件(-v で表示)", len(g.Sources)-most))
+					break
+				}
+				names = append(names, g.Sources[i].String())
+			}
+			who = strings.Join(names, ", ")
+		}
+		p.paragraph(lead, p.f("%s: %s", "%s: %s", strings.Join(g.where, ", "), who))
+		lead = p.label("", "")
+		if why := v.whyText(g.Reach); why != "" {
+			p.styledParagraph(span{dim, pad("", 16)}, dim, why)
+		}
+		for _, c := range g.Conditions {
+			if g.Verdict == monban.VerdictUnknown {
+				continue // the rule above says it
+			}
+			p.styledParagraph(span{dim, pad("", 16)}, dim, v.conditionText(c))
+		}
+	}
+}
+
+func (v *view) whyText(r *monban.Reach) string {
+	l := v.style.Lang
+	if r.Rule != (monban.RuleRef{}) {
+		text := r.Rule.String()
+		if r.Rule.Table == "" {
+			text = r.Rule.Text
+		}
+		if r.Verdict == monban.VerdictUnknown {
+			return fmt.Sprintf(l.pick("depends on %s, which cannot be judged here", "ここでは判定できない %s しだいです"), text)
+		}
+		return l.pick("by ", "決めたルール: ") + text
+	}
+	switch r.Why {
+	case monban.NoRule:
+		return l.pick("no firewall rule is in the way", "妨げるファイアウォールのルールはありません")
+	case monban.ByLoopback:
+		return l.pick("a loopback address is not answered from outside", "ループバックアドレスには外から届きません")
+	case monban.ByAddress:
+		return l.pick("there is no address of this family to answer at", "応答できるアドレスがこのファミリーにありません")
+	case monban.ByDevice:
+		return l.pick("the socket is bound to another interface", "ソケットが別のインターフェースに結び付いています")
+	case monban.ByRoute:
+		return l.pick("there is no route back to anyone else", "それ以外の相手へ戻る経路がありません")
+	case monban.ByReverse:
+		return l.pick("the reverse path filter (rp_filter) drops the others", "それ以外は逆経路フィルター(rp_filter)が破棄します")
+	case monban.ByForwarding:
+		return l.pick("it leads elsewhere, and this machine does not forward packets", "転送先が別の場所ですが、このマシンは転送をしません")
+	case monban.ByNobody:
+		return l.pick("no rule leads on from here, and nobody listens", "転送するルールも待ち受けるプログラムもありません")
+	case monban.ByUnseen:
+		return l.pick("the firewall's rules could not be read", "ファイアウォールのルールを読めませんでした")
+	case monban.ByProgram:
+		return l.pick("a BPF program sees the packets first", "BPF プログラムが先にパケットを処理します")
+	case monban.ByRouting:
+		return l.pick("it depends on routing rules that are not judged here", "ここでは判定できない経路ルールしだいです")
+	}
+	return ""
+}
+
+func (v *view) conditionText(c monban.Condition) string {
+	l := v.style.Lang
+	what := ""
+	switch c.Kind {
+	case monban.ByRate:
+		what = l.pick("within a limit", "上限の範囲内で")
+	case monban.ByDynamicSet:
+		what = l.pick("depending on a list that changes by itself", "自動で変わる一覧しだいで")
+	case monban.ByTime:
+		what = l.pick("at some times", "時間帯によって")
+	case monban.ByChance:
+		what = l.pick("by chance", "確率で")
+	case monban.BySourcePort:
+		what = l.pick("from some source ports", "特定の送信元ポートからのみ")
+	default:
+		what = l.pick("depending on", "次のルールしだいで")
+	}
+	return what + ": " + c.Rule.String()
+}
+
+// reachCounts counts entries by who can come in from outside.
+func reachCounts(all []entry) (everyone, some, nobody, unknown int) {
+	for _, e := range all {
+		best := monban.VerdictClosed
+		open, undecided := false, false
+		for _, d := range e.doors {
+			if d.Reach == nil {
+				undecided = true
+			}
+			for _, r := range d.Reach {
+				switch r.Verdict {
+				case monban.VerdictOpen:
+					open = true
+				case monban.VerdictPartly:
+					best = monban.VerdictPartly
+					open = open || nearlyAll(r.Sources)
+				case monban.VerdictUnknown:
+					undecided = true
+				}
+			}
+		}
+		switch {
+		case open:
+			everyone++
+		case best == monban.VerdictPartly:
+			some++
+		case undecided:
+			unknown++
+		default:
+			nobody++
+		}
+	}
+	return everyone, some, nobody, unknown
+}
