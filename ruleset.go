@@ -330,6 +330,26 @@ type Element struct {
 	Expires time.Duration `json:",omitempty"`
 }
 
+// Translates reports whether some rule sends packets elsewhere than they were sent
+// to.
+func (r *Ruleset) Translates() bool {
+	if r == nil {
+		return false
+	}
+	for i := range r.Tables {
+		for j := range r.Tables[i].Chains {
+			for k := range r.Tables[i].Chains[j].Rules {
+				for _, s := range r.Tables[i].Chains[j].Rules[k].Steps {
+					if s.Op == OpDNAT || s.Op == OpRedirect {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
 // Table returns the table with the given family and name, or nil.
 func (r *Ruleset) Table(family TableFamily, name string) *Table {
 	for i := range r.Tables {

@@ -53,7 +53,7 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 	snap.Containers, containerGaps = containers()
 	snap.Doors, snap.Containers = owners.Join(snap.Doors, snap.Containers)
 	snap.Doors = wanted(snap.Doors, want.Ports)
-	if want.Rules && (len(snap.Doors) > 0 || len(want.Ports) == 0) {
+	if want.Rules {
 		ruleGaps = rules(snap, want)
 	}
 	for _, gaps := range [][]monban.Gap{socketGaps, ownerGaps, containerGaps, ruleGaps, hostGaps} {
@@ -63,19 +63,26 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 }
 
 // rules reads the ruleset, and what the machine's network is where that has not
-// been read. Without a door to ask about it is left out: it takes as long as the
-// rest of `monban 443`.
-func rules(snap *monban.Snapshot, want Want) (gaps []monban.Gap) {
+// been read and there is a door to judge, or a rule that makes one: interfaces and
+// routes take as long as the rest of `monban 443`.
+func rules(snap *monban.Snapshot, want Want) []monban.Gap {
+	rules, gaps := firewall.Read(firewall.Options{Ports: want.Ports})
+	snap.Rules = rules
+	if len(snap.Doors) == 0 && !rules.Translates() {
+		return nil // nothing that a rule could hide
+	}
 	if want.Host&host.Network == 0 {
 		network, missing := host.Read(host.Network)
-		gaps = slices.DeleteFunc(missing, func(g monban.Gap) bool { return g.Hides == monban.HidesOutside })
+		for _, g := range missing {
+			if g.Hides != monban.HidesOutside {
+				gaps = append(gaps, g)
+			}
+		}
 		h := &snap.Host
 		h.Interfaces, h.Routes, h.PolicyRouting = network.Interfaces, network.Routes, network.PolicyRouting
 		h.Forward4, h.Forward6, h.IPv6 = network.Forward4, network.Forward6, network.IPv6
 	}
-	rules, missing := firewall.Read(firewall.Options{Ports: want.Ports})
-	snap.Rules = rules
-	return append(gaps, missing...)
+	return gaps
 }
 
 // AddNeighbours adds the doors that snap, a look at some ports only, left out,
