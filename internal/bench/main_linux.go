@@ -22,7 +22,7 @@ import (
 )
 
 func main() {
-	only := flag.String("machine", "", "measure only the machine whose name begins so: start, small, listeners or connections")
+	only := flag.String("machine", "", "measure only the machine whose name begins so: start, small, listeners, connections or check")
 	rounds := flag.Int("rounds", 0, "rounds on each machine; 0 is each machine's own number")
 	inside := flag.String("inside", "", "measure what this file says: how bench starts itself inside a machine")
 	flag.Parse()

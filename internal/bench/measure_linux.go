@@ -123,6 +123,11 @@ func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond)
 
 // check compares a bar with what was measured.
 func (b bar) check(r results) (line string, ok bool) {
+	if b.Time {
+		own, _ := r.wall(b.Name)
+		ok = own > 0 && ms(own) <= b.AtMost
+		return fmt.Sprintf("%s: `%s` takes %.0f ms (bar: %g ms)", verdict(ok), b.Name, ms(own), b.AtMost), ok
+	}
 	if b.Than == "" {
 		peak := r.peakMB(b.Name)
 		ok = peak > 0 && peak <= b.AtMost

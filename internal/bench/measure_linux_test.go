@@ -14,12 +14,15 @@ func TestBars(t *testing.T) {
 		bar  bar
 		kept bool
 	}{
-		{bar{"a", "b", 0.45}, true},
-		{bar{"a", "b", 0.39}, false},
-		{bar{"a", "", 31}, true},
-		{bar{"a", "", 30}, false}, // 30,000 KiB are 30.7 MB
-		{bar{"missing", "b", 1}, false},
-		{bar{"missing", "", 1}, false},
+		{bar{Name: "a", Than: "b", AtMost: 0.45}, true},
+		{bar{Name: "a", Than: "b", AtMost: 0.39}, false},
+		{bar{Name: "a", AtMost: 31}, true},
+		{bar{Name: "a", AtMost: 30}, false}, // 30,000 KiB are 30.7 MB
+		{bar{Name: "missing", Than: "b", AtMost: 1}, false},
+		{bar{Name: "missing", AtMost: 1}, false},
+		{bar{Name: "a", AtMost: 4e-6, Time: true}, true},
+		{bar{Name: "a", AtMost: 3e-6, Time: true}, false},
+		{bar{Name: "missing", AtMost: 1, Time: true}, false},
 	} {
 		if line, ok := test.bar.check(r); ok != test.kept {
 			t.Errorf("%+v: %q", test.bar, line)

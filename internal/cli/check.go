@@ -40,6 +40,7 @@ func (a *app) checkCommand() *cobra.Command {
 
 // check predicts whether what files and running programs ask for can start.
 func (a *app) check(ctx context.Context, in *inside, system bool, paths []string) error {
+	defer leaveGarbage()()
 	var snap *monban.Snapshot
 	var err error
 	if in.load != "" {
