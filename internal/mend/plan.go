@@ -101,8 +101,10 @@ func Make(q *Question) *Plan {
 type planning struct {
 	q        *Question
 	claims   []monban.Claim // with the moves made so far
+	sides    *sides         // of the claims as they were when the round began
 	unproven map[side]bool
 	moved    map[int]bool
+	round    map[int]bool // those moved in this round
 	left     map[int]bool
 	taken    map[uint16]bool
 	plan     *Plan
@@ -113,38 +115,41 @@ func (q *Question) plan(unproven map[side]bool) *Plan {
 		plan: &Plan{Files: map[string][]byte{}}}
 	p.plan.Before = conflict.Predict(q.Claims, q.Snapshot)
 	p.plan.After = p.plan.Before
-	// Every round ends a conflict or leaves one, and a side moves only once.
-	for i := p.next(); i >= 0; i = p.next() {
-		if p.end(i) {
-			p.plan.After = conflict.Predict(p.claims, q.Snapshot)
-		}
+	// Every round ends conflicts or leaves them, and a side moves only once.
+	for p.goRound() {
+		p.plan.After = conflict.Predict(p.claims, q.Snapshot)
 	}
+	p.plan.claims = p.claims
 	return p.plan
 }
 
-// next is the first claim that cannot start and of which nothing has been said.
-func (p *planning) next() int {
+// goRound ends the conflicts that have nothing to do with each other, and
+// reports whether a side has moved.
+func (p *planning) goRound() bool {
+	p.sides, p.round = sidesOf(slices.Clone(p.claims)), map[int]bool{}
 	for i := range p.plan.After {
-		if p.plan.After[i].Judgement.Outcome == monban.Fails && !p.left[i] {
-			return i
+		c := &p.plan.After[i]
+		if c.Judgement.Outcome != monban.Fails || p.left[i] || p.round[i] || slices.ContainsFunc(c.Rivals, func(r int) bool { return p.round[r] }) {
+			continue
 		}
+		p.end(i)
 	}
-	return -1
+	return len(p.round) > 0
 }
 
-func (p *planning) leave(i int, o Obstacle, file string) bool {
+func (p *planning) leave(i int, o Obstacle, file string) {
 	p.left[i] = true
 	p.plan.Left = append(p.plan.Left, Left{Claim: i, Obstacle: o, File: file})
-	return false
 }
 
 // end ends the conflict of claim i by moving a side of it, or leaves it.
-func (p *planning) end(i int) bool {
+func (p *planning) end(i int) {
 	done := &p.plan.After[i]
-	s := sideOf(&p.claims[i])
+	s := sideOf(&p.sides.claims[i])
 	others, runs := p.rivals(done, s)
 	if o := notByMoving(done, len(others)); o != "" {
-		return p.leave(i, o, "")
+		p.leave(i, o, "")
+		return
 	}
 	mine := p.look(s)
 	if len(others) == 0 {
@@ -152,7 +157,8 @@ func (p *planning) end(i int) bool {
 		if !runs {
 			reason = NeedsRight
 		}
-		return p.move(i, s, mine, reason, "")
+		p.move(i, s, mine, reason, "")
+		return
 	}
 	theirs := p.look(others[0])
 	for _, o := range others[1:] {
@@ -162,18 +168,20 @@ func (p *planning) end(i int) bool {
 	}
 	switch {
 	case mine.obstacle != "" && theirs.obstacle != "":
-		return p.leave(i, mine.obstacle, mine.file)
+		p.leave(i, mine.obstacle, mine.file)
 	case mine.obstacle != "":
-		return p.move(i, others[0], theirs, OnlyEditable, mine.obstacle)
+		p.move(i, others[0], theirs, OnlyEditable, mine.obstacle)
 	case theirs.obstacle != "":
-		return p.move(i, s, mine, OnlyEditable, theirs.obstacle)
+		p.move(i, s, mine, OnlyEditable, theirs.obstacle)
 	case mine.own != theirs.own && len(others) == 1:
 		if mine.own {
-			return p.move(i, s, mine, OwnFiles, "")
+			p.move(i, s, mine, OwnFiles, "")
+		} else {
+			p.move(i, others[0], theirs, OwnFiles, "")
 		}
-		return p.move(i, others[0], theirs, OwnFiles, "")
+	default:
+		p.move(i, s, mine, StartsLater, "")
 	}
-	return p.move(i, s, mine, StartsLater, "")
 }
 
 // rivals are the other sides that could make room for a claim: none where
@@ -186,7 +194,7 @@ func (p *planning) rivals(done *monban.Checked, own side) (sides []side, runs bo
 		if p.plan.After[r].Judgement.Outcome == monban.Running {
 			return nil, true
 		}
-		s := sideOf(&p.claims[r])
+		s := sideOf(&p.sides.claims[r])
 		if s != own && !slices.Contains(sides, s) {
 			sides = append(sides, s)
 		}
@@ -217,7 +225,7 @@ func notByMoving(done *monban.Checked, rivals int) Obstacle {
 
 // look is [Question.look] with what speaks against moving the side now.
 func (p *planning) look(s side) sideEdits {
-	for _, i := range members(p.claims, s) {
+	for _, i := range p.sides.of[s] {
 		switch c := &p.plan.After[i]; {
 		case p.moved[i], p.unproven[s]:
 			return sideEdits{obstacle: Unproven, file: c.Claim.Pos.File}
@@ -229,18 +237,20 @@ func (p *planning) look(s side) sideEdits {
 			return sideEdits{obstacle: bound(&c.Claim), file: c.Claim.Pos.File}
 		}
 	}
-	return p.q.look(p.claims, s)
+	return p.q.look(p.sides, s)
 }
 
 // move moves a side so that claim i can start.
-func (p *planning) move(i int, s side, how sideEdits, reason Reason, other Obstacle) bool {
+func (p *planning) move(i int, s side, how sideEdits, reason Reason, other Obstacle) {
 	if how.obstacle != "" {
-		return p.leave(i, how.obstacle, how.file)
+		p.leave(i, how.obstacle, how.file)
+		return
 	}
-	mine := members(p.claims, s)
+	mine := p.sides.of[s]
 	to, leased, ok := p.q.Numbers.choose(&p.claims[mine[0]], p.taken)
 	if !ok {
-		return p.leave(i, NoPort, "")
+		p.leave(i, NoPort, "")
+		return
 	}
 	p.taken[to] = true
 	done := &p.plan.After[i]
@@ -250,21 +260,25 @@ func (p *planning) move(i int, s side, how sideEdits, reason Reason, other Obsta
 			m.Against = append(m.Against, k)
 		}
 	}
-	for k := range p.plan.After {
-		other := sideOf(&p.claims[k])
-		other.port = s.port
-		m.Runs = m.Runs || other == s && p.plan.After[k].Judgement.Outcome == monban.Running
-	}
+	m.Runs = p.runs(s)
 	for k := range m.Edits {
 		m.Edits[k].New = strconv.Itoa(int(to))
 	}
 	for _, k := range mine {
 		p.claims[k].Bind.Port.Num = to
-		p.moved[k] = true
+		p.moved[k], p.round[k] = true, true
 	}
 	p.plan.Moves = append(p.plan.Moves, m)
-	p.plan.claims = p.claims
-	return true
+}
+
+// runs reports whether the program of a side runs, with other doors.
+func (p *planning) runs(s side) bool {
+	for other, its := range p.sides.of {
+		if other.port = s.port; other == s && slices.ContainsFunc(its, func(i int) bool { return p.plan.After[i].Judgement.Outcome == monban.Running }) {
+			return true
+		}
+	}
+	return false
 }
 
 // prove edits the files, has them read again, and compares what they ask for

@@ -175,12 +175,12 @@ func TestSharedPlaceStays(t *testing.T) {
 		Bind: monban.Bind{Port: monban.Port{Num: 3306, Proto: monban.TCP}}, Agree: []monban.Pos{client, {File: "a", Line: 9, Col: 1, Len: 4}}}
 	two := one
 	two.Program.Config, two.Pos.File = "/b", "b"
-	move, stay := places([]monban.Claim{one, two}, sideOf(&two))
+	move, stay := sidesOf([]monban.Claim{one, two}).places(sideOf(&two))
 	if len(move) != 1 || move[0].File != "b" || len(stay) != 2 {
 		t.Errorf("move %v, stay %v", move, stay)
 	}
 	// What stands in a program's own file is about that program.
-	move, stay = places([]monban.Claim{one, two}, sideOf(&one))
+	move, stay = sidesOf([]monban.Claim{one, two}).places(sideOf(&one))
 	if len(move) != 2 || move[1].Line != 9 || len(stay) != 1 || stay[0] != client {
 		t.Errorf("move %v, stay %v", move, stay)
 	}
@@ -317,6 +317,24 @@ func TestPackaged(t *testing.T) {
 		"/etc/systemd/system/x.socket": "", "lib/x.conf": "", "/usr/local/etc/x.conf": ""} {
 		if got := packaged(file); got != want {
 			t.Errorf("%s: %q", file, got)
+		}
+	}
+}
+
+// BenchmarkMake plans for 5,000 claims of which 1,000 cannot start.
+func BenchmarkMake(b *testing.B) {
+	files := map[string]string{}
+	for i := range 2500 {
+		second := 5000 + i
+		if i < 1000 {
+			second = 2000 + i
+		}
+		files[fmt.Sprintf("%04d", i)] = fmt.Sprintf("a%d %d\nb%d %d\n", i, 2000+i, i, second)
+	}
+	w := newWorld(files)
+	for b.Loop() {
+		if p := w.plan(); len(p.Moves) != 1000 || len(p.Left) != 0 {
+			b.Fatal(len(p.Moves), len(p.Left))
 		}
 	}
 }

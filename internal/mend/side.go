@@ -59,15 +59,20 @@ func sideOf(c *monban.Claim) side {
 	return s
 }
 
-// members are the indexes of a side's claims.
-func members(claims []monban.Claim, s side) []int {
-	var out []int
+// sides are claims by the side that they are a door of, and by their port.
+type sides struct {
+	claims []monban.Claim
+	of     map[side][]int
+	at     map[uint16][]int
+}
+
+func sidesOf(claims []monban.Claim) *sides {
+	all := &sides{claims: claims, of: map[side][]int{}, at: map[uint16][]int{}}
 	for i := range claims {
-		if sideOf(&claims[i]) == s {
-			out = append(out, i)
-		}
+		s, num := sideOf(&claims[i]), claims[i].Bind.Port.Num
+		all.of[s], all.at[num] = append(all.of[s], i), append(all.at[num], i)
 	}
-	return out
+	return all
 }
 
 // place is a place in a file, for comparing.
@@ -80,19 +85,18 @@ func placeOf(p monban.Pos) place { return place{p.File, p.Line, p.Col} }
 
 // places are the places that name a side's port, and left those that do and stay:
 // they speak of another program, which keeps the number, as well.
-func places(claims []monban.Claim, s side) (move, stay []monban.Pos) {
+func (all *sides) places(s side) (move, stay []monban.Pos) {
 	others := map[place]bool{}
 	own := map[string]bool{}
-	for i := range claims {
-		c := &claims[i]
-		switch {
-		case sideOf(c) == s:
+	for _, i := range all.at[s.port] {
+		c := &all.claims[i]
+		if sideOf(c) == s {
 			own[c.Pos.File] = true
-		case c.Bind.Port.Num == s.port:
-			others[placeOf(c.Pos)] = true
-			for _, p := range c.Agree {
-				others[placeOf(p)] = true
-			}
+			continue
+		}
+		others[placeOf(c.Pos)] = true
+		for _, p := range c.Agree {
+			others[placeOf(p)] = true
 		}
 	}
 	seen := map[place]bool{}
@@ -108,9 +112,9 @@ func places(claims []monban.Claim, s side) (move, stay []monban.Pos) {
 		}
 		move = append(move, p)
 	}
-	for _, i := range members(claims, s) {
-		add(claims[i].Pos, false)
-		for _, p := range claims[i].Agree {
+	for _, i := range all.of[s] {
+		add(all.claims[i].Pos, false)
+		for _, p := range all.claims[i].Agree {
 			add(p, true)
 		}
 	}
@@ -141,12 +145,12 @@ type sideEdits struct {
 
 // look finds out whether and how a side can be moved. The new numbers are left
 // out.
-func (q *Question) look(claims []monban.Claim, s side) sideEdits {
+func (q *Question) look(all *sides, s side) sideEdits {
 	if q.seen == nil {
 		q.seen = map[string]Source{}
 	}
 	out := sideEdits{own: true}
-	first := &claims[members(claims, s)[0]]
+	first := &all.claims[all.of[s][0]]
 	if first.Pos.File == "" {
 		out.obstacle = CommandLine
 		return out
@@ -156,7 +160,7 @@ func (q *Question) look(claims []monban.Claim, s side) sideEdits {
 		return out
 	}
 	var move []monban.Pos
-	move, out.stay = places(claims, s)
+	move, out.stay = all.places(s)
 	if len(move) == 0 {
 		out.obstacle, out.file = Computed, first.Pos.File
 		if first.Default {
