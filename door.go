@@ -122,6 +122,9 @@ type Door struct {
 	State DoorState
 	// UID is the user the socket belongs to, which the kernel tells everybody.
 	UID uint32
+	// User is that user's name, where Owners is empty and does not tell it; "" is
+	// not known.
+	User string
 	// Inode is the socket's number in the kernel's sockfs; 0 is not known.
 	Inode uint64
 	// Owners are the processes that hold the socket, the topmost first.

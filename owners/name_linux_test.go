@@ -362,7 +362,7 @@ func TestNameOtherUser(t *testing.T) {
 		o[0].Parents[0].Name != filepath.Base(os.Args[0])) {
 		t.Errorf("its parents, seen by nobody: %+v", o[0].Parents)
 	}
-	if d := v.Doors[1]; len(d.Owners) != 0 || d.Unnamed != monban.HiddenPrivilege {
+	if d := v.Doors[1]; len(d.Owners) != 0 || d.Unnamed != monban.HiddenPrivilege || d.User != "root" {
 		t.Errorf("root's, seen by nobody: %+v", d)
 	}
 	if len(v.Gaps) != 1 || v.Gaps[0].Hides != monban.HidesOwners || v.Gaps[0].Reason != monban.HiddenPrivilege || v.Gaps[0].Count != 1 {

@@ -77,6 +77,11 @@ func (l *look) name(ctx context.Context) []monban.Gap {
 	}
 	gaps := l.socketUnits()
 	gaps = append(gaps, l.explainUnnamed(ctx)...)
+	for i := range l.doors {
+		if d := &l.doors[i]; len(d.Owners) == 0 {
+			d.User = l.table.users.name(d.UID)
+		}
+	}
 	if l.table.aside.isStuck() {
 		gaps = append(gaps, monban.Gap{Source: "/proc", Hides: monban.HidesDetails,
 			Err: "a file system does not answer: projects and names of links were not looked for"})

@@ -102,7 +102,7 @@ func (v *view) unnamedLong(d *monban.Door) string {
 		if v.Snapshot.Host.OS == "windows" {
 			return l.pick("a program that only an administrator may look at", "管理者だけが確認できるプログラム")
 		}
-		return fmt.Sprintf(l.pick("a program of another user (uid %d)", "別のユーザー(uid %d)のプログラム"), d.UID)
+		return fmt.Sprintf(l.pick("a program of another user (%s)", "別のユーザー(%s)のプログラム"), v.uidName(d))
 	case monban.HiddenNamespace:
 		return l.pick("a program outside this process namespace", "このプロセス名前空間の外のプログラム")
 	case monban.HiddenKernel:
@@ -162,7 +162,7 @@ func (v *view) findingSentence(f monban.Finding) string {
 		if f.Likely {
 			return say(
 				"Port %[2]s is usually %[1]s, and it is open on every address (%[3]s, behind it %[4]s). If it is %[1]s: a service of this kind is meant for this machine or a trusted network.",
-				"ポート %[2]s は通常 %[1]s が使うもので、すべてのアドレスに開いています(%[3]s、持ち主は %[4]s)。%[1]s だとすれば、この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
+				"ポート %[2]s は通常 %[1]s が使うもので、すべてのアドレスに開いています(%[3]s、持ち主: %[4]s)。%[1]s だとすれば、この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
 				v.serviceName(f.Bind.Port, f.Service), f.Bind.Port, place(f.Bind), v.who(&a)) + v.riskText(f)
 		}
 		return say(

@@ -154,7 +154,7 @@ func (v *view) probableClient(d *monban.Door) bool {
 
 func (s Status) text(p *printer, v *view) {
 	all := entries(s.Doors)
-	s.sort(all)
+	s.sort(v, all)
 	const clients = 3
 	groups := [...]group{
 		{title: p.f("Well-known ports, 0–1023", "ウェルノウンポート 0–1023")},
@@ -196,7 +196,7 @@ func (s Status) text(p *printer, v *view) {
 	v.gapsText(p)
 }
 
-func (s Status) sort(all []entry) {
+func (s Status) sort(v *view, all []entry) {
 	by := func(e entry) string { return "" }
 	switch s.Sort {
 	case SortAddress:
@@ -220,7 +220,7 @@ func (s Status) sort(all []entry) {
 			if o := e.owner(); o != nil {
 				return userName(o)
 			}
-			return fmt.Sprintf("%d", e.first().UID)
+			return v.uidName(e.first())
 		}
 	case SortSince:
 		by = func(e entry) string {
@@ -563,7 +563,10 @@ func (v *view) uidName(d *monban.Door) string {
 	if d.State == monban.Forwarded {
 		return "-"
 	}
-	if d.UID == 0 && v.Snapshot.Host.OS != "windows" {
+	switch {
+	case d.User != "":
+		return d.User
+	case d.UID == 0 && v.Snapshot.Host.OS != "windows":
 		return "root"
 	}
 	return fmt.Sprintf("uid %d", d.UID)
