@@ -3,7 +3,8 @@
 //
 //	go run ./internal/bench
 //
-// It needs root, iproute2 and lsof. Every machine is a network and a process
+// It needs root, iproute2 and lsof, and for the machine "identify" nmap and the
+// daemons of the tests. Every machine is a network and a process
 // namespace of its own, so what else runs here is in no program's way but the
 // processor's: measure on a quiet machine. docs/benchmarks.md has the method.
 package main
@@ -22,12 +23,18 @@ import (
 )
 
 func main() {
-	only := flag.String("machine", "", "measure only the machine whose name begins so: start, small, listeners, connections or check")
+	only := flag.String("machine", "", "measure only the machine whose name begins so: start, small, listeners, connections, check or identify")
 	rounds := flag.Int("rounds", 0, "rounds on each machine; 0 is each machine's own number")
+	identifyIn := flag.String("identify", "", "measure identification with the programs of this folder: how bench starts itself inside a namespace")
 	inside := flag.String("inside", "", "measure what this file says: how bench starts itself inside a machine")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *only, *rounds, *inside)
+	var err error
+	if *identifyIn != "" {
+		err = identifyInside(ctx, *identifyIn, *rounds)
+	} else {
+		err = run(ctx, *only, *rounds, *inside)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -65,6 +72,13 @@ func run(ctx context.Context, only string, rounds int, inside string) error {
 		found, err := m.run(ctx, dir)
 		if err != nil {
 			return fmt.Errorf("machine %s: %w", m.Name, err)
+		}
+		missed = append(missed, found...)
+	}
+	if name := "identify"; strings.HasPrefix(name, only) {
+		found, err := identifyMachine(ctx, dir, rounds)
+		if err != nil {
+			return fmt.Errorf("machine identify: %w", err)
 		}
 		missed = append(missed, found...)
 	}

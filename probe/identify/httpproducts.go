@@ -189,12 +189,8 @@ func metricsEvidence(body string) (product, version string) {
 		if !ok || strings.HasPrefix(line, "#") || name == "go" {
 			continue
 		}
-		_, rest, _ := strings.Cut(labels, `version="`)
-		for strings.HasPrefix(labels, "goversion") && strings.HasPrefix(rest, "go") {
-			if _, rest, ok = strings.Cut(rest, `version="`); !ok {
-				break
-			}
-		}
+		// goversion is another label.
+		_, rest, _ := strings.Cut(","+labels, `,version="`)
 		v, _, _ := strings.Cut(rest, `"`)
 		return name, leadingVersion(v)
 	}

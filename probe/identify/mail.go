@@ -94,7 +94,7 @@ func mailProduct(greeting string) (product, version string) {
 		{"Microsoft ESMTP MAIL Service", "Microsoft Exchange"}, {"Haraka", "Haraka"}, {"MailHog", "MailHog"},
 		{"vsFTPd", "vsftpd"}, {"ProFTPD", "ProFTPD"}, {"Pure-FTPd", "Pure-FTPd"}, {"FileZilla Server", "FileZilla Server"},
 		{"Microsoft FTP Service", "Microsoft FTP Service"}, {"pyftpdlib", "pyftpdlib"},
-		{"Dovecot", "Dovecot"}, {"Cyrus", "Cyrus"}, {"Courier", "Courier"}, {"InterNetNews", "INN"}, {"INN", "INN"},
+		{"Dovecot", "Dovecot"}, {"Cyrus", "Cyrus"}, {"Courier", "Courier"},
 	} {
 		if strings.Contains(greeting, p.says) {
 			return p.product, versionAfter(greeting, p.says)
@@ -323,7 +323,9 @@ func readNNTP(_ question, said []byte) (monban.Service, match) {
 		return none(m)
 	}
 	s := monban.Service{Evidence: cut(line)}
-	s.Product, s.Version = mailProduct(line)
+	if strings.Contains(line, "InterNetNews") {
+		s.Product, s.Version = "INN", versionAfter(line, " INN ")
+	}
 	return s, yes
 }
 

@@ -81,7 +81,10 @@ func readMQTT(_ question, said []byte) (monban.Service, match) {
 	if said[0] != 0x20 || said[1] < 2 || said[1] > 60 || said[2] != 0 || said[3] != 1 && said[3] != 0x84 {
 		return none(no)
 	}
-	if n := 2 + int(said[1]); len(said) != n {
+	switch n := 2 + int(said[1]); {
+	case len(said) < n:
+		return none(more)
+	case len(said) > n:
 		return none(no)
 	}
 	return is("mqtt", said), yes
@@ -118,8 +121,11 @@ func readKafka(q question, said []byte) (monban.Service, match) {
 // guide of ZooKeeper. One where they are switched off says so.
 func readZooKeeper(_ question, said []byte) (monban.Service, match) {
 	for _, refusal := range []string{"srvr is not executed because it is not in the whitelist.", "This ZooKeeper instance is not currently serving requests"} {
-		if m := begins(said, refusal); m != no {
-			return is("zookeeper", said), m
+		switch begins(said, refusal) {
+		case yes:
+			return is("zookeeper", said), yes
+		case more:
+			return none(more)
 		}
 	}
 	line, m := firstLine(said)

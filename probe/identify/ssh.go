@@ -12,29 +12,17 @@ func sshGreetings() []signature {
 	return []signature{{name: "ssh", ports: []uint16{22, 2222}, read: readSSH, talk: talkSSH}}
 }
 
-// readSSH reads the identification string, RFC 4253 section 4.2. Lines before it
-// are allowed.
+// readSSH reads the identification string, RFC 4253 section 4.2. The lines that
+// a server may send before it are not waited for: no server in use does.
 func readSSH(_ question, said []byte) (monban.Service, match) {
-	rest := said
-	for range 20 {
-		line, m := firstLine(rest)
-		if m != yes {
-			if len(rest) >= 4 && string(rest[:4]) == "SSH-" || begins(rest, "SSH-") != no {
-				return none(m)
-			}
-			return none(no)
-		}
-		if strings.HasPrefix(line, "SSH-") {
-			return sshBanner(line, said)
-		}
-		// RFC 4253 lets the server talk first. Other protocols' lines are told by
-		// their own signatures.
-		return none(no)
+	line, m := firstLine(said)
+	if m != yes || !strings.HasPrefix(line, "SSH-") {
+		return none(min(m, begins(said, "SSH-"), more))
 	}
-	return none(no)
+	return sshBanner(line)
 }
 
-func sshBanner(line string, said []byte) (monban.Service, match) {
+func sshBanner(line string) (monban.Service, match) {
 	_, rest, _ := strings.Cut(line, "-")
 	version, software, ok := strings.Cut(rest, "-")
 	if !ok || version != "2.0" && version != "1.99" && version != "1.5" || software == "" {
@@ -50,7 +38,6 @@ func sshBanner(line string, said []byte) (monban.Service, match) {
 	} else {
 		s.Product = word
 	}
-	_ = said
 	return s, yes
 }
 

@@ -10,7 +10,7 @@ import (
 // windowsQuestions are protocols that came from Microsoft.
 func windowsQuestions() []signature {
 	return []signature{
-		{name: "smb", ports: []uint16{445, 139}, ask: func(q question) []byte { return askSMB(q) }, read: readSMB},
+		{name: "smb", ports: []uint16{445, 139}, ask: askSMB, read: readSMB},
 		{name: "rdp", ports: []uint16{3389}, ask: func(question) []byte { return askRDP() }, read: readRDP, talk: talkRDP},
 	}
 }

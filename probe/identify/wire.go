@@ -34,8 +34,6 @@ func (c *cursor) be16() int {
 	return 0
 }
 
-func (c *cursor) be24() int { return c.u8()<<16 | c.be16() }
-
 func (c *cursor) be32() uint32 {
 	if b := c.bytes(4); b != nil {
 		return binary.BigEndian.Uint32(b)
@@ -70,7 +68,7 @@ func (c *cursor) text() string {
 	return ""
 }
 
-// be16s, be24s and be32s append numbers in network order.
+// be16s and be32s append numbers in network order, le32s in the other.
 func be16s(b []byte, n int) []byte { return binary.BigEndian.AppendUint16(b, uint16(n)) }
 
 func be32s(b []byte, n uint32) []byte { return binary.BigEndian.AppendUint32(b, n) }

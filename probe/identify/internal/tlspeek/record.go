@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 )
 
 // The records, RFC 8446 section 5.1.
@@ -212,7 +213,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 		kind, data, err := c.next()
 		switch {
 		case err != nil:
-			if t, ok := err.(net.Error); ok && t.Timeout() {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
 				return 0, err
 			}
 			c.err = err
