@@ -68,7 +68,7 @@ func identifyMachine(ctx context.Context, dir string, rounds int) (missed []stri
 		return nil, err
 	}
 	r.print(os.Stdout)
-	line, ok := bar{own, nmap, identifyBar}.check(r)
+	line, ok := bar{Name: own, Than: nmap, AtMost: identifyBar}.check(r)
 	fmt.Println(line)
 	if !ok {
 		missed = append(missed, "identify: "+line)
