@@ -191,7 +191,7 @@ func TestPredictForeign(t *testing.T) {
 			[]monban.Claim{claim("iis", "::", 8081, iis), claim("iis", "::", 8081, iis)},
 			[]string{"ok  []", "ok  []"}},
 		{"windows: the same program runs already, from elsewhere", windowsPC(owned("0.0.0.0", 3306, monban.Owner{PID: 12, Name: "mysqld.exe", Exe: `C:\xampp\mysql\bin\mysqld.exe`,
-			Command: []string{`C:\xampp\mysql\bin\mysqld.exe`, `--defaults-file=C:\other\my.ini`}})),
+			Command: []string{`C:\xampp\mysql\bin\mysqld.exe`, `--defaults-file=C:\second\my.ini`}})),
 			[]monban.Claim{claim("mariadb", "0.0.0.0", 3306, mysql("xampp"))}, []string{"fails WSAEADDRINUSE L22 []"}},
 		{"mac: 0.0.0.0 and then [::] do, and not a third", aMac(),
 			[]monban.Claim{claim("a", "0.0.0.0", 8080, brew("a")), claim("b", "::", 8080, brew("b")), claim("c", "0.0.0.0", 8080, brew("c"))},

@@ -279,6 +279,11 @@ func (a *attempt) free(j *monban.Judgement) {
 		}
 		return
 	}
+	if d := a.away(); d != nil {
+		j.Cause, j.Against = string(L24), []monban.Door{*d}
+		j.Fix = []monban.Fix{a.otherPort()}
+		return
+	}
 	if d := a.stranger(); d != nil {
 		j.Cause, j.Against = string(L5), []monban.Door{*d}
 		j.Fix = append([]monban.Fix{a.otherPort()}, stop(d, a.snap)...)

@@ -52,7 +52,7 @@ func proofs() map[conflict.Cause]proof {
 		conflict.L21: {provoke: causeAsksTwice},
 		conflict.L22: {test: "TestCheckHealthyMachine"},
 		conflict.L23: {provoke: causeSocketFile},
-		conflict.L24: {reason: "not yet"},
+		conflict.L24: {provoke: causeRedirect},
 		conflict.L25: {provoke: causeLimit},
 		conflict.L26: {provoke: causeConnectionsLeft},
 
@@ -467,6 +467,30 @@ func causeSocketFile(t *testing.T, r *room) {
 	if got := state(); got != "in-use fixture" {
 		t.Errorf("a file in use is %q", got)
 	}
+}
+
+// causeRedirect: a program opens the port without an error, and another one gets
+// what arrives there.
+func causeRedirect(_ *testing.T, r *room) {
+	netnstest.Need(r.t, "nft")
+	r.run("nft", "-f", r.file("rules.nft", `table inet x {
+	chain pre {
+		type nat hook prerouting priority dstnat;
+		tcp dport 8080 redirect to :8081
+	}
+	chain out {
+		type nat hook output priority -100;
+		tcp dport 8080 redirect to :8081
+	}
+}
+`))
+	r.opens("root", "tcp:0.0.0.0:8080")
+	r.judged("root", "8080", "0.0.0.0", "ok L24")
+	r.judged("root", "8081", "0.0.0.0", "ok")
+	r.python(`here, there = socket.create_server(("127.0.0.1", 8080)), socket.create_server(("127.0.0.1", 8081))
+c = socket.create_connection(("127.0.0.1", 8080))
+there.settimeout(10)
+there.accept()`)
 }
 
 func causeLimit(t *testing.T, r *room) {

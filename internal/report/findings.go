@@ -92,6 +92,9 @@ func (v *view) who(d *monban.Door) string {
 func (v *view) unnamedLong(d *monban.Door) string {
 	l := v.style.Lang
 	if d.State == monban.Forwarded {
+		if d.Kernel != "" {
+			return fmt.Sprintf(l.pick("a forwarding rule (%s)", "転送ルール(%s)"), d.Kernel)
+		}
 		return l.pick("a forwarding rule", "転送ルール")
 	}
 	switch d.Unnamed {
