@@ -106,6 +106,15 @@ func maskConfig(data []byte) []byte {
 				shown = body[:len(body)-len(value)] + masked
 			}
 		}
+		if strings.HasPrefix(strings.TrimLeft(body, " \t"), "user ") { // of Redis: "user hana on >hunter2"
+			words := strings.Split(shown, " ")
+			for i, w := range words {
+				if len(w) > 1 && (w[0] == '>' || w[0] == '#') {
+					words[i] = w[:1] + masked
+				}
+			}
+			shown = strings.Join(words, " ")
+		}
 		b.WriteString(shown + line[len(body):])
 	}
 	return []byte(b.String())
