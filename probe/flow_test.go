@@ -20,6 +20,8 @@ type path struct {
 	burst       float64
 	answers     func(door uint64) uint64
 	capacity    float64 // probes per second that the sender manages
+	relay       float64 // probes per second that pass a bottleneck with a queue; 0 is none
+	queue       int     // its length
 }
 
 type event struct {
@@ -35,6 +37,7 @@ func travel(t *testing.T, f *flow, p path, seed uint64) (took time.Duration, pea
 	var now time.Duration
 	var flying []event
 	tokens, filled := p.burst, time.Duration(0)
+	busy := time.Duration(0)
 	for !f.over {
 		n := 0
 		for n < len(flying) && flying[n].at <= now {
@@ -60,6 +63,14 @@ func travel(t *testing.T, f *flow, p path, seed uint64) (took time.Duration, pea
 			if rng.Float64() < p.loss {
 				continue
 			}
+			waits := time.Duration(0)
+			if p.relay > 0 {
+				waits = max(0, busy-now)
+				if waits.Seconds()*p.relay > float64(p.queue) {
+					continue
+				}
+				busy = max(busy, now) + time.Duration(float64(time.Second)/p.relay)
+			}
 			if p.limit > 0 {
 				if tokens < 1 {
 					continue
@@ -70,7 +81,7 @@ func travel(t *testing.T, f *flow, p path, seed uint64) (took time.Duration, pea
 			if state == silent || rng.Float64() < p.loss {
 				continue
 			}
-			at := now + p.rtt + time.Duration((rng.Float64()*2-1)*float64(p.jitter))
+			at := now + waits + p.rtt + time.Duration((rng.Float64()*2-1)*float64(p.jitter))
 			i, _ := slices.BinarySearchFunc(flying, at, func(e event, at time.Duration) int { return int(e.at - at) })
 			flying = slices.Insert(flying, i, event{at, q, state})
 		}
@@ -139,7 +150,11 @@ func TestConvergence(t *testing.T) {
 		{"limit 2k", path{rtt: 50 * time.Microsecond, limit: 2e3, burst: 5, answers: talks, capacity: 200e3}, 42 * time.Second, 1.4},
 		{"quiet", path{rtt: far, jitter: jitter, answers: quiet, capacity: 100e3}, 3 * time.Second, 2.3},
 		{"quiet 5%", path{rtt: far, jitter: jitter, loss: .05, answers: quiet, capacity: 100e3}, 7 * time.Second, 6},
-		{"half 5%", path{rtt: far, jitter: jitter, loss: .05, answers: half, capacity: 100e3}, 6 * time.Second, 4.5},
+		{"far queue", path{rtt: far, jitter: jitter, answers: talks, capacity: 250e3, relay: 80e3, queue: 100_000}, 3 * time.Second, 1.6},
+		{"far short queue", path{rtt: far, jitter: jitter, answers: talks, capacity: 250e3, relay: 80e3, queue: 1000}, 3 * time.Second, 1.6},
+		{"quiet queue", path{rtt: far, jitter: jitter, answers: quiet, capacity: 250e3, relay: 80e3, queue: 100_000}, 7 * time.Second, 5},
+		{"quiet short queue", path{rtt: far, jitter: jitter, answers: quiet, capacity: 250e3, relay: 80e3, queue: 1000}, 7 * time.Second, 9},
+		{"half 5%", path{rtt: far, jitter: jitter, loss: .05, answers: half, capacity: 100e3}, 6 * time.Second, 5},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			seeds := uint64(8)

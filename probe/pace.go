@@ -32,6 +32,9 @@ type pace struct {
 	seq    uint64 // number of the slice that is being filled
 
 	srtt, rttvar float64 // nanoseconds; srtt 0 is not measured (RFC 6298)
+	// best is the shortest round trip seen, and lately the recent ones: where
+	// they are far apart, packets wait in a queue on the way, and it grows.
+	best, lately float64
 
 	kind        stepKind
 	from        uint64 // first slice of the step
@@ -49,6 +52,7 @@ type trial struct{ rate, share float64 }
 type slice struct {
 	start, end    time.Duration // since the scan began; end 0 is now being filled
 	probes        uint32        // everything sent
+	pass          uint8         // of the flow, from 1
 	asked, heard  uint32        // first questions, and their answers
 	knock, knocks uint32        // canaries: asked, and answered
 }
@@ -145,12 +149,20 @@ func (p *pace) answered(id uint16, canary, fresh bool, now time.Duration) {
 	// The probe left somewhere within the slice.
 	sample := float64(max(now-(s.start+end)/2, 1000))
 	if p.srtt == 0 {
-		p.srtt, p.rttvar = sample, sample/2
+		p.srtt, p.rttvar, p.best, p.lately = sample, sample/2, sample, sample
 		return
 	}
+	p.best = min(p.best, sample)
+	p.lately += (sample - p.lately) / 16
 	p.rttvar += (math.Abs(sample-p.srtt) - p.rttvar) / 32
 	p.srtt += (sample - p.srtt) / 64
 }
+
+// queues reports whether packets are piling up on the way.
+func (p *pace) queues() bool { return p.lately > 2*p.best+float64(20*time.Millisecond) }
+
+// passOf returns the pass that filled a slice, 0 if it is too long ago.
+func (p *pace) passOf(id uint16) int { return int(p.slices[id%sliceCount].pass) }
 
 // signals counts a step's signals and how many were answered, and the rate that
 // was really sent at.
@@ -239,6 +251,11 @@ func (p *pace) control(now time.Duration, canaries bool) {
 		}
 		p.climb(now)
 	case up:
+		if p.queues() {
+			p.factor, p.patience = 1.25, min(p.patience*2+1, 12)
+			p.begin(now, hold, 0.9*p.ref.rate)
+			return
+		}
 		if share >= kept {
 			p.ref.rate = p.rate
 			if due {
@@ -278,6 +295,11 @@ func (p *pace) control(now time.Duration, canaries bool) {
 		p.patience = 0
 	case hold:
 		if !due {
+			return
+		}
+		if p.queues() {
+			p.held = 0
+			p.begin(now, hold, 0.7*p.rate)
 			return
 		}
 		if share < 0.85*p.ref.share {

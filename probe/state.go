@@ -109,6 +109,7 @@ func (s *State) pagesOf(proto monban.Proto) []savedPage {
 func (f *flow) restore(s savedFlow) {
 	f.pass, f.pos, f.over = s.Pass, s.Pos, s.Over
 	f.passes = slices.Clone(s.Passes)
+	f.reorder()
 	ports := uint64(len(f.grid.ports))
 	for d := f.from; d < f.from+f.n; d++ {
 		switch state := f.grid.get(d); state {
