@@ -129,6 +129,9 @@ func (f *flow) send(door uint64, canary bool, now time.Duration) question {
 	f.lastAt = now
 	f.credit--
 	f.probes++
+	if canary {
+		s.waiting = append(s.waiting, door)
+	}
 	return question{door, uint16(f.pace.seq % sliceCount), canary}
 }
 
@@ -247,7 +250,7 @@ func (f *flow) answer(door uint64, slice uint16, state uint64, now time.Duration
 		f.pace.answered(slice, false, true, now)
 		return true
 	}
-	if f.canaries.heard(door) {
+	if f.pace.echo(slice, door) {
 		if pass := f.pace.passOf(slice); pass > 0 {
 			f.passes[pass-1].Echoes++
 		}
@@ -330,7 +333,6 @@ type canaries struct {
 	doors  []uint64
 	closed int // how many of doors, from the front, are closed
 	turn   int
-	in     map[uint64]bool
 }
 
 // perCanary is how often one canary may be asked, per second.
@@ -342,11 +344,7 @@ const (
 func (c *canaries) n() int { return len(c.doors) }
 
 func (c *canaries) add(door uint64, isClosed bool) {
-	if c.in == nil {
-		c.in = make(map[uint64]bool)
-	}
 	if len(c.doors) < maxCanaries {
-		c.in[door] = true
 		c.doors = append(c.doors, door)
 		if isClosed {
 			last := len(c.doors) - 1
@@ -364,5 +362,3 @@ func (c *canaries) next() uint64 {
 	c.turn++
 	return c.doors[c.turn%n]
 }
-
-func (c *canaries) heard(door uint64) bool { return c.in[door] }

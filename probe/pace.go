@@ -2,6 +2,7 @@ package probe
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,7 @@ type pace struct {
 	// best is the shortest round trip seen, and lately the recent ones: where
 	// they are far apart, packets wait in a queue on the way, and it grows.
 	best, lately float64
+	late         int // samples in a row that were left out
 
 	kind        stepKind
 	from        uint64 // first slice of the step
@@ -55,6 +57,10 @@ type slice struct {
 	pass          uint8         // of the flow, from 1
 	asked, heard  uint32        // first questions, and their answers
 	knock, knocks uint32        // canaries: asked, and answered
+	// waiting are the canaries that have not answered yet. A target that does not
+	// hear our RST repeats its SYN-ACK, and a repetition tells neither loss nor
+	// time.
+	waiting []uint64
 }
 
 type stepKind uint8
@@ -127,7 +133,8 @@ func (p *pace) cut(now time.Duration) {
 	}
 	p.slices[p.seq%sliceCount].end = now
 	p.seq++
-	p.slices[p.seq%sliceCount] = slice{}
+	next := &p.slices[p.seq%sliceCount]
+	*next = slice{waiting: next.waiting[:0]}
 }
 
 // answered notes an answer to a probe of a slice. canary tells whose it was;
@@ -152,6 +159,14 @@ func (p *pace) answered(id uint16, canary, fresh bool, now time.Duration) {
 		p.srtt, p.rttvar, p.best, p.lately = sample, sample/2, sample, sample
 		return
 	}
+	if limit := float64(2 * p.rto()); sample > limit {
+		// Late by so much it is a SYN-ACK that was repeated, a second or three
+		// after the first was lost. Many in a row are a longer way.
+		if p.late++; p.late < 16 {
+			return
+		}
+	}
+	p.late = 0
 	p.best = min(p.best, sample)
 	p.lately += (sample - p.lately) / 16
 	p.rttvar += (math.Abs(sample-p.srtt) - p.rttvar) / 32
@@ -163,6 +178,17 @@ func (p *pace) queues() bool { return p.lately > 2*p.best+float64(20*time.Millis
 
 // passOf returns the pass that filled a slice, 0 if it is too long ago.
 func (p *pace) passOf(id uint16) int { return int(p.slices[id%sliceCount].pass) }
+
+// echo notes the answer of a canary, and reports whether it was waited for.
+func (p *pace) echo(id uint16, door uint64) bool {
+	s := &p.slices[id%sliceCount]
+	i := slices.Index(s.waiting, door)
+	if i < 0 {
+		return false
+	}
+	s.waiting = slices.Delete(s.waiting, i, i+1)
+	return true
+}
 
 // signals counts a step's signals and how many were answered, and the rate that
 // was really sent at.

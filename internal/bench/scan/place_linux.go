@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -65,6 +66,13 @@ func build(ctx context.Context, p path) (pl *place, err error) {
 			return pl, fmt.Errorf("ip %s: %w\n%s", line, err, out)
 		}
 	}
+	// The relay hands frames on as they are, so their checksums have to be whole.
+	for ns, device := range map[string]string{pl.near: "near", pl.far: "far"} {
+		cmd := exec.CommandContext(ctx, "ip", "netns", "exec", ns, "ethtool", "-K", device, "tx", "off")
+		if out, err := cmd.CombinedOutput(); p.relay && err != nil {
+			return pl, fmt.Errorf("ethtool: %w\n%s", err, out)
+		}
+	}
 	if p.rules != "" {
 		if err := pl.nft(ctx, pl.far, "table inet t {\nchain in { type filter hook input priority 0; "+p.rules+"; }\n}\n"); err != nil {
 			return pl, err
@@ -110,6 +118,7 @@ func (pl *place) self(ctx context.Context, ns string, args ...string) error {
 	}
 	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", ns, exe}, args...)...)
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
