@@ -25,6 +25,10 @@ import (
 // batch is how many packets go out with one system call.
 const batch = 64
 
+// most is how many questions are taken at once where there is no limit to the
+// rate: enough that the threads rarely meet at the lock.
+const most = 8 * batch
+
 // busyRate is what one thread can send to a target that answers; a second one
 // works only beyond.
 const busyRate = 100_000
@@ -246,7 +250,7 @@ func (r *rawThread) take(now time.Duration) (wait time.Duration, over bool) {
 		f.earn(now)
 		w := r.ask(f, now)
 		wait = min(wait, w)
-		if len(r.asked) == batch {
+		if len(r.asked) >= batch {
 			break
 		}
 	}
@@ -261,7 +265,11 @@ func (r *rawThread) take(now time.Duration) (wait time.Duration, over bool) {
 
 // ask takes what a flow may send now, and returns how long it then has nothing.
 func (r *rawThread) ask(f *flow, now time.Duration) time.Duration {
-	for len(r.asked) < batch {
+	limit := batch
+	if f.pace.rate > 10_000_000 {
+		limit = most
+	}
+	for len(r.asked) < limit {
 		if r.s.budget.take(1, now) == 0 {
 			return quantum
 		}
@@ -287,6 +295,14 @@ func (r *rawThread) send() error {
 			continue
 		}
 		l := r.link(&way.hop)
+		for l.out.full() {
+			if err := l.out.flush(); err != nil {
+				return err
+			}
+			if l.out.full() { // the device has no room
+				r.rest(quantum)
+			}
+		}
 		host, port := q.flow.grid.door(q.door)
 		from := r.ports + q.slice
 		l.syn.put(l.out.slot(way.hop.hardware, host), host, port, from, r.key.of(host, port, from))

@@ -81,8 +81,8 @@ func newSender(w way) *sender {
 	return s
 }
 
-// slot returns room for a packet to a neighbour, or to a host on loopback. There
-// is room for a batch between two flushes that send everything.
+// slot returns room for a packet to a neighbour, or to a host on loopback; the
+// sender must not be full.
 func (s *sender) slot(hardware []byte, host netip.Addr) []byte {
 	name := &s.names[s.n]
 	*name = s.blank
@@ -121,6 +121,9 @@ func (s *sender) flush() error {
 	s.n, s.sent = 0, 0
 	return nil
 }
+
+// full reports whether there is no slot left.
+func (s *sender) full() bool { return s.n == batch }
 
 // waiting reports whether packets are waiting for room.
 func (s *sender) waiting() bool { return s.sent < s.n }

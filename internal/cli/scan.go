@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
@@ -42,6 +41,7 @@ type scanOptions struct {
 	rate       float64
 	exclude    []string
 	all        bool
+	identify   bool
 	authorised bool
 	diff       string
 	resume     string
@@ -62,6 +62,7 @@ func (a *app) scanCommand() *cobra.Command {
 	flags.Float64Var(&o.rate, "rate", nearRate, "")
 	flags.StringSliceVar(&o.exclude, "exclude", nil, "")
 	flags.BoolVar(&o.all, "all", false, "")
+	flags.BoolVar(&o.identify, "identify", false, "")
 	flags.BoolVar(&o.authorised, "i-am-authorised", false, "")
 	flags.StringVar(&o.diff, "diff", "", "")
 	flags.StringVar(&o.resume, "resume", "", "")
@@ -263,15 +264,8 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	if !j.own {
 		report.ScanBudget(a.sys.Stderr, q.Targets.Len(), doors, q.Rate, a.lang)
 	}
-	var lines sync.Mutex
-	if a.format == string(report.JSONLines) {
-		q.Found = func(s monban.Sighting) {
-			lines.Lock()
-			defer lines.Unlock()
-			// A reader that has gone away is told of when the last line is written.
-			_ = report.ScanLine(a.sys.Stdout, s, false, a.showSecrets)
-		}
-	}
+	found := newFinder(ctx, a, j.o.identify)
+	q.Found = found.add
 	if a.sys.StderrTerminal {
 		q.Progress = func(p probe.Progress) {
 			if p.Elapsed > time.Second {
@@ -294,6 +288,8 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	for s := range r.Sightings(j.o.all) {
 		data.Seen = append(data.Seen, report.Seen{Sighting: s})
 	}
+	data.Identified = j.o.identify
+	r.Gaps = append(r.Gaps, found.finish(data.Seen)...)
 	// A long list of targets that said nothing says nothing.
 	const listed = 4096
 	for c := range r.Counts() {

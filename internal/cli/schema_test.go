@@ -26,7 +26,7 @@ func TestSchemas(t *testing.T) {
 		"6379 --load " + officeFile + " --diff testdata/before.json",
 		"explain --diff testdata/before.json --load " + officeFile + " Error:_listen_EADDRINUSE:_address_already_in_use_0.0.0.0:6379",
 		"scan 127.0.0.1 -p 1-30 --connect --all",
-		"scan 127.0.0.1 -p 1-30,53/udp --connect",
+		"scan 127.0.0.1 -p 1-30,53/udp --connect --identify",
 		"version",
 	} {
 		t.Run(line, func(t *testing.T) {

@@ -345,6 +345,7 @@ func topics() []topic {
 				{"monban scan", [2]string{"this machine", "このマシン"}},
 				{"monban scan 192.168.1.10 -p 1-1023,mysql", [2]string{"some ports of a host", "ホストの一部のポート"}},
 				{"monban scan 192.168.1.0/24 --exclude 192.168.1.1", [2]string{"a network", "ネットワーク"}},
+				{"monban scan db.example --identify", [2]string{"with product and version, by what they say", "製品とバージョンも、応答から確かめる"}},
 				{"monban scan --udp -p 53,123", [2]string{"UDP too", "UDP も調べる"}},
 				{"monban scan --json > old.json", [2]string{"keep the result", "結果を保存"}},
 				{"monban scan --diff old.json", [2]string{"what opened and closed since then", "それ以降に開いたもの、閉じたもの"}},
@@ -442,6 +443,8 @@ func flagText(name string) [2]string {
 		return [2]string{"which ports: numbers, ranges or services, each with /tcp or /udp if wanted; - is all (default: all, for more than 16 addresses those known from practice)", "調べるポート: 番号、範囲、サービス名(/tcp、/udp を付けられる)。- はすべて(既定はすべて。16 アドレスを超える場合はよく使われるもの)"}
 	case "udp":
 		return [2]string{"UDP too: the ports of -p, else those of services that can be asked in their own protocol", "UDP も調べる(-p のポート。省略時は、それぞれのプロトコルで問い合わせできるサービスのポート)"}
+	case "identify":
+		return [2]string{"ask each open door what is behind it, by talking to it", "開いている各ドアと通信し、何のサービスかを確かめる"}
 	case "connect":
 		return [2]string{"make ordinary connections, also as root", "root でも通常の接続で調べる"}
 	case "rate":

@@ -52,6 +52,10 @@ const (
 	OnlyInside = "only-inside"
 )
 
+// TooManyToAsk is the error of a gap: of a host with so many open doors not all
+// were asked what they are.
+const TooManyToAsk = "too many to ask"
+
 // ScanCount are the doors of one target by what they said.
 type ScanCount struct {
 	Target   string `json:"target"`

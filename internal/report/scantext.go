@@ -257,6 +257,9 @@ func (v *view) sightingsGap(g monban.Gap) string {
 	case "no neighbour":
 		return say(plural(g.Count, "%s: nobody on the link has %d of the addresses.", "%s: nobody on the link has %d of the addresses."),
 			"%s: リンク上に %d 個のアドレスの持ち主がいません。", g.Source, g.Count)
+	case TooManyToAsk:
+		return say("%s has so many open doors that %d of them were not asked what is behind them.",
+			"%s は開いているドアが多すぎるため、%d 個については何のサービスかを確かめていません。", g.Source, g.Count)
 	case "reply limit":
 		return say("%s limits how often it says that a UDP door is closed: %d silent doors may be closed, or open and silent.",
 			"%s は UDP の「閉じている」という応答の頻度を制限しています。応答のない %d 個のドアは、閉じているか、開いていて応答しないかを判断できません。", g.Source, g.Count)

@@ -69,8 +69,8 @@ func (s Scan) writeXML(w io.Writer, v *view) error {
 	at := v.Snapshot.At
 	x := &xmlWriter{b}
 	x.raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE nmaprun>\n")
-	x.open("nmaprun", "scanner", "nmap", "args", "monban scan "+strings.Join(s.Targets, " "), "start", unixText(at), "startstr", at.UTC().Format(time.ANSIC),
-		"version", "7.80", "xmloutputversion", "1.05")
+	x.open("nmaprun", "scanner", "monban", "args", "monban scan "+strings.Join(s.Targets, " "), "start", unixText(at), "startstr", at.UTC().Format(time.ANSIC),
+		"version", "1", "xmloutputversion", "1.05")
 	for _, part := range []struct {
 		proto, kind string
 		ranges      []monban.PortRange

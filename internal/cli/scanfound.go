@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/probe/identify"
+)
+
+const (
+	// talks is how many doors are talked to at once.
+	talks = 64
+	// mostTalks is how many doors of one host are talked to: with more open,
+	// something answers for it, and talking to each would take hours.
+	mostTalks = 1000
+)
+
+// finder takes the open doors while the scan goes on: it asks what is behind
+// them, if that is wanted, and writes a line for each, if those are wanted.
+type finder struct {
+	app      *app
+	ctx      context.Context
+	identify bool
+	asker    identify.Identifier
+	slots    chan struct{}
+	group    sync.WaitGroup
+
+	mu       sync.Mutex
+	known    map[foundDoor]bool
+	services map[foundDoor]monban.Service
+	perHost  map[netip.Addr]int
+	skipped  map[netip.Addr]int
+}
+
+type foundDoor struct {
+	target netip.Addr
+	port   monban.Port
+}
+
+func newFinder(ctx context.Context, a *app, identify bool) *finder {
+	return &finder{app: a, ctx: ctx, identify: identify, slots: make(chan struct{}, talks), known: make(map[foundDoor]bool),
+		services: make(map[foundDoor]monban.Service), perHost: make(map[netip.Addr]int), skipped: make(map[netip.Addr]int)}
+}
+
+// add takes an open door, and does not wait.
+func (f *finder) add(s monban.Sighting) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	door := foundDoor{s.Target, s.Port}
+	if f.known[door] {
+		return
+	}
+	f.known[door] = true
+	if !f.identify {
+		f.line(s)
+		return
+	}
+	if f.perHost[s.Target] == mostTalks {
+		f.skipped[s.Target]++
+		f.line(s)
+		return
+	}
+	f.perHost[s.Target]++
+	f.group.Add(1)
+	go func() {
+		defer f.group.Done()
+		f.slots <- struct{}{}
+		defer func() { <-f.slots }()
+		// An error is a door that accepts nothing any more: nothing is known.
+		service, err := f.asker.Identify(f.ctx, netip.AddrPortFrom(s.Target, s.Port.Num), s.Port.Proto)
+		if err != nil {
+			service = monban.Service{}
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.services[door] = service
+		s.Service = service
+		f.line(s)
+	}()
+}
+
+// line writes a line for a door, where the output is lines.
+func (f *finder) line(s monban.Sighting) {
+	if f.app.format == string(report.JSONLines) {
+		// A reader that has gone away is told of when the last line is written.
+		_ = report.ScanLine(f.app.sys.Stdout, s, f.identify, f.app.showSecrets)
+	}
+}
+
+// finish takes the doors that an interrupted scan had found before, waits, and
+// puts the services into the sightings.
+func (f *finder) finish(seen []report.Seen) (gaps []monban.Gap) {
+	for i := range seen {
+		if seen[i].State == monban.SightOpen {
+			f.add(seen[i].Sighting)
+		}
+	}
+	f.group.Wait()
+	for i := range seen {
+		seen[i].Service = f.services[foundDoor{seen[i].Target, seen[i].Port}]
+	}
+	for host, n := range f.skipped {
+		gaps = append(gaps, monban.Gap{Source: host.String(), Err: report.TooManyToAsk, Hides: monban.HidesSightings, Count: n})
+	}
+	return gaps
+}
