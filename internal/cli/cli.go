@@ -219,7 +219,7 @@ func (a *app) tree(wanted func(verb string) bool) *cobra.Command {
 	}{
 		{"port", a.portCommand}, {"ports", a.portsCommand}, {"explain", a.explainCommand}, {"check", a.checkCommand},
 		{"fix", a.fixCommand}, {"free", a.freeCommand}, {"pick", a.pickCommand}, {"run", a.runCommand}, {"scan", a.scanCommand},
-		{"version", a.versionCommand},
+		{"guard", a.guardCommand}, {"version", a.versionCommand},
 	} {
 		if wanted(verb.name) {
 			root.AddCommand(verb.command())

@@ -95,8 +95,16 @@ func (a *app) flagList(set *pflag.FlagSet) []report.Flag {
 // flagValue is the placeholder of a flag's value.
 func flagValue(name string) string {
 	switch name {
-	case "save", "load", "diff", "resume":
+	case "save", "load", "diff", "resume", "file":
 		return "FILE"
+	case "to":
+		return "WHO"
+	case "limit":
+		return "RATE"
+	case "until":
+		return "TIME"
+	case "note":
+		return "TEXT"
 	case "port", "ports":
 		return "LIST"
 	case "fail-on":
@@ -113,7 +121,7 @@ func flagValue(name string) string {
 		return "ADDRESS"
 	case "pid":
 		return "PID"
-	case "grace":
+	case "grace", "timeout":
 		return "DURATION"
 	case "for", "port-env":
 		return "NAME"

@@ -352,6 +352,109 @@ func topics() []topic {
 			},
 		},
 		{
+			command: "monban guard",
+			short: [2]string{
+				"Open only the doors that a policy file lists, to those it names; every other is closed. On trial first, so that nobody is locked out.",
+				"ポリシーファイルに書いたドアだけを、書いた相手にだけ開け、ほかはすべて閉じます。まず試しに適用するので、締め出されることはありません。",
+			},
+			long: [][2]string{
+				{
+					"The policy is monban.yaml in this directory, or else /etc/monban/monban.yaml. It lists doors: port (443/tcp, 8000-8100/udp, https), to (any, local, this-network, an address or prefix, name:HOST, if:INTERFACE, or a list of those), and optionally limit (10/minute, for each source), until (a time) and for (what it is for).",
+					"ポリシーは、このディレクトリーの monban.yaml、なければ /etc/monban/monban.yaml です。ドアごとに port(443/tcp、8000-8100/udp、https など)と to(any、local、this-network、アドレスまたはプレフィックス、name:ホスト名、if:インターフェース名、またはその一覧)を書きます。limit(送信元ごとに 10/minute など)、until(期限)、for(用途)は省略できます。",
+				},
+				{
+					"It is about new connections of TCP, UDP, SCTP and DCCP to this machine's own addresses, published ports of containers too. Other protocols, connections that exist, what is only forwarded, and what this machine asks others go on. monban has one nftables table of its own (inet monban) and never touches another.",
+					"対象は、このマシン自身のアドレスに来る TCP、UDP、SCTP、DCCP の新しい接続です(コンテナの公開ポートを含みます)。ほかのプロトコル、既にある接続、転送するだけの通信、このマシンから外への通信には影響しません。monban は自分の nftables テーブル(inet monban)だけを使い、ほかには触れません。",
+				},
+				{
+					"Host names and this-network become addresses when the policy is applied; nothing is looked up at boot. Exit status of plan and status: 0 in force, 1 something differs, 3 it could not be read. That makes them a check for cron.",
+					"ホスト名と this-network は適用時にアドレスに置き換わり、起動時の名前解決はありません。plan と status の終了コード: 0 はポリシーどおり、1 は違いあり、3 は読み取れず。定期的な確認に使えます。",
+				},
+			},
+			examples: []example{
+				{"monban guard import > monban.yaml", [2]string{"begin with what is open now", "いま開いているドアから始める"}},
+				{"monban guard plan", [2]string{"what would change for whom", "だれに何が変わるかを見る"}},
+				{"sudo monban guard apply", [2]string{"on trial, for a minute", "1 分間、試しに適用する"}},
+				{"sudo monban guard confirm", [2]string{"over a new connection: keep it", "新しい接続から確定する"}},
+			},
+		},
+		{
+			command: "monban guard plan",
+			short:   [2]string{"What the policy would change, for whom; nothing is changed.", "ポリシーで何がだれに変わるかを示します。何も変更しません。"},
+			long: [][2]string{{
+				"Shows whom the policy lets in, and the doors that somebody gains or loses compared with now; -v shows the rules. It says so if the connection that you are working over would not be let in again. On Windows and macOS it prints what to tell the system's own firewall.",
+				"ポリシーで入れる相手と、いまと比べて入れるようになる相手、入れなくなる相手を示します。-v を付けるとルールも表示します。いま作業に使っている接続が入れなくなる場合は、そのことも示します。Windows と macOS では、システムのファイアウォールに設定する内容を表示します。",
+			}},
+			examples: []example{
+				{"monban guard plan", [2]string{"by monban.yaml here", "ここの monban.yaml で"}},
+				{"monban guard plan -f web.yaml --json", [2]string{"another file, for programs", "別のファイル、プログラム向け"}},
+			},
+		},
+		{
+			command: "monban guard apply",
+			short:   [2]string{"Put the policy on trial: without a confirmation the kernel goes back by itself.", "ポリシーを試しに適用します。確定しなければ、カーネルが自動で元に戻します。"},
+			long: [][2]string{
+				{
+					"The new rules stand beside those before, chosen by an element with a timeout in the kernel. When the time is over, what was before counts again, with no program of monban's alive: a lost connection, kill -9 or a full disk change nothing about that, and a reboot ends it, too. Nothing is saved before monban guard confirm.",
+					"新しいルールは元のルールと並べて置かれ、カーネル内の期限付きの要素で選ばれます。期限が来ると、monban のプログラムが動いていなくても元のルールに戻ります。接続の切断、kill -9、ディスクの満杯があっても同じで、再起動しても戻ります。monban guard confirm まで何も保存しません。",
+				},
+				{
+					"Before that it is proven, in a network namespace of its own, that this works on this kernel. It refuses a policy that would not let in the connection you are working over (also through sudo), unless told --allow-cut.",
+					"適用の前に、このカーネルでこの仕組みが働くことを、専用のネットワーク名前空間で確かめます。いま作業に使っている接続(sudo 経由も含む)が入れなくなるポリシーは、--allow-cut を付けない限り適用しません。",
+				},
+			},
+			examples: []example{
+				{"sudo monban guard apply --timeout 5m", [2]string{"five minutes to look around", "5 分間試す"}},
+				{"sudo monban guard apply --saved", [2]string{"the confirmed policy again, as at boot", "確定済みのポリシーを読み込み直す"}},
+			},
+		},
+		{
+			command: "monban guard confirm",
+			short:   [2]string{"Keep the policy on trial: save it, and load it at every boot.", "試しているポリシーを確定し、保存して、起動のたびに読み込まれるようにします。"},
+			long: [][2]string{{
+				"Over a new connection, because that proves that one can be made. The connection that put the policy on trial goes on whatever the rules say, so from there it is refused unless told --same-session.",
+				"新しい接続から実行してください。新しく接続できることの確認になります。適用したときの接続はルールに関係なく続くため、--same-session を付けない限り、そこからは確定できません。",
+			}},
+			examples: []example{{"ssh server sudo monban guard confirm", [2]string{"from another terminal", "別の端末から"}}},
+		},
+		{
+			command:  "monban guard rollback",
+			short:    [2]string{"End a trial at once: what was before is in force again.", "試しの適用をすぐに終え、元の状態に戻します。"},
+			examples: []example{{"sudo monban guard rollback", [2]string{"do not wait for the time to be over", "時間切れを待たずに戻す"}}},
+		},
+		{
+			command:  "monban guard status",
+			short:    [2]string{"Whether the confirmed policy is in force, on trial or changed by somebody.", "確定したポリシーが効いているか、試し中か、だれかに変更されていないかを示します。"},
+			examples: []example{{"sudo monban guard status -v", [2]string{"with the rules that differ", "違うルールも表示"}}},
+		},
+		{
+			command:  "monban guard import",
+			short:    [2]string{"Write a policy that keeps what is open now, with a comment about each door.", "いま開いているドアを保つポリシーを、ドアごとの説明付きで書き出します。"},
+			examples: []example{{"sudo monban guard import > monban.yaml", [2]string{"then take out what is not needed", "その後、不要な行を消す"}}},
+		},
+		{
+			command: "monban guard open",
+			short:   [2]string{"Add a door to the policy file and show what that changes.", "ポリシーファイルにドアを加え、変わることを示します。"},
+			long: [][2]string{{
+				"The file keeps its comments and its order. Nothing is put in force: monban guard apply does that.",
+				"ファイルのコメントと順序はそのまま残ります。適用はしません。適用するには monban guard apply を実行してください。",
+			}},
+			examples: []example{
+				{"monban guard open 443 --to any --note website", [2]string{"to everybody", "全員に開ける"}},
+				{"monban guard open ssh --to 192.0.2.0/24,if:wg0", [2]string{"to a network and a VPN", "ネットワークと VPN に開ける"}},
+			},
+		},
+		{
+			command:  "monban guard close",
+			short:    [2]string{"Take a door out of the policy file and show what that changes.", "ポリシーファイルからドアを消し、変わることを示します。"},
+			examples: []example{{"monban guard close 8080", [2]string{"its entries are taken out", "その項目を消す"}}},
+		},
+		{
+			command:  "monban guard off",
+			short:    [2]string{"Take monban's rules, the saved policy and what loads it at boot away.", "monban のルール、保存したポリシー、起動時の読み込みをすべて取り除きます。"},
+			examples: []example{{"sudo monban guard off", [2]string{"the policy file stays", "ポリシーファイルは残る"}}},
+		},
+		{
 			command: "monban version",
 			short: [2]string{
 				"Show the version of monban and of its port registry.",
@@ -455,6 +558,24 @@ func flagText(name string) [2]string {
 		return [2]string{"the owner of the targets agrees to the scan", "対象の所有者からスキャンの許可を得ている"}
 	case "resume":
 		return [2]string{"continue an interrupted scan from its file", "中断したスキャンを、そのファイルから再開する"}
+	case "file":
+		return [2]string{"the policy file (default: monban.yaml here, else /etc/monban/monban.yaml)", "ポリシーファイル(既定はここの monban.yaml、なければ /etc/monban/monban.yaml)"}
+	case "timeout":
+		return [2]string{"how long the trial lasts, 5s to 24h (default 1m)", "試しに適用する時間。5s から 24h まで(既定は 1m)"}
+	case "allow-cut":
+		return [2]string{"also if the policy would not let this connection in again, or would end every door for administrators", "いまの接続が入れなくなる場合や、管理用のドアすべてに期限がある場合も続ける"}
+	case "same-session":
+		return [2]string{"confirm from the connection that put the policy on trial", "適用したときの接続から確定する"}
+	case "saved":
+		return [2]string{"put the confirmed policy in force at once, as at boot", "確定済みのポリシーを、起動時と同じようにすぐ適用する"}
+	case "to":
+		return [2]string{"who may come in: any, local, this-network, addresses, prefixes, name:HOST, if:INTERFACE (several with commas)", "入れる相手: any、local、this-network、アドレス、プレフィックス、name:ホスト名、if:インターフェース名(コンマ区切りで複数可)"}
+	case "limit":
+		return [2]string{"new connections of each source, for example 10/minute", "送信元ごとの新しい接続の上限(例: 10/minute)"}
+	case "until":
+		return [2]string{"when the door closes again, for example 2027-01-31T00:00:00Z", "ドアを閉じる時刻(例: 2027-01-31T00:00:00Z)"}
+	case "note":
+		return [2]string{"what the door is for", "ドアの用途"}
 	case "user":
 		return [2]string{"only the doors of this user (name or number)", "このユーザー(名前または番号)のドアだけ"}
 	case "sort":

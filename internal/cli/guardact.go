@@ -1,0 +1,243 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/firewall"
+	"github.com/monban-dev/monban/internal/guard"
+	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/policy"
+)
+
+func (g *guarding) runApply([]string) error {
+	if g.o.saved {
+		return g.load()
+	}
+	if g.o.timeout < leastTrial || g.o.timeout > mostTrial {
+		return report.BadTimeout(g.o.timeout.String(), leastTrial, mostTrial)
+	}
+	p, err := g.plan()
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(g.out.Refused) > 0:
+		return g.end(report.GuardRefused)
+	case p.have == nil:
+		return g.refuse("privilege", g.lastGap())
+	case p.have.Trial != nil:
+		return g.refuse("trial")
+	case len(g.out.Differences) == 0:
+		return g.end(report.GuardSame)
+	}
+	if err := g.agree(report.ConfirmGuard(g.app.lang, g.o.timeout)); err != nil || g.out.Outcome == report.GuardDeclined {
+		return err
+	}
+	r, err := g.record(p.sessions)
+	if err != nil {
+		return report.CannotRead(g.out.File, err)
+	}
+	if err := g.store.Try(r, g.o.timeout, p.have.Generation); err != nil {
+		return g.failed(err)
+	}
+	g.out.State.Table, g.out.State.Left = true, g.o.timeout
+	return g.end(report.GuardOnTrial)
+}
+
+func (g *guarding) lastGap() string {
+	if n := len(g.snap.Gaps); n > 0 {
+		return g.snap.Gaps[n-1].Err
+	}
+	return ""
+}
+
+// agree shows the plan and asks; the outcome is GuardDeclined after a no.
+func (g *guarding) agree(question string) error {
+	if g.o.yes {
+		return nil
+	}
+	if g.app.sys.StdinTerminal {
+		s := g.app.style()
+		to := g.app.sys.Stdout
+		if s.Format == report.JSON {
+			s.Format, s.Lang = report.Text, g.app.lang
+			to = g.app.sys.Stderr
+		}
+		if err := report.WriteGuardPlan(to, report.Result{Verb: "guard", Snapshot: g.snap, Book: g.book, Data: g.out}, s); err != nil {
+			return report.CannotWrite("stdout", err)
+		}
+		g.out.PlanShown = true
+	}
+	yes, err := g.ask(question)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		g.out.Outcome = report.GuardDeclined
+		return g.end(report.GuardDeclined)
+	}
+	return nil
+}
+
+// failed puts an error of a step into words.
+func (g *guarding) failed(err error) error {
+	var untrusted *guard.UntrustedError
+	var notSaved *guard.NotSavedError
+	switch {
+	case notHere(err):
+		return g.refuse("unsupported")
+	case errors.Is(err, firewall.ErrTrial):
+		return g.refuse("trial")
+	case errors.Is(err, firewall.ErrNoTrial):
+		return g.refuse("no-trial")
+	case errors.Is(err, firewall.ErrChanged):
+		return g.refuse("changed")
+	case errors.Is(err, firewall.ErrForeign):
+		return g.refuse("foreign")
+	case errors.Is(err, firewall.ErrUnproven):
+		return g.refuse("unproven", err.Error())
+	case errors.Is(err, guard.ErrSameSession):
+		return g.refuse("same-session")
+	case errors.Is(err, guard.ErrTouched):
+		return g.refuse("touched")
+	case errors.Is(err, guard.ErrNoRecord):
+		return g.refuse("no-record", g.store.Run)
+	case errors.Is(err, guard.ErrNothingSaved):
+		return g.refuse("nothing-saved")
+	case errors.As(err, &notSaved):
+		return g.refuse("not-saved", notSaved.Path, notSaved.Err.Error())
+	case errors.As(err, &untrusted):
+		return report.UntrustedFile(untrusted.Path, fmt.Sprintf("%04o", untrusted.Mode), untrusted.UID)
+	case denied(err):
+		return g.refuse("privilege", err.Error())
+	}
+	return g.refuse("cannot-save", err.Error())
+}
+
+// load puts the saved policy in force, as at boot.
+func (g *guarding) load() error {
+	g.identity()
+	r, err := g.store.Load(g.app.now())
+	if err != nil {
+		return g.failed(err)
+	}
+	g.out.Policy, g.out.File = &r.Policy, r.File
+	g.out.PlanShown = true
+	g.out.State = report.GuardState{Table: true, Saved: true, At: r.At, Boot: g.boot.Installed(), Manager: string(g.boot.Manager())}
+	return g.end(report.GuardLoaded)
+}
+
+func (g *guarding) runConfirm([]string) error {
+	g.identity()
+	var from guard.Session
+	if sessions := guard.Sessions(g.app.sys.Getenv); len(sessions) > 0 {
+		from = sessions[0]
+	}
+	r, err := g.store.Confirm(from, g.o.sameSession)
+	if r != nil {
+		g.out.Policy, g.out.File = &r.Policy, r.File
+	}
+	if err != nil {
+		return g.failed(err)
+	}
+	manager, err := g.boot.Install()
+	if err != nil {
+		g.note("not-at-boot")
+		g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "boot", Args: []string{err.Error()}})
+	}
+	g.out.State = report.GuardState{Table: true, Saved: true, At: r.At, Boot: err == nil && manager != guard.NoManager, Manager: string(manager)}
+	return g.end(report.GuardConfirmed)
+}
+
+func (g *guarding) runRollback([]string) error {
+	g.identity()
+	have, err := firewall.ReadGuard()
+	if err != nil {
+		return g.failed(err)
+	}
+	if have.Trial == nil {
+		return g.refuse("no-trial")
+	}
+	if err := g.store.Rollback(); err != nil {
+		return g.failed(err)
+	}
+	return g.end(report.GuardRolledBack)
+}
+
+func (g *guarding) runStatus([]string) error {
+	g.identity()
+	have, err := firewall.ReadGuard()
+	switch {
+	case notHere(err):
+		return g.refuse("unsupported")
+	case err != nil:
+		g.snap.Gaps = append(g.snap.Gaps, monban.Gap{Source: "nf_tables", Err: err.Error(), Hides: monban.HidesRules})
+		return g.end(report.GuardUnknown)
+	}
+	g.state(have)
+	saved, err := g.store.Saved()
+	switch {
+	case err != nil:
+		return g.end(report.GuardUnknown) // state has told the gap
+	case saved == nil && have.Table == nil:
+		return g.end(report.GuardNoPolicy)
+	case saved != nil:
+		g.out.Policy, g.out.File = &saved.Policy, saved.File
+		if !g.out.State.Boot {
+			g.note("not-at-boot")
+		}
+	}
+	if err := g.drift(saved, have); err != nil {
+		return err
+	}
+	if len(g.out.Differences) > 0 {
+		return g.end(report.GuardDiffers)
+	}
+	return g.end(report.GuardSame)
+}
+
+// drift compares what is in force with what was confirmed.
+func (g *guarding) drift(saved *guard.Record, have *firewall.Guard) error {
+	var want *monban.Table
+	if saved != nil {
+		rules, err := policy.Compile(&saved.Policy, g.app.now())
+		if err != nil {
+			return err
+		}
+		want = rules.Table(monban.TableInet, policy.TableName)
+	}
+	for _, d := range guard.Differences(want, have.Table) {
+		g.out.Differences = append(g.out.Differences, report.GuardDifference(d))
+	}
+	return nil
+}
+
+func (g *guarding) runOff([]string) error {
+	g.identity()
+	yes, err := g.ask(report.ConfirmOff(g.app.lang))
+	switch {
+	case err != nil:
+		return err
+	case !yes:
+		return g.end(report.GuardDeclined)
+	}
+	if err := g.store.Off(g.boot); err != nil {
+		return g.failed(err)
+	}
+	return g.end(report.GuardOff)
+}
+
+// endOf reads the value of --until.
+func endOf(text string, now time.Time) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, report.PolicyProblem("--until", 0, "bad-time", text, nil, 0)
+	}
+	if !t.After(now) {
+		return t, report.PolicyProblem("--until", 0, "time-past", text, nil, 0)
+	}
+	return t.UTC(), nil
+}

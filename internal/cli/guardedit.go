@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/host"
+	"github.com/monban-dev/monban/internal/gather"
+	"github.com/monban-dev/monban/internal/policyfile"
+	"github.com/monban-dev/monban/internal/report"
+)
+
+func (g *guarding) runOpen(args []string) error {
+	d, err := g.entry(args[0])
+	if err != nil {
+		return err
+	}
+	return g.edit(func(text []byte) ([]byte, error) {
+		return policyfile.Open(text, g.out.File, g.book, g.app.now(), d)
+	})
+}
+
+// entry makes an entry of the command line.
+func (g *guarding) entry(port string) (d monban.PolicyDoor, err error) {
+	if d.Ports, err = g.ports(port); err != nil {
+		return d, err
+	}
+	if d.Ports.First == 0 {
+		return d, report.PolicyProblem("monban guard open", 0, "port-0", port, nil, 0)
+	}
+	if len(g.o.to) == 0 {
+		return d, report.MissingFlag("--to", "monban guard open "+port+" --to 192.0.2.0/24")
+	}
+	for _, text := range g.o.to {
+		a, problem, want := policyfile.ParseAudience(strings.TrimSpace(text))
+		if problem != 0 {
+			return d, report.PolicyProblem("--to", 0, problem.String(), text, slices.DeleteFunc([]string{want}, func(s string) bool { return s == "" }), 0)
+		}
+		if a.Kind == monban.Anybody && len(g.o.to) > 1 {
+			return d, report.PolicyProblem("--to", 0, "any-and-more", text, nil, 0)
+		}
+		d.To = append(d.To, a)
+	}
+	if g.o.limit != "" {
+		if d.Limit, err = monban.ParseRate(g.o.limit); err != nil {
+			return d, report.PolicyProblem("--limit", 0, "bad-limit", g.o.limit, nil, 0)
+		}
+	}
+	if g.o.until != "" {
+		if d.Until, err = endOf(g.o.until, g.app.now()); err != nil {
+			return d, err
+		}
+	}
+	d.For = g.o.note
+	return d, nil
+}
+
+// ports reads the argument of open and close: without a transport, TCP.
+func (g *guarding) ports(arg string) (monban.PortRange, error) {
+	list, err := parsePorts(g.book, []string{arg})
+	if err != nil {
+		return monban.PortRange{}, err
+	}
+	if !strings.Contains(arg, "/") {
+		list = inTCP(list)
+	}
+	list = slices.Compact(list)
+	if len(list) != 1 {
+		return monban.PortRange{}, report.SeveralPorts(arg, list)
+	}
+	return list[0], nil
+}
+
+func (g *guarding) runClose(args []string) error {
+	ports, err := g.ports(args[0])
+	if err != nil {
+		return err
+	}
+	return g.edit(func(text []byte) ([]byte, error) {
+		return policyfile.Close(text, g.out.File, g.book, g.app.now(), ports)
+	})
+}
+
+// edit changes the policy file and shows what that will change. Nothing is
+// written where the result would not be put in force.
+func (g *guarding) edit(change func([]byte) ([]byte, error)) error {
+	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges})
+	text, err := g.readFile()
+	if err != nil {
+		return err
+	}
+	if text, err = change(text); err != nil {
+		return policyProblem(err)
+	}
+	p, err := policyfile.Read(text, g.out.File, g.book, g.app.now())
+	if err != nil {
+		return policyProblem(err)
+	}
+	if err := g.resolve(p); err != nil {
+		return err
+	}
+	if _, err := g.judge(); err != nil {
+		return err
+	}
+	g.out.Text = string(text)
+	if slices.ContainsFunc(g.out.Refused, func(r report.GuardRefusal) bool { return r.Reason != "unsupported" }) {
+		return g.end(report.GuardRefused)
+	}
+	if err := g.writeFile(text); err != nil {
+		return err
+	}
+	return g.end(report.GuardEdited)
+}
+
+// runImport writes the smallest policy that keeps what is open now.
+func (g *guarding) runImport([]string) error {
+	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges, Traffic: []monban.PortRange{{First: 0, Last: 65535}}})
+	var list []report.Imported
+	for i := range g.snap.Doors {
+		d := &g.snap.Doors[i]
+		if !outside(d) || ownRight(d.Bind.Port) {
+			continue
+		}
+		at := slices.IndexFunc(list, func(e report.Imported) bool { return e.Doors[0].Bind.Port == d.Bind.Port })
+		if at >= 0 {
+			list[at].Doors = append(list[at].Doors, *d)
+			continue
+		}
+		e := report.Imported{Doors: []monban.Door{*d}, Risks: g.book.Risks(d.Bind.Port)}
+		e.Client = d.Bind.Port.Proto == monban.UDP && g.snap.Host.Ephemeral.First > 0 &&
+			d.Bind.Port.Num >= g.snap.Host.Ephemeral.First && d.Bind.Port.Num <= g.snap.Host.Ephemeral.Last
+		entry := monban.PolicyDoor{Ports: monban.PortRange{First: d.Bind.Port.Num, Last: d.Bind.Port.Num, Proto: d.Bind.Port.Proto},
+			To: []monban.Audience{{Kind: monban.Anybody}}, For: g.book.Name(d.Bind.Port)}
+		if len(d.Owners) > 0 {
+			entry.For = d.Owners[0].Name
+		}
+		e.Entry = policyfile.Entry(&entry)
+		for _, t := range g.snap.Traffic {
+			if t.Port == d.Bind.Port {
+				e.Connections += t.Established
+			}
+		}
+		list = append(list, e)
+	}
+	g.out.Text = report.ImportText(list, report.Result{Snapshot: g.snap, Book: g.book}, g.app.style())
+	return g.end(report.GuardImported)
+}
+
+// ownRight reports whether a door needs no entry, because a policy leaves it open
+// to whom it needs: the DHCP client's.
+func ownRight(p monban.Port) bool {
+	return p.Proto == monban.UDP && (p.Num == 68 || p.Num == 546)
+}

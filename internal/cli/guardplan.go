@@ -1,0 +1,258 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/firewall"
+	"github.com/monban-dev/monban/host"
+	"github.com/monban-dev/monban/internal/gather"
+	"github.com/monban-dev/monban/internal/guard"
+	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/policy"
+)
+
+// planned is what a plan found out, for apply to act on.
+type planned struct {
+	rules    *monban.Ruleset
+	have     *firewall.Guard // nil where it could not be read
+	sessions []guard.Session
+}
+
+func (g *guarding) runPlan([]string) error {
+	p, err := g.plan()
+	if err != nil {
+		return err
+	}
+	return g.end(g.planOutcome(p))
+}
+
+func (g *guarding) planOutcome(p *planned) report.GuardOutcome {
+	switch {
+	case len(g.out.Native) > 0:
+		return ""
+	case p.have == nil:
+		return report.GuardUnknown
+	case len(g.out.Differences) > 0:
+		return report.GuardDiffers
+	}
+	return report.GuardSame
+}
+
+// plan reads the policy file, compares it with what is in force, and looks for
+// reasons not to put it there.
+func (g *guarding) plan() (*planned, error) {
+	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges})
+	if err := g.readPolicy(); err != nil {
+		return nil, err
+	}
+	return g.judge()
+}
+
+// judge compares out.Policy with what is in force.
+func (g *guarding) judge() (*planned, error) {
+	p := &planned{}
+	var err error
+	p.rules, err = policy.Compile(g.out.Policy, g.app.now())
+	var limits *policy.LimitError
+	if errors.As(err, &limits) {
+		return nil, report.OverlappingLimits(g.out.File, limits.First.Line, limits.Second.Line)
+	} else if err != nil {
+		return nil, err
+	}
+	p.have, err = firewall.ReadGuard()
+	switch {
+	case notHere(err):
+		g.native()
+		return p, nil
+	case err != nil:
+		p.have = nil
+		g.snap.Gaps = append(g.snap.Gaps, monban.Gap{Source: "nf_tables", Err: err.Error(), Hides: monban.HidesRules})
+	}
+	if p.have != nil {
+		g.state(p.have)
+		g.compare(p)
+	}
+	g.sessions(p)
+	g.administrators(p)
+	g.listeners()
+	return p, nil
+}
+
+// native says what to tell the firewall of a system that monban does not change.
+func (g *guarding) native() {
+	lines, left := policy.Native(g.out.Policy, g.out.System)
+	g.out.Native = lines
+	for _, d := range left {
+		g.note("left-out", d.Ports.String())
+	}
+	g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "unsupported"})
+}
+
+func (g *guarding) note(code string, args ...string) {
+	g.out.Notes = append(g.out.Notes, report.GuardNote{Code: code, Args: args})
+}
+
+// state says what is in force.
+func (g *guarding) state(have *firewall.Guard) {
+	s := &g.out.State
+	s.Table, s.Left = have.Present, have.Left
+	s.Boot, s.Manager = g.boot.Installed(), string(g.boot.Manager())
+	saved, err := g.store.Saved()
+	if err != nil {
+		g.snap.Gaps = append(g.snap.Gaps, monban.Gap{Source: g.store.SavedFile(), Err: err.Error(), Hides: monban.HidesRules})
+	}
+	if saved != nil {
+		s.Saved, s.At = true, saved.At
+	}
+	if have.Trial != nil {
+		g.note("trial-running", fmt.Sprintf("%.0f", have.Left.Seconds()))
+	}
+	rules, _ := firewall.Read(firewall.Options{Ports: []monban.PortRange{{First: 0, Last: 0}}})
+	s.Beside = fronts(rules)
+	for _, name := range s.Beside {
+		g.note("beside", name)
+	}
+}
+
+// fronts names the other firewalls that have rules in the kernel, by the names
+// that they give their chains and tables.
+func fronts(rules *monban.Ruleset) []string {
+	if rules == nil {
+		return nil
+	}
+	var out []string
+	for i := range rules.Tables {
+		t := &rules.Tables[i]
+		if t.Name == "firewalld" {
+			out = append(out, "firewalld")
+		}
+		for j := range t.Chains {
+			if strings.HasPrefix(t.Chains[j].Name, "ufw-") || strings.HasPrefix(t.Chains[j].Name, "ufw6-") {
+				out = append(out, "ufw")
+				break
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// compare says what the policy changes.
+func (g *guarding) compare(p *planned) {
+	want := p.rules.Table(monban.TableInet, policy.TableName)
+	for _, d := range guard.Differences(want, p.have.Table) {
+		g.out.Differences = append(g.out.Differences, report.GuardDifference(d))
+	}
+	before := (*monban.Policy)(nil)
+	if saved, err := g.store.Saved(); p.have.Table != nil && err == nil && saved != nil {
+		before = &saved.Policy
+	}
+	var open []monban.Port
+	for i := range g.snap.Doors {
+		if d := &g.snap.Doors[i]; outside(d) {
+			open = append(open, d.Bind.Port)
+		}
+	}
+	for _, c := range policy.Changes(before, g.out.Policy, open, g.app.now()) {
+		rc := report.GuardChange{Ports: c.Ports, Gain: c.Gain, Lose: c.Lose, GainBy: c.GainBy, LoseBy: c.LoseBy,
+			AllLose: c.After.Nobody(), AllGain: c.After.Everybody() && c.Before.Nobody()}
+		for i := range g.snap.Doors {
+			if d := &g.snap.Doors[i]; c.Ports.Contains(d.Bind.Port) && outside(d) {
+				rc.Doors = append(rc.Doors, *d)
+			}
+		}
+		// Without anybody behind it, a port that is closed was closed before.
+		if len(rc.Doors) > 0 || before != nil || len(c.Gain)+len(c.GainBy) > 0 {
+			g.out.Changes = append(g.out.Changes, rc)
+		}
+	}
+}
+
+// outside reports whether a door can be knocked at from outside at all.
+func outside(d *monban.Door) bool {
+	if d.State == monban.Bound && d.Bind.Port.Proto != monban.UDP || d.Bind.Port.Num == 0 {
+		return false
+	}
+	return !d.Bind.Addr.Unmap().IsLoopback() && d.Bind.Device != "lo"
+}
+
+// sessions looks whether the policy lets in whoever is working here.
+func (g *guarding) sessions(p *planned) {
+	p.sessions = guard.Sessions(g.app.sys.Getenv)
+	for _, s := range p.sessions {
+		from, to := s.From.Addr().Unmap(), monban.Port{Num: s.To.Port(), Proto: monban.TCP}
+		device := ""
+		for _, i := range g.snap.Host.Interfaces {
+			for _, a := range i.Addrs {
+				if a.Addr().WithZone("") == s.To.Addr().WithZone("") {
+					device = i.Name
+				}
+			}
+		}
+		one := monban.PortRange{First: to.Num, Last: to.Num, Proto: monban.TCP}
+		switch {
+		case from.IsLoopback() || policy.Admits(g.out.Policy, one, g.app.now()).Lets(from, device):
+			g.note("session", from.String(), to.String())
+		case g.o.allowCut:
+			g.note("cut-allowed")
+		default:
+			g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "cuts-session", Args: []string{from.String(), to.String()}})
+		}
+	}
+}
+
+// administrators looks whether the last door to change the policy by would end.
+func (g *guarding) administrators(p *planned) {
+	ports := []monban.Port{}
+	for i := range g.snap.Doors {
+		d := &g.snap.Doors[i]
+		for _, o := range d.Owners {
+			if o.Name == "sshd" || o.Name == "dropbear" || o.Unit == "ssh.socket" || o.Unit == "sshd.socket" {
+				ports = append(ports, d.Bind.Port)
+			}
+		}
+	}
+	for _, s := range p.sessions {
+		ports = append(ports, monban.Port{Num: s.To.Port(), Proto: monban.TCP})
+	}
+	if len(ports) == 0 {
+		ports = append(ports, monban.Port{Num: 22, Proto: monban.TCP})
+	}
+	if g.o.allowCut || !policy.EndsForAdministrators(g.out.Policy, ports) {
+		return
+	}
+	var names []string
+	for _, port := range ports {
+		if !slices.Contains(names, port.String()) {
+			names = append(names, port.String())
+		}
+	}
+	g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "last-administrator", Args: []string{strings.Join(names, ", ")}})
+}
+
+// listeners notes the entries that nobody listens behind.
+func (g *guarding) listeners() {
+	if slices.ContainsFunc(g.snap.Gaps, func(gap monban.Gap) bool { return gap.Hides == monban.HidesDoors }) {
+		return
+	}
+	var idle []string
+	for i := range g.out.Policy.Doors {
+		r := g.out.Policy.Doors[i].Ports
+		if !slices.ContainsFunc(g.snap.Doors, func(d monban.Door) bool { return r.Contains(d.Bind.Port) }) && !slices.Contains(idle, r.String()) {
+			idle = append(idle, r.String())
+		}
+	}
+	if len(idle) > 0 {
+		g.note("no-listener", strings.Join(idle, ", "))
+	}
+}
+
+// denied reports whether the kernel refused for want of privilege.
+func denied(err error) bool {
+	return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)
+}

@@ -1,0 +1,144 @@
+package guard
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/firewall"
+	"github.com/monban-dev/monban/policy"
+)
+
+// Try puts a resolved policy on trial. With a generation other than 0, only if the
+// kernel's ruleset has that one: what was planned on is then still so. The record
+// is on disk before the kernel is touched, so that a disk that is full changes
+// nothing.
+func (s Store) Try(r *Record, timeout time.Duration, generation uint32) error {
+	rules, err := policy.Compile(&r.Policy, r.At)
+	if err != nil {
+		return err
+	}
+	switch g, err := firewall.ReadGuard(); {
+	case err != nil:
+		return err
+	case g.Trial != nil:
+		return firewall.ErrTrial
+	}
+	if err := firewall.Prove(); err != nil {
+		return err
+	}
+	record, err := prepare(s.trialFile(), r)
+	if err != nil {
+		return err
+	}
+	// Anew, because a door's time has gone on during the proof.
+	if rules, err = policy.Compile(&r.Policy, time.Now()); err != nil {
+		record.drop()
+		return err
+	}
+	if err := record.commit(); err != nil {
+		record.drop()
+		return err
+	}
+	if err := firewall.Try(rules, timeout, generation); err != nil {
+		if !errors.Is(err, firewall.ErrTrial) { // then the record is somebody else's
+			err = errors.Join(err, forget(s.trialFile()))
+		}
+		return err
+	}
+	return nil
+}
+
+// Confirm makes the policy on trial the one that stays and saves it. It is
+// refused over the connection that began the trial, unless same is set.
+func (s Store) Confirm(from Session, same bool) (*Record, error) {
+	g, err := firewall.ReadGuard()
+	if err != nil {
+		return nil, err
+	}
+	if g.Trial == nil {
+		return nil, firewall.ErrNoTrial
+	}
+	r, err := s.Trial()
+	switch {
+	case err != nil:
+		return nil, err
+	case r == nil:
+		return nil, ErrNoRecord
+	}
+	rules, err := policy.Compile(&r.Policy, time.Now())
+	switch {
+	case err != nil:
+		return r, err
+	case len(Differences(&rules.Tables[0], g.Trial)) > 0:
+		return r, ErrTouched
+	case !same && r.From.Known() && from == r.From:
+		return r, ErrSameSession
+	}
+	saved, err := prepare(s.SavedFile(), r)
+	if err != nil {
+		return r, err
+	}
+	if err := firewall.Confirm(); err != nil {
+		saved.drop()
+		return r, err
+	}
+	if err := saved.commit(); err != nil {
+		saved.drop()
+		return r, &NotSavedError{s.SavedFile(), err}
+	}
+	return r, forget(s.trialFile())
+}
+
+// Rollback ends a trial at once, or clears away what is left of one.
+func (s Store) Rollback() error {
+	if err := firewall.Rollback(); err != nil {
+		return err
+	}
+	return forget(s.trialFile())
+}
+
+// Load puts the saved policy in force, as at boot, and returns it.
+func (s Store) Load(now time.Time) (*Record, error) {
+	r, err := s.Saved()
+	switch {
+	case err != nil:
+		return nil, err
+	case r == nil:
+		return nil, ErrNothingSaved
+	}
+	rules, err := policy.Compile(&r.Policy, now)
+	if err != nil {
+		return r, err
+	}
+	return r, firewall.Load(rules)
+}
+
+// Off takes the rules, the saved policy and what loads it at boot away.
+func (s Store) Off(b Boot) error {
+	return errors.Join(firewall.Remove(), b.Remove(), forget(s.SavedFile()), forget(s.trialFile()))
+}
+
+// Difference is a rule or element that one of two tables has alone.
+type Difference struct {
+	Missing bool // wanted, and not there; else there, and not wanted
+	Line    string
+}
+
+// Differences compares the table that a policy compiles to with the one in force.
+func Differences(want, have *monban.Table) []Difference {
+	wanted, there := firewall.Lines(want), firewall.Lines(have)
+	var out []Difference
+	for _, line := range wanted {
+		if i := slices.Index(there, line); i >= 0 {
+			there = slices.Delete(there, i, i+1)
+		} else {
+			out = append(out, Difference{Missing: true, Line: line})
+		}
+	}
+	for _, line := range there {
+		out = append(out, Difference{Line: line})
+	}
+	return out
+}

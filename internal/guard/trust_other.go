@@ -1,0 +1,12 @@
+//go:build !unix
+
+package guard
+
+import "os"
+
+// Trusted only looks whether the file is there: on this system nothing is put in
+// force.
+func Trusted(path string) error {
+	_, err := os.Stat(path)
+	return err
+}

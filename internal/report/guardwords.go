@@ -1,0 +1,226 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// guardOutcome says what was done.
+func (v *view) guardOutcome(g Guard) string {
+	l := v.style.Lang
+	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	switch g.Outcome {
+	case GuardSame:
+		return say("The doors are as the policy says.", "ドアはポリシーのとおりです。")
+	case GuardDiffers:
+		return g.differs(say)
+	case GuardUnknown:
+		return say("What is in force could not be read, so nothing is said about that.", "現在の設定を読み取れなかったため、ポリシーとの違いは分かりません。")
+	case GuardDeclined:
+		return say("Nothing was changed.", "何も変更していません。")
+	case GuardRefused:
+		return say("Nothing was changed.", "何も変更していません。")
+	case GuardOnTrial:
+		return say("On trial for %[1]s. Now open a NEW connection to this machine and run there: monban guard confirm\nWithout that, the kernel goes back to what was before, whatever happens to this program or this connection. To go back at once: monban guard rollback",
+			"%[1]s の間、試しに適用しています。このマシンに新しく接続し直し、そこで monban guard confirm を実行してください。\n実行しなければ、このプログラムや接続がどうなっても、カーネルが自動で元の状態に戻します。すぐに戻すには: monban guard rollback", seconds(l, g.State.Left))
+	case GuardConfirmed:
+		text := say("Confirmed and saved.", "確定し、保存しました。")
+		if g.State.Boot {
+			return text + say(" It is loaded at every boot, before the network.", "起動のたびに、ネットワークより先に読み込まれます。")
+		}
+		return text + say(" It is NOT loaded at boot: start \"monban guard apply --saved\" before the network there.", "起動時には読み込まれません。ネットワークより先に「monban guard apply --saved」が実行されるようにしてください。")
+	case GuardLoaded:
+		return say("The saved policy is in force.", "保存したポリシーを適用しました。")
+	case GuardRolledBack:
+		return say("What was before is in force again.", "元の状態に戻しました。")
+	case GuardOff:
+		return say("No rule of monban's is left, and nothing is loaded at boot. The policy file was left alone.", "monban のルールをすべて取り除きました。起動時にも読み込まれません。ポリシーファイルはそのまま残しています。")
+	case GuardEdited:
+		return say("%s was changed. To put it in force: monban guard apply", "%s を変更しました。適用するには: monban guard apply", g.File)
+	case GuardNoPolicy:
+		return say("No policy has been confirmed on this machine: monban keeps no door closed.", "このマシンで確定したポリシーはありません。monban はどのドアも閉じていません。")
+	}
+	return ""
+}
+
+// differs says in which way the kernel is not as wanted.
+func (g Guard) differs(say func(en, ja string, args ...any) string) string {
+	if g.Action == "plan" {
+		return say("This is not in force yet. To put it on trial: monban guard apply", "まだ適用していません。試しに適用するには: monban guard apply")
+	}
+	if !g.State.Table {
+		return say("The confirmed policy is not in force: somebody took the table inet monban away. To load it again: monban guard apply --saved",
+			"確定したポリシーが効いていません。テーブル inet monban が取り除かれています。読み込み直すには: monban guard apply --saved")
+	}
+	return say("The rules in force are not those of the confirmed policy (%d differ; -v shows them). To load it again: monban guard apply --saved",
+		"現在のルールが、確定したポリシーと違います(%d 件。-v で表示)。読み込み直すには: monban guard apply --saved", len(g.Differences))
+}
+
+func seconds(l Lang, d time.Duration) string {
+	n := int(d.Round(time.Second).Seconds())
+	return fmt.Sprintf(l.pick("%d s", "%d 秒"), n)
+}
+
+// guardRefusal says why nothing was done.
+func (v *view) guardRefusal(r GuardRefusal) string {
+	l := v.style.Lang
+	arg := func(i int) string {
+		if i < len(r.Args) {
+			return r.Args[i]
+		}
+		return ""
+	}
+	say := func(en, ja string) string {
+		return strings.NewReplacer("{0}", arg(0), "{1}", arg(1)).Replace(l.pick(en, ja))
+	}
+	switch r.Reason {
+	case "cuts-session":
+		return say("The policy would not let {0} in at {1}, the connection that you are working over. Add a door for it, or say --allow-cut.",
+			"このポリシーでは、いま作業に使っている接続({0} から {1})で入れなくなります。その相手のドアを加えるか、--allow-cut を指定してください。")
+	case "last-administrator":
+		return say("Every door for administrators ({0}) has an \"until\": after that nobody could come in to change it. Leave one without, or say --allow-cut.",
+			"管理用のドア({0})すべてに until があり、期限が過ぎるとだれも入れなくなります。期限のないドアを 1 つ残すか、--allow-cut を指定してください。")
+	case "trial":
+		return say("A policy is on trial already. Confirm it or take it back first: monban guard confirm, monban guard rollback",
+			"別のポリシーを試している最中です。先に monban guard confirm で確定するか、monban guard rollback で戻してください。")
+	case "no-trial":
+		return say("No policy is on trial: it was not put there, or its time is over and what was before is in force.",
+			"試しに適用しているポリシーはありません。適用していないか、時間切れで元の状態に戻っています。")
+	case "same-session":
+		return say("This is the very connection that put the policy on trial. It stays open whatever the policy says and proves nothing. Open a new one and confirm there, or say --same-session.",
+			"ポリシーを適用したときと同じ接続です。この接続はポリシーの内容に関係なく続くため、確認になりません。新しく接続し直してそこで確定するか、--same-session を指定してください。")
+	case "changed":
+		return say("Somebody else changed the firewall at the same moment. Look again: monban guard plan", "同時にほかのプログラムがファイアウォールを変更しました。monban guard plan で確認し直してください。")
+	case "touched":
+		return say("The rules on trial are not those that were put there; somebody changed them.", "試しに適用したルールが、ほかのプログラムによって変更されています。")
+	case "foreign":
+		return say("The table inet monban has rules in it that are not monban's; it is left alone. Look with: nft list table inet monban",
+			"テーブル inet monban に monban のものではないルールがあるため、手を付けません。nft list table inet monban で確認してください。")
+	case "unproven":
+		return say("A trial does not end by itself on this kernel ({0}), so nothing is put on trial.", "このカーネルでは試用が自動で終わることを確かめられなかったため({0})、適用しません。")
+	case "privilege":
+		return say("This needs root: the kernel does not let this user change the firewall ({0}).", "root 権限が必要です。このユーザーはファイアウォールを変更できません({0})。")
+	case "unsupported":
+		return say("Putting a policy in force is for Linux only so far; monban guard plan prints what to tell this system's own firewall.",
+			"ポリシーの適用は、いまのところ Linux だけで使えます。このシステムのファイアウォールに設定する内容は monban guard plan で表示できます。")
+	case "nothing-saved":
+		return say("No policy has been confirmed on this machine.", "このマシンで確定したポリシーはありません。")
+	case "no-record":
+		return say("There is no record of the policy on trial ({0}). It ends by itself.", "試しに適用しているポリシーの記録がありません({0})。時間が来れば自動で元に戻ります。")
+	case "not-saved":
+		return say("The policy is in force but could NOT be saved in {0}: {1}. Free some space and put it on trial again.",
+			"ポリシーは効いていますが、{0} に保存できませんでした: {1}。空き容量を作ってから、もう一度適用してください。")
+	case "cannot-save":
+		return say("It could not be written to disk ({0}), so nothing was changed.", "ディスクに書き込めないため({0})、何も変更していません。")
+	case "boot":
+		return say("It could not be arranged that the policy is loaded at boot: {0}", "起動時に読み込まれるように設定できませんでした: {0}")
+	}
+	return say("{0}", "{0}")
+}
+
+// guardNote says what else is worth knowing.
+func (v *view) guardNote(n GuardNote) string {
+	l := v.style.Lang
+	arg := func(i int) string {
+		if i < len(n.Args) {
+			return n.Args[i]
+		}
+		return ""
+	}
+	say := func(en, ja string) string {
+		return strings.NewReplacer("{0}", arg(0), "{1}", arg(1)).Replace(l.pick(en, ja))
+	}
+	switch n.Code {
+	case "beside":
+		return say("{0} is in charge, too. What monban keeps out stays out; but a door that {0} closes stays closed, whatever the policy says. Open it there as well.",
+			"{0} も動作しています。monban が閉じたドアは閉じたままですが、{0} が閉じているドアは、ポリシーで開けても開きません。{0} でも開けてください。")
+	case "closed-elsewhere":
+		return say("{0} stays closed: {1}", "{0} は開きません: {1}")
+	case "no-listener":
+		return say("Nothing listens now at: {0}", "いま待ち受けているプログラムがないポート: {0}")
+	case "session":
+		return say("This connection ({0}) is let in at {1}.", "いまの接続({0})は {1} で入れます。")
+	case "left-out":
+		return say("The entry for {0} says something that this system's firewall has no words for, and is only followed in part.", "{0} の指定には、このシステムのファイアウォールでは表せない内容があり、一部だけ反映しています。")
+	case "trial-running":
+		return say("A policy is on trial for another {0} s.", "別のポリシーを試しています(残り {0} 秒)。")
+	case "not-at-boot":
+		return say("The policy is not loaded at boot.", "このポリシーは起動時に読み込まれません。")
+	case "cut-allowed":
+		return say("As told by --allow-cut, the policy may cut you off.", "--allow-cut の指定により、いまの接続が切れる場合があります。")
+	}
+	return n.Code
+}
+
+// ConfirmGuard asks at the terminal whether a policy is to be put on trial.
+func ConfirmGuard(l Lang, timeout time.Duration) string {
+	return fmt.Sprintf(l.pick("Put it on trial for %s? [y/N] ", "%s の間、試しに適用しますか? [y/N] "), seconds(l, timeout))
+}
+
+// ConfirmOff asks whether everything is to be taken away.
+func ConfirmOff(l Lang) string {
+	return l.pick("Take every rule of monban's and the saved policy away? [y/N] ", "monban のルールと保存したポリシーをすべて取り除きますか? [y/N] ")
+}
+
+// GuardNeedsYes says that nobody can be asked.
+func GuardNeedsYes() error {
+	return usageProblem("nothing was done: without a terminal, say --yes", "何も実行していません。端末がない場合は --yes を付けてください")
+}
+
+// BadTimeout says how long a trial may be.
+func BadTimeout(value string, least, most time.Duration) error {
+	return usageProblem("--timeout %[1]s: want %[2]s to %[3]s", "--timeout に %[1]s は指定できません。%[2]s から %[3]s までです", value, least.String(), most.String())
+}
+
+// NoPolicyFile says that there is no policy file, and how to get one.
+func NoPolicyFile(places ...string) error {
+	list := strings.Join(places, ", ")
+	return usageProblem("no policy file (%[1]s). To begin with what is in use now: monban guard import > monban.yaml", "ポリシーファイルがありません(%[1]s)。いま使われているドアから作るには: monban guard import > monban.yaml", list)
+}
+
+// UntrustedFile says that somebody else may write a policy file.
+func UntrustedFile(path, mode string, uid int) error {
+	return usageProblem("%[1]s: others may write it (mode %[2]s, owner %[3]d), so its word does not count; chown and chmod it first",
+		"%[1]s: ほかのユーザーが書き込めるため(モード %[2]s、所有者 %[3]d)、使いません。先に chown と chmod で直してください", path, mode, uid)
+}
+
+// OverlappingLimits says that two entries limit the same source differently.
+func OverlappingLimits(file string, first, second int) error {
+	return usageProblem("%[1]s:%[3]d: this limit and that of line %[2]d are about the same port and source; keep one of them",
+		"%[1]s:%[3]d: この行と %[2]d 行目の limit が、同じポートの同じ相手を指しています。どちらか 1 つにしてください", file, first, second)
+}
+
+// UnresolvedName says that a host name of the policy has no address.
+func UnresolvedName(file string, line int, name string, err error) error {
+	p := newProblem("%[1]s:%[2]d: name:%[3]s could not be resolved: %[4]v", "%[1]s:%[2]d: name:%[3]s の名前解決に失敗しました: %[4]v", err, file, line, name, err)
+	p.usage = true
+	return p
+}
+
+// MissingFlag says that a flag is needed, with an example.
+func MissingFlag(flag, example string) error {
+	return usageProblem("%[1]s is missing, for example: %[2]s", "%[1]s がありません。例: %[2]s", flag, example)
+}
+
+// safeLines escapes every line and keeps the ends of lines.
+func safeLines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		body, nl := strings.CutSuffix(line, "\n")
+		b.WriteString(safe(body))
+		if nl {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// WriteGuardPlan shows the plan to whoever is about to be asked.
+func WriteGuardPlan(w io.Writer, r Result, s Style) error {
+	g := r.Data.(Guard)
+	g.Outcome = ""
+	r.Data = g
+	return Write(w, r, s)
+}
