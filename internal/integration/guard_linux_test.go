@@ -1,0 +1,557 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/monban-dev/monban/internal/netnstest"
+)
+
+// A guarded machine: a room with doors 22, 80 and 443, and somebody at the other
+// end of a cable who knocks.
+type guarded struct {
+	*room
+	outside *netnstest.NS
+	// held is a connection to door 22 from before everything.
+	held net.Conn
+}
+
+const (
+	machineAddr = "192.0.2.1"
+	clientAddr  = "192.0.2.2"
+)
+
+func newGuarded(t *testing.T) *guarded {
+	t.Helper()
+	netnstest.Need(t, "nft")
+	g := &guarded{room: newRoom(t, false), outside: netnstest.New(t)}
+	netnstest.Connect(g.ns, "eth0", g.outside, "eth0")
+	g.ns.AddAddr("eth0", machineAddr+"/24", "2001:db8::1/64")
+	g.outside.AddAddr("eth0", clientAddr+"/24", "192.0.2.3/24", "2001:db8::2/64")
+	g.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib")
+	for _, port := range []string{"22", "80", "443"} {
+		echo(t, g.ns, "tcp", "[::]:"+port)
+	}
+	var err error
+	g.outside.Do(func() { g.held, err = net.DialTimeout("tcp", machineAddr+":22", 5*time.Second) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.held.Close() })
+	g.alive()
+	return g
+}
+
+// echo answers every connection, or datagram, with what it says.
+func echo(t testing.TB, ns *netnstest.NS, network, address string) {
+	t.Helper()
+	ns.Do(func() {
+		if strings.HasPrefix(network, "udp") {
+			c, err := net.ListenPacket(network, address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			go func() {
+				buf := make([]byte, 64)
+				for {
+					n, from, err := c.ReadFrom(buf)
+					if err != nil {
+						return
+					}
+					c.WriteTo(buf[:n], from)
+				}
+			}()
+			return
+		}
+		l, err := net.Listen(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go func() { io.Copy(c, c); c.Close() }()
+			}
+		}()
+	})
+}
+
+// alive proves that the connection from before still works.
+func (g *guarded) alive() {
+	g.t.Helper()
+	if err := speak(g.held); err != nil {
+		g.t.Errorf("a connection from before the policy is lost: %v", err)
+	}
+}
+
+func speak(c net.Conn) error {
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := c.Write([]byte("hello")); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, make([]byte, 5))
+	return err
+}
+
+// knock reports whether a new connection can be made, and used.
+func knock(ns *netnstest.NS, network, from, to string, wait time.Duration) (open bool) {
+	ns.Do(func() {
+		d := net.Dialer{Timeout: wait}
+		if from != "" {
+			addr := netip.AddrPortFrom(netip.MustParseAddr(from), 0)
+			d.LocalAddr = net.TCPAddrFromAddrPort(addr)
+			if strings.HasPrefix(network, "udp") {
+				d.LocalAddr = net.UDPAddrFromAddrPort(addr)
+			}
+		}
+		c, err := d.Dial(network, to)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		if strings.HasPrefix(network, "udp") {
+			c.SetDeadline(time.Now().Add(wait))
+			c.Write([]byte("hello"))
+			_, err := c.Read(make([]byte, 5))
+			open = err == nil
+			return
+		}
+		open = speak(c) == nil
+	})
+	return open
+}
+
+// doors says which of the three doors somebody outside can go in by.
+func (g *guarded) doors() string {
+	var open []string
+	for _, port := range []string{"22", "80", "443"} {
+		if knock(g.outside, "tcp", "", machineAddr+":"+port, 400*time.Millisecond) {
+			open = append(open, port)
+		}
+	}
+	return strings.Join(open, " ")
+}
+
+// guard runs `monban guard` and returns its exit status and what it said.
+func (g *guarded) guard(args ...string) (int, string) {
+	g.t.Helper()
+	cmd := g.guardCommand(args...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		g.t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+func (g *guarded) guardCommand(args ...string) *exec.Cmd {
+	cmd := g.command("root", program(g.t, "monban"), append([]string{"guard"}, args...)...)
+	cmd.Env = append(cmd.Env, "SSH_CONNECTION=")
+	return cmd
+}
+
+func (g *guarded) must(args ...string) string {
+	g.t.Helper()
+	code, out := g.guard(args...)
+	if code != 0 {
+		g.t.Fatalf("monban guard %s: status %d\n%s", strings.Join(args, " "), code, out)
+	}
+	return out
+}
+
+const (
+	goodPolicy = "monban: 1\ndoors:\n  - {port: 22, to: any}\n  - {port: 80, to: any}\n"
+	// badPolicy locks everybody out who comes from anywhere but a far network.
+	badPolicy = "monban: 1\ndoors:\n  - {port: 22, to: 198.51.100.0/24}\n"
+)
+
+// trialTime is the shortest trial that monban offers.
+const trialTime = 5 * time.Second
+
+// TestTwelveCases puts a policy on trial that locks everybody out, and then lets
+// happen what may: after the trial's time the way in is as before, whatever became
+// of the program.
+func TestTwelveCases(t *testing.T) {
+	t.Parallel()
+	for _, before := range []string{"no firewall", "a firewall"} {
+		for _, event := range []string{"no answer", "SIGHUP", "SIGKILL", "SIGSTOP", "disk full", "flushed"} {
+			t.Run(before+"/"+event, func(t *testing.T) {
+				t.Parallel()
+				g := newGuarded(t)
+				want := "22 80 443"
+				if before == "a firewall" {
+					want = "22 80"
+					g.run("nft", "add table ip other; add chain ip other in { type filter hook input priority 0; }; add rule ip other in tcp dport 9 drop")
+					g.must("apply", "--yes", "-f", g.file("good.yaml", goodPolicy))
+					g.must("confirm")
+				}
+				if got := g.doors(); got != want {
+					t.Fatalf("before: open are %q, want %q", got, want)
+				}
+				saved := g.savedPolicy()
+				g.twelve(event, want)
+				g.alive()
+				if after := g.savedPolicy(); after != saved {
+					t.Errorf("the saved policy has changed:\n%s\n---\n%s", saved, after)
+				}
+				g.afterwards()
+				if before == "a firewall" && event != "flushed" && !strings.Contains(g.run("nft", "list", "ruleset"), "tcp dport 9 drop") {
+					t.Error("another table's rules are gone")
+				}
+			})
+		}
+	}
+}
+
+func (g *guarded) savedPolicy() string {
+	out, err := g.command("root", "cat", "/var/lib/monban/guard.json").Output()
+	if err != nil {
+		return ""
+	}
+	return string(out)
+}
+
+// twelve lets one event happen and wants the doors to be as before after it.
+func (g *guarded) twelve(event, want string) {
+	t := g.t
+	t.Helper()
+	bad := g.file("bad.yaml", badPolicy)
+	apply := []string{"apply", "--yes", "--timeout", trialTime.String(), "-f", bad}
+	ended := func() { time.Sleep(trialTime + 300*time.Millisecond) }
+	switch event {
+	case "no answer":
+		g.must(apply...)
+		if got := g.doors(); got != "" {
+			t.Errorf("during the trial %q are open, want none: it proves nothing", got)
+		}
+		ended()
+	case "SIGHUP", "SIGKILL", "SIGSTOP":
+		sig := map[string]syscall.Signal{"SIGHUP": syscall.SIGHUP, "SIGKILL": syscall.SIGKILL, "SIGSTOP": syscall.SIGSTOP}[event]
+		// Before it does anything, while it proves that a trial works, about
+		// when the kernel gets the rules, and right after.
+		for _, wait := range []time.Duration{20, 300, 550, 650} {
+			g.signalled(sig, wait*time.Millisecond, apply)
+		}
+		ended()
+	case "disk full":
+		g.fullDisk(apply)
+		ended()
+	case "flushed":
+		g.must(apply...)
+		table := "delete table inet monban"
+		if want == "22 80 443" {
+			table = "flush ruleset"
+		}
+		g.run("nft", table)
+		if got := g.doors(); !strings.HasPrefix(got, "22 80") {
+			t.Errorf("after a flush only %q are open", got)
+		}
+		ended()
+		if want == "22 80" {
+			// The other tool took the rules away; the policy is there to be
+			// loaded again, and status says so.
+			if code, out := g.guard("status"); code != 1 {
+				t.Errorf("status is %d without the table:\n%s", code, out)
+			}
+			g.must("apply", "--saved")
+		}
+	}
+	if got := g.doors(); got != want {
+		t.Errorf("after %s: open are %q, want %q", event, got, want)
+	}
+}
+
+// afterwards puts a good policy in force, and takes everything away.
+func (g *guarded) afterwards() {
+	g.t.Helper()
+	g.must("apply", "--yes", "-f", g.file("again.yaml", strings.Replace(goodPolicy, "80,", "443,", 1)))
+	g.must("confirm")
+	if got := g.doors(); got != "22 443" {
+		g.t.Errorf("afterwards: open are %q, want 22 443", got)
+	}
+	g.must("off", "--yes")
+	if got := g.doors(); got != "22 80 443" {
+		g.t.Errorf("without monban: open are %q", got)
+	}
+}
+
+// signalled sends a signal to an apply after some time, and ends it if it is still
+// there.
+func (g *guarded) signalled(sig syscall.Signal, after time.Duration, apply []string) {
+	g.t.Helper()
+	cmd := g.guardCommand(apply...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	time.Sleep(after)
+	cmd.Process.Signal(sig)
+	if sig == syscall.SIGSTOP {
+		time.Sleep(100 * time.Millisecond)
+		cmd.Process.Kill()
+	}
+	cmd.Wait()
+}
+
+// fullDisk lets the disk be full before an apply, which then changes nothing, and
+// before a confirmation, which then is none.
+func (g *guarded) fullDisk(apply []string) {
+	t := g.t
+	t.Helper()
+	before := g.doors()
+	g.run("mkdir", "-p", "/run/monban")
+	g.run("mount", "-t", "tmpfs", "-o", "size=8k,nr_inodes=3", "tmpfs", "/run/monban")
+	g.run("sh", "-c", "dd if=/dev/zero of=/run/monban/fill bs=4k count=9 2>/dev/null; true")
+	if code, out := g.guard(apply...); code != 4 || !strings.Contains(out, "could not be written") {
+		t.Errorf("apply with a full disk: status %d\n%s", code, out)
+	}
+	if got := g.doors(); got != before {
+		t.Errorf("an apply with a full disk changed the doors to %q", got)
+	}
+	g.run("umount", "/run/monban")
+	g.must(apply...)
+	g.run("sh", "-c", "mkdir -p /var/lib/monban && cp -a /var/lib/monban /var/lib/keep && mount -t tmpfs -o size=4k,nr_inodes=3 tmpfs /var/lib/monban && dd if=/dev/zero of=/var/lib/monban/fill bs=4k count=9 2>/dev/null; true")
+	if code, out := g.guard("confirm"); code != 4 {
+		t.Errorf("confirm with a full disk: status %d\n%s", code, out)
+	}
+	g.run("umount", "/var/lib/monban")
+}
+
+// TestIptablesApply is the same for Debian's iptables-apply: five of its six cases
+// leave the machine closed.
+func TestIptablesApply(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "iptables-apply")
+	for _, before := range []string{"no firewall", "a firewall"} {
+		for _, event := range []string{"no answer", "SIGHUP", "SIGKILL"} {
+			t.Run(before+"/"+event, func(t *testing.T) {
+				t.Parallel()
+				g := newGuarded(t)
+				if before == "a firewall" {
+					g.run("iptables", "-A", "INPUT", "-p", "tcp", "--dport", "443", "-j", "DROP")
+				}
+				if _, err := os.Stat("/etc/init.d/fail2ban"); err == nil {
+					g.run("mount", "--bind", "/dev/null", "/etc/init.d/fail2ban") // which it would stop, and fail
+				}
+				was := g.doors()
+				rules := g.file("rules", "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n")
+				cmd := g.command("root", "iptables-apply", "-t", "2", rules)
+				in, err := cmd.StdinPipe() // nobody answers
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer in.Close()
+				var out bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &out, &out
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				switch event {
+				case "SIGHUP":
+					cmd.Process.Signal(syscall.SIGHUP)
+				case "SIGKILL":
+					cmd.Process.Kill()
+				}
+				cmd.Wait() // it fails in its own ways
+				time.Sleep(1500 * time.Millisecond)
+				back := g.doors() == was
+				if want := before == "a firewall" && event == "no answer"; back != want {
+					t.Errorf("iptables-apply came back: %v, measured before: %v\n%s", back, want, out.String())
+				}
+			})
+		}
+	}
+}
+
+// TestGuardLeavesAlone lets a machine with a policy that opens nothing be a router
+// and an end of a tunnel, find its neighbours, and get an address.
+func TestGuardLeavesAlone(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	inner := netnstest.New(t)
+	netnstest.Connect(g.ns, "br0", inner, "eth0")
+	g.ns.AddAddr("br0", "10.1.0.1/24", "2001:db8:1::1/64")
+	inner.AddAddr("eth0", "10.1.0.2/24", "2001:db8:1::2/64")
+	for _, ns := range []*netnstest.NS{g.ns} {
+		ns.SetSysctl("net.ipv4.ip_forward", "1")
+		ns.SetSysctl("net.ipv6.conf.all.forwarding", "1")
+	}
+	inner.Run("ip", "route", "add", "default", "via", "10.1.0.1")
+	inner.Run("ip", "-6", "route", "add", "default", "via", "2001:db8:1::1")
+	g.outside.Run("ip", "route", "add", "10.1.0.0/24", "via", machineAddr)
+	g.outside.Run("ip", "-6", "route", "add", "2001:db8:1::/64", "via", "2001:db8::1")
+	g.outside.Run("ip", "route", "add", "255.255.255.255", "dev", "eth0")
+	echo(t, inner, "tcp", "[::]:80")
+	echo(t, inner, "udp", "[::]:53")
+	echo(t, g.outside, "tcp", "[::]:25")
+	echo(t, g.outside, "udp", "[::]:53")
+	// A container's port, published as an engine does it.
+	g.run("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority dstnat; }; add rule ip nat pre fib daddr type local tcp dport 8080 dnat to 10.1.0.2:80; add rule ip nat pre fib daddr type local tcp dport 8081 redirect to :80")
+	const wait = time.Second
+	if !knock(g.outside, "tcp", "", machineAddr+":8080", wait) || !knock(g.outside, "tcp", "", machineAddr+":8081", wait) {
+		t.Fatal("the published ports do not work before")
+	}
+	raw := map[string]net.PacketConn{}
+	for _, network := range []string{"ip4:47", "ip4:50", "ip6:50", "ip4:112"} { // GRE, ESP, VRRP
+		g.ns.Do(func() {
+			c, err := net.ListenPacket(network, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			raw[network] = c
+		})
+	}
+	client := map[string]net.PacketConn{}
+	g.ns.Do(func() {
+		for _, port := range []string{":68", ":67"} {
+			c, err := net.ListenPacket("udp4", port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			client[port] = c
+		}
+	})
+
+	g.must("apply", "--yes", "-f", g.file("none.yaml", "monban: 1\ndoors: []\n"))
+	g.must("confirm")
+
+	check := func(what string, open, want bool) {
+		t.Helper()
+		if open != want {
+			t.Errorf("%s: %v, want %v", what, open, want)
+		}
+	}
+	for _, port := range []string{"22", "80", "443", "8080", "8081"} {
+		check("a closed door "+port, knock(g.outside, "tcp", "", machineAddr+":"+port, 300*time.Millisecond), false)
+	}
+	check("a closed door over IPv6", knock(g.outside, "tcp", "", "[2001:db8::1]:80", 300*time.Millisecond), false)
+	check("forwarded TCP", knock(g.outside, "tcp", "", "10.1.0.2:80", wait), true)
+	check("forwarded UDP", knock(g.outside, "udp", "", "10.1.0.2:53", wait), true)
+	check("forwarded TCP over IPv6", knock(g.outside, "tcp", "", "[2001:db8:1::2]:80", wait), true)
+	check("forwarded from inside", knock(inner, "tcp", "", clientAddr+":25", wait), true)
+	check("this machine itself", knock(g.ns, "tcp", "", "127.0.0.1:22", wait) && knock(g.ns, "tcp", "", machineAddr+":22", wait) && knock(g.ns, "tcp", "", "[::1]:22", wait), true)
+	check("this machine's own questions", knock(g.ns, "tcp", "", clientAddr+":25", wait) && knock(g.ns, "udp", "", clientAddr+":53", wait), true)
+	g.outside.Run("ip", "neigh", "flush", "all")
+	g.ns.Run("ip", "neigh", "flush", "all")
+	check("after the neighbours were forgotten, IPv6", knock(g.ns, "udp", "", "[2001:db8::2]:53", wait), true)
+	g.alive()
+
+	for network, c := range raw {
+		to := machineAddr
+		if strings.HasPrefix(network, "ip6") {
+			to = "2001:db8::1"
+		}
+		check(network, arrives(t, g.outside, network, "", to, c), true)
+	}
+	check("a DHCP server's answer", arrives(t, g.outside, "udp4", ":67", machineAddr+":68", client[":68"]), true)
+	check("somebody else at port 68", arrives(t, g.outside, "udp4", ":1067", machineAddr+":68", client[":68"]), false)
+	check("a DHCP client at a server that is not listed", arrives(t, g.outside, "udp4", ":68", "255.255.255.255:67", client[":67"]), false)
+
+	g.must("apply", "--yes", "-f", g.file("some.yaml", "monban: 1\ndoors:\n  - {port: 8080, to: 192.0.2.3}\n  - {port: 67/udp, to: any}\n  - {port: 80, to: \"2001:db8::/64\"}\n"))
+	g.must("confirm")
+	check("a published port from who is listed", knock(g.outside, "tcp", "192.0.2.3", machineAddr+":8080", wait), true)
+	check("a published port from another", knock(g.outside, "tcp", clientAddr, machineAddr+":8080", 300*time.Millisecond), false)
+	check("a DHCP client at a listed server", arrives(t, g.outside, "udp4", ":68", "255.255.255.255:67", client[":67"]), true)
+	check("port 80 by IPv6 only", knock(g.outside, "tcp", "", "[2001:db8::1]:80", wait), true)
+	check("port 80 by IPv4", knock(g.outside, "tcp", "", machineAddr+":80", 300*time.Millisecond), false)
+}
+
+// arrives reports whether a packet gets to a socket.
+func arrives(t *testing.T, ns *netnstest.NS, network, from, to string, at net.PacketConn) bool {
+	t.Helper()
+	ns.Do(func() {
+		c, err := net.ListenPacket(network, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		var addr net.Addr
+		if strings.HasPrefix(network, "udp") {
+			addr, err = net.ResolveUDPAddr(network, to)
+		} else {
+			addr, err = net.ResolveIPAddr(network, to)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.WriteTo([]byte("knock, knock"), addr); err != nil {
+			t.Fatal(err)
+		}
+	})
+	at.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	_, _, err := at.ReadFrom(make([]byte, 100))
+	return err == nil
+}
+
+// TestGuardRefuses is about everything that guard does not do.
+func TestGuardRefuses(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	good := g.file("good.yaml", goodPolicy)
+	wants := func(code int, say string, env []string, args ...string) {
+		t.Helper()
+		cmd := g.guardCommand(args...)
+		cmd.Env = append(cmd.Env, env...)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), say) {
+			t.Errorf("guard %s: status %d, want %d and %q\n%s", strings.Join(args, " "), got, code, say, out)
+		}
+	}
+	ssh := func(port string) []string {
+		return []string{fmt.Sprintf("SSH_CONNECTION=%s %s %s 22", clientAddr, port, machineAddr)}
+	}
+	wants(2, "without a terminal", nil, "apply", "-f", good)
+	wants(2, "want 5s to 24h", nil, "apply", "--yes", "--timeout", "1s", "-f", good)
+	wants(4, "No policy is on trial", nil, "confirm")
+	wants(4, "No policy is on trial", nil, "rollback")
+	wants(4, "No policy has been confirmed", nil, "apply", "--saved")
+	wants(0, "No policy has been confirmed", nil, "status")
+	wants(4, "would not let 192.0.2.2 in at 22/tcp", ssh("40000"), "apply", "--yes", "-f", g.file("bad.yaml", badPolicy))
+	ends := g.file("ends.yaml", "monban: 1\ndoors:\n  - {port: 22, to: any, until: "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339)+"}\n")
+	wants(4, "Every door for administrators", nil, "apply", "--yes", "-f", ends)
+	loose := g.file("loose.yaml", goodPolicy)
+	if err := os.Chmod(loose, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	wants(2, "others may write it", nil, "apply", "--yes", "-f", loose)
+	others := g.subdir("others", "nobody")
+	if err := os.WriteFile(filepath.Join(others, "monban.yaml"), []byte(goodPolicy), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wants(2, "others may write it", nil, "apply", "--yes", "-f", filepath.Join(others, "monban.yaml"))
+	if rules := g.run("nft", "list", "ruleset"); rules != "" {
+		t.Fatalf("something was put in force:\n%s", rules)
+	}
+	wants(1, "not in force yet", nil, "plan", "-f", good)
+	wants(0, "On trial", ssh("40000"), "apply", "--yes", "-f", good)
+	wants(4, "on trial already", nil, "apply", "--yes", "-f", g.file("bad.yaml", badPolicy))
+	wants(4, "the very connection", ssh("40000"), "confirm")
+	wants(0, "Confirmed", ssh("40001"), "confirm")
+	wants(0, "as the policy says", nil, "plan", "-f", good)
+	g.run("nft", "add element inet monban open4-b { tcp . 443 . 0.0.0.0/0 : accept }")
+	wants(1, "- open4: tcp 443 0.0.0.0/0 accept", nil, "status", "-v")
+	wants(0, "No rule of monban's is left", nil, "off", "--yes")
+	g.run("nft", "add table inet monban; add chain inet monban mine")
+	wants(4, "not monban's", nil, "rollback")
+	if rules := g.run("nft", "list", "ruleset"); !strings.Contains(rules, "chain mine") {
+		t.Errorf("somebody's table is gone:\n%s", rules)
+	}
+}
