@@ -87,8 +87,11 @@ func proveInside() error {
 	if err := want("after that trial", true); err != nil {
 		return err
 	}
-	if err := settleTrial(confirm, true); !errors.Is(err, ErrNoTrial) {
-		return fmt.Errorf("%w: a trial that has ended was confirmed: %v", ErrUnproven, err)
+	switch err := settleTrial(confirm, true); {
+	case err == nil:
+		return fmt.Errorf("%w: a trial that has ended was confirmed", ErrUnproven)
+	case !errors.Is(err, ErrNoTrial):
+		return err
 	}
 	if err := tryOut(closed, time.Minute, 0); err != nil {
 		return err

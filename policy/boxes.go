@@ -16,7 +16,7 @@ type box struct {
 	ports monban.PortRange
 	from  monban.AddrRange
 	until time.Time // zero is for ever
-	limit int       // index into compiler.limits; -1 is none
+	limit int       // number of its limit chain; -1 is none
 }
 
 // portal is who comes in by an interface, whatever the address.

@@ -54,9 +54,8 @@ func Compile(p *monban.Policy, now time.Time) (*monban.Ruleset, error) {
 const slot = "-a"
 
 type compiler struct {
-	now    time.Time
-	table  monban.Table
-	limits []monban.Rate
+	now   time.Time
+	table monban.Table
 }
 
 func value(b ...byte) monban.Span { return monban.Span{First: b, Last: b} }

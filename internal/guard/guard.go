@@ -15,10 +15,6 @@ import (
 // is on disk before the kernel is touched, so that a disk that is full changes
 // nothing.
 func (s Store) Try(r *Record, timeout time.Duration, generation uint32) error {
-	rules, err := policy.Compile(&r.Policy, r.At)
-	if err != nil {
-		return err
-	}
 	switch g, err := firewall.ReadGuard(); {
 	case err != nil:
 		return err
@@ -32,8 +28,9 @@ func (s Store) Try(r *Record, timeout time.Duration, generation uint32) error {
 	if err != nil {
 		return err
 	}
-	// Anew, because a door's time has gone on during the proof.
-	if rules, err = policy.Compile(&r.Policy, time.Now()); err != nil {
+	// Now, because the time that a door has left goes on during the proof.
+	rules, err := policy.Compile(&r.Policy, time.Now())
+	if err != nil {
 		record.drop()
 		return err
 	}
