@@ -67,9 +67,13 @@ func socketsOf(pid int) []string {
 }
 
 // established returns the process's established TCP connections whose sockets have
-// the given inodes, not those over loopback.
+// the given inodes, not those over loopback, and only those that came in: to a
+// port that is listened at, or to a server that lets people work here. What the
+// process has begun itself, as an agent does that takes its orders from afar, no
+// policy can cut.
 func established(pid int, inodes []string) []Session {
-	var out []Session
+	var all []Session
+	listened := map[uint16]bool{}
 	for _, name := range [...]string{"tcp", "tcp6"} {
 		f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/net/" + name)
 		if err != nil {
@@ -79,18 +83,32 @@ func established(pid int, inodes []string) []Session {
 		for lines.Scan() {
 			// sl local remote st queues timer retrnsmt uid timeout inode
 			w := strings.Fields(lines.Text())
-			if len(w) < 10 || w[3] != "01" || !slices.Contains(inodes, w[9]) {
+			if len(w) < 10 {
 				continue
 			}
 			to, ok1 := procAddr(w[1])
 			from, ok2 := procAddr(w[2])
-			if ok1 && ok2 && !from.Addr().IsLoopback() {
-				out = append(out, Session{From: from, To: to})
+			switch {
+			case !ok1 || !ok2:
+			case w[3] == "0A":
+				listened[to.Port()] = true
+			case w[3] == "01" && slices.Contains(inodes, w[9]) && !from.Addr().IsLoopback():
+				all = append(all, Session{From: from, To: to})
 			}
 		}
 		f.Close()
 	}
-	return out
+	if serves(pid) {
+		return all
+	}
+	return slices.DeleteFunc(all, func(s Session) bool { return !listened[s.To.Port()] })
+}
+
+// serves reports whether a process is a server that lets people work here. Since
+// OpenSSH 9.8 a connection's is called sshd-session.
+func serves(pid int) bool {
+	name, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+	return err == nil && (strings.HasPrefix(string(name), "sshd") || strings.HasPrefix(string(name), "dropbear"))
 }
 
 // procAddr reads "0100007F:0016": words of four bytes in the machine's order.
