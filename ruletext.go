@@ -215,6 +215,10 @@ func (w *ruleWriter) fieldName(l *Load) string {
 		return "ct state"
 	case FieldOther:
 		return l.Name
+	case FieldConstant:
+		if l.Name != "" {
+			return l.Name
+		}
 	}
 	return l.Field.String()
 }

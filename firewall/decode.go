@@ -197,9 +197,24 @@ func (d *ruleDecoder) other(e *expression) {
 			d.note("exthdr set")
 			return
 		}
+		const ipv6, ipv4, present = 0, 2, 1
+		if op := e.u32(6); op == ipv6 || op == ipv4 {
+			if e.u32(5)&present == 0 {
+				d.never("exthdr")
+			}
+			d.load(e, 1, monban.Load{Field: monban.FieldConstant, Name: "exthdr", Value: []byte{0}, Len: 1})
+			return
+		}
 		n = int(e.u32(4))
 	}
 	d.load(e, dreg, monban.Load{Field: monban.FieldOther, Name: e.name, Len: max(1, min(n, 16))})
+}
+
+// never adds a test that no packet of somebody who wants to get in passes: it asks
+// for an extension header or an option, which such packets need not have.
+func (d *ruleDecoder) never(name string) {
+	d.add(monban.Step{Op: monban.OpTest, Within: []monban.Span{{First: []byte{1}, Last: []byte{1}}},
+		Key: []monban.Load{{Field: monban.FieldConstant, Name: name, Value: []byte{0}, Len: 1}}})
 }
 
 // load puts a load into the register that attribute i names.

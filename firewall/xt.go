@@ -55,6 +55,8 @@ func (d *ruleDecoder) match(e *expression) {
 		} else {
 			d.chance("recent " + nfnl.String(x.from(10)))
 		}
+	case "rt", "frag", "hbh", "dst", "mh":
+		d.never(name)
 	case "set":
 		d.opaque("ipset")
 	default: // owner, physdev, policy, string, bpf, u32, socket, length, ttl, …
