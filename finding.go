@@ -65,6 +65,19 @@ const (
 	ContainerLoopback Kind = "container-loopback"
 )
 
+// The findings about who can reach what is open.
+const (
+	// ExposedService: a WideService that most addresses can reach.
+	ExposedService Kind = "exposed-service"
+	// PastFirewall: a published port of a container is open to those whom the
+	// rules for this machine's own ports would turn away.
+	PastFirewall Kind = "past-firewall"
+	// IPv6Open: the rules close a port for IPv4 and leave it open for IPv6.
+	IPv6Open Kind = "ipv6-open"
+	// AdminDoor: SSH on its usual port, open to most addresses.
+	AdminDoor Kind = "admin-door"
+)
+
 // The findings about what programs ask for. They warn and change no outcome.
 const (
 	// ClaimEphemeral: the port lies where outgoing connections take theirs from.

@@ -218,3 +218,37 @@ func RangeOf(p netip.Prefix) AddrRange {
 	end, _ := netip.AddrFromSlice(last)
 	return AddrRange{p.Addr(), end}
 }
+
+// Share returns how much of the addresses in use the ranges are, from 0 to 1: of
+// all IPv4 addresses, or of 2000::/3 for IPv6 (RFC 4291 section 2.4). The ranges
+// are of one family and disjoint.
+func Share(ranges []AddrRange) float64 {
+	share := 0.0
+	for _, r := range ranges {
+		a, b := r.First.As16(), r.Last.As16()
+		at, whole := 12, 1.0
+		if r.First.Is6() {
+			if a[0] > 0x3f || b[0] < 0x20 {
+				continue
+			}
+			at, whole = 0, 8
+			if a[0] < 0x20 {
+				a = [16]byte{0: 0x20}
+			}
+			if b[0] > 0x3f {
+				b = [16]byte{0: 0x40}
+			}
+		}
+		for i, unit := at, 1.0; i < 16; i++ {
+			unit /= 256
+			share += whole * unit * float64(int(b[i])-int(a[i]))
+		}
+	}
+	return share
+}
+
+// Public reports whether the reach is not limited to some networks: most addresses
+// in use come in, perhaps on a condition.
+func (r *Reach) Public() bool {
+	return r.Verdict == VerdictOpen || r.Verdict == VerdictPartly && Share(r.Sources) > 0.5
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/conflict"
+	"github.com/monban-dev/monban/exposure"
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/gather"
 	"github.com/monban-dev/monban/internal/report"
@@ -77,7 +78,7 @@ func (a *app) ports(cmd *cobra.Command, in *inside, args []string) error {
 	return a.show(report.Result{
 		Verb: "port", Snapshot: shown, Book: book,
 		Data:     report.Ports{Ports: views},
-		Findings: conflict.Inspect(shown, book),
+		Findings: exposure.Inspect(shown, conflict.Inspect(shown, book)),
 	}, a.style(), failOn)
 }
 

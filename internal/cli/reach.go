@@ -7,7 +7,8 @@ import (
 	"github.com/monban-dev/monban/exposure"
 )
 
-// judgeReach says of each door who can come in. Where nobody asked for the rules,
+// judgeReach adds the doors that only rules make, and says of each door who can
+// come in. Where nobody asked for the rules,
 // as for a snapshot that an older monban saved, and on systems whose rules are not
 // read, the doors stay as they are: not judged.
 func judgeReach(snap *monban.Snapshot) {
@@ -16,6 +17,7 @@ func judgeReach(snap *monban.Snapshot) {
 	if !asked {
 		return
 	}
+	snap.Doors = append(snap.Doors, exposure.Forwarded(snap)...)
 	for i, reach := range exposure.Judge(snap) {
 		snap.Doors[i].Reach = reach
 	}

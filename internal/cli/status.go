@@ -10,6 +10,7 @@ import (
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/conflict"
+	"github.com/monban-dev/monban/exposure"
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/gather"
 	"github.com/monban-dev/monban/internal/report"
@@ -86,7 +87,7 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 	if before != nil {
 		return a.difference(narrowed(before, o.filter.passes), shown, book, s)
 	}
-	findings := conflict.Inspect(snap, book)
+	findings := exposure.Inspect(snap, conflict.Inspect(snap, book))
 	data := report.Status{Doors: shown.Doors, Sort: report.SortKey(o.sort)}
 	if o.filter.active() {
 		data.Hidden = report.CountEntries(snap.Doors) - report.CountEntries(data.Doors)

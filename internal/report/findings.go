@@ -172,6 +172,30 @@ func (v *view) findingSentence(f monban.Finding) string {
 			"%[1]s answers on every address (%[2]s, %[3]s). A service of this kind is meant for this machine or a trusted network.",
 			"%[1]s がすべてのアドレスで待ち受けています(%[2]s、%[3]s)。この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
 			v.serviceName(f.Bind.Port, f.Service), place(f.Bind)+"/"+f.Bind.Port.Proto.String(), v.who(&a)) + v.riskText(f)
+	case monban.ExposedService:
+		likely := ""
+		if f.Likely {
+			likely = say(" (going by the port number)", "(ポート番号からの推測)")
+		}
+		return say(
+			"Everyone can reach %[1]s%[4]s on %[2]s (%[3]s), and nothing here turns them away. A service of this kind is meant for this machine or a trusted network.",
+			"%[1]s%[4]s に誰でも届きます(%[2]s、%[3]s)。途中で拒むものはありません。この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
+			f.Service, place(f.Bind)+"/"+f.Bind.Port.Proto.String(), v.who(&a), likely) + v.riskText(f)
+	case monban.PastFirewall:
+		return say(
+			"Port %[1]s of %[2]s is open to everyone, although the firewall would turn them away from this machine's own ports: published ports are forwarded, and pass other rules.",
+			"%[2]s のポート %[1]s には誰でも届きます。ファイアウォールはこのマシン自身のポートへの接続なら拒みますが、公開されたポートは転送されるため、別のルールを通ります。",
+			f.Bind.Port, v.who(&a))
+	case monban.IPv6Open:
+		return say(
+			"Port %[1]s is closed to the outside for IPv4 but open to everyone for IPv6 (%[2]s).",
+			"ポート %[1]s は IPv4 では外から閉じられていますが、IPv6 では誰でも届きます(%[2]s)。",
+			f.Bind.Port, v.who(&a))
+	case monban.AdminDoor:
+		return say(
+			"SSH is open to everyone on its usual port %[1]d (%[2]s), where automatic attacks try it first.",
+			"SSH が既定のポート %[1]d で誰にでも開いています(%[2]s)。自動攻撃が真っ先に試す場所です。",
+			f.Bind.Port.Num, v.who(&a))
 	case monban.EphemeralServer:
 		r := v.Snapshot.Host.Ephemeral
 		return say(

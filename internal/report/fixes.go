@@ -124,6 +124,11 @@ func (v *view) fixSentence(f monban.Fix) string {
 	case "limit-sources":
 		return say("Let the firewall admit only the computers that need port %s.",
 			"ポート %s には、必要なコンピューターだけをファイアウォールで通します。", arg(0))
+	case "limit-forwarded":
+		return say("Or let in only the computers that need port %s where packets are forwarded: the chain DOCKER-USER, with -m conntrack --ctorigdstport %[1]s.",
+			"または、ポート %s に必要なコンピューターだけを転送のルールで通します(DOCKER-USER チェイン、-m conntrack --ctorigdstport %[1]s)。", arg(0))
+	case "same-for-ipv6":
+		return say("Give IPv6 the same rules as IPv4 for port %s.", "ポート %s について、IPv6 にも IPv4 と同じルールを設定します。", arg(0))
 	case "restart-unit":
 		return say("Restart %s, so that the new version serves.", "%s を再起動し、新しい版に切り替えます。", arg(0))
 	case "restart-program":

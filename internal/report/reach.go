@@ -78,32 +78,8 @@ func (v *view) sourcesText(sources []monban.AddrRange, most int) string {
 	return strings.Join(names, " ")
 }
 
-// nearlyAll reports whether the sources are more than half of their family's
-// addresses that are in use: of IPv4, or of 2000::/3.
-func nearlyAll(sources []monban.AddrRange) bool {
-	size := 0.0
-	for _, r := range sources {
-		a, b := r.First.As16(), r.Last.As16()
-		at := 0
-		if r.First.Is4() {
-			at = 12
-		} else if a[0] > 0x3f || b[0] < 0x20 {
-			continue
-		} else {
-			a[0], b[0] = max(a[0], 0x20), min(b[0], 0x3f)
-		}
-		part := 0.0
-		for i, unit := at, 1.0; i < 16; i++ {
-			unit /= 256
-			part += float64(int(b[i])-int(a[i])) * unit
-		}
-		if !r.First.Is4() {
-			part *= 8
-		}
-		size += part
-	}
-	return size > 0.5
-}
+// nearlyAll reports whether the sources are most of the addresses in use.
+func nearlyAll(sources []monban.AddrRange) bool { return monban.Share(sources) > 0.5 }
 
 // reachGroup is what several families and interfaces of a door have in common.
 type reachGroup struct {
