@@ -49,8 +49,7 @@ func askDNS(q question) []byte {
 // that refuses to tell its version has answered all the same.
 func readDNS(q question, said []byte) (monban.Service, match) {
 	c := cursor{b: said}
-	id, flags, questions, answers := c.be16(), c.be16(), c.be16(), c.be16()
-	c.bytes(4)
+	id, flags, questions, answers, more := c.be16(), c.be16(), c.be16(), c.be16(), c.be32()
 	if c.failed || id != int(q.id&0xffff) || flags&0x8000 == 0 || flags&0x7840 != 0 || questions > 1 {
 		return none(no) // opcode other than query, or the reserved bit
 	}
@@ -62,6 +61,9 @@ func readDNS(q question, said []byte) (monban.Service, match) {
 	}
 	s := is("dns", said)
 	if answers == 0 {
+		if more == 0 && len(c.b) > 0 {
+			return none(no)
+		}
 		return s, yes
 	}
 	c.name()

@@ -40,7 +40,9 @@ type Identifier struct {
 	// ListenPacket opens a UDP socket; nil is that of a [net.ListenConfig].
 	ListenPacket func(ctx context.Context, network, address string) (net.PacketConn, error)
 	// PerHost bounds the sockets that are open to one address at the same time;
-	// 0 is 32.
+	// 0 is 128. A sixteenth as many doors of a host are asked at a time, and at
+	// least one: the others wait, which does not count as their slowness. With
+	// fewer than 16 a door that is not at a usual port may stay unknown.
 	PerHost int
 	// Patience is how long a server may take for its first byte; 0 is 5 s. To
 	// identify a door that never answers takes about as long, and inside TLS as
@@ -53,8 +55,8 @@ type Identifier struct {
 
 // The budgets of one door.
 const (
-	defaultPerHost  = 32
-	perDoor         = 16 // connections at a time
+	defaultPerHost  = 128
+	perDoor         = 16 // sockets at a time
 	defaultPatience = 5 * time.Second
 	readBudget      = 64 << 10 // bytes of one connection
 	evidenceLen     = 128      // bytes of Service.Evidence
@@ -63,9 +65,10 @@ const (
 // Identify asks one door what it is. proto is TCP or UDP; another has no
 // questions, and the zero Service comes back.
 //
-// An error means that nothing could be asked: no connection was accepted, or
-// ctx was done first. It is nil where the server accepted and said nothing of
-// sense; the Service is then unknown.
+// An error means that the door could not be asked, or not to the end: no
+// connection was accepted, or ctx was done before anything was known. It is nil
+// where the server accepted and said nothing of sense; the Service is then
+// unknown.
 func (id *Identifier) Identify(ctx context.Context, target netip.AddrPort, proto monban.Proto) (monban.Service, error) {
 	r := &run{id: id, target: target, patience: id.Patience}
 	if r.patience <= 0 {
@@ -73,6 +76,11 @@ func (id *Identifier) Identify(ctx context.Context, target netip.AddrPort, proto
 	}
 	r.host = id.enter(target.Addr())
 	defer id.leave(target.Addr())
+	r.sockets = min(perDoor, cap(r.host.slots))
+	if err := acquire(ctx, r.host.doors); err != nil {
+		return monban.Service{}, fmt.Errorf("identify %s/%s: %w", target, proto, err)
+	}
+	defer release(r.host.doors)
 	var (
 		s   monban.Service
 		err error
@@ -97,15 +105,19 @@ type run struct {
 	id       *Identifier
 	target   netip.AddrPort
 	host     *host
+	sockets  int // of this door at a time
 	patience time.Duration
 	rtt      atomic.Int64 // nanoseconds the first connection took, at most a second
 }
 
 func (r *run) roundTrip() time.Duration { return time.Duration(r.rtt.Load()) }
 
-// A host counts the sockets that are open to one address.
+// A host counts what is going on at one address. Doors are counted apart from
+// sockets because a door that only half got its sockets would keep them without
+// coming to an end.
 type host struct {
-	slots chan struct{}
+	slots chan struct{} // sockets
+	doors chan struct{}
 	users int // calls of Identify, under Identifier.mu
 }
 
@@ -120,7 +132,8 @@ func (id *Identifier) enter(a netip.Addr) *host {
 		if n <= 0 {
 			n = defaultPerHost
 		}
-		h = &host{slots: make(chan struct{}, n)}
+		n = max(n, 2) // one listens while one asks
+		h = &host{slots: make(chan struct{}, n), doors: make(chan struct{}, max(1, n/perDoor))}
 		if id.hosts == nil {
 			id.hosts = make(map[netip.Addr]*host)
 		}
@@ -140,17 +153,17 @@ func (id *Identifier) leave(a netip.Addr) {
 	}
 }
 
-// acquire waits for a socket's place.
-func (h *host) acquire(ctx context.Context) error {
+// acquire waits for a place.
+func acquire(ctx context.Context, places chan struct{}) error {
 	select {
-	case h.slots <- struct{}{}:
+	case places <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (h *host) release() { <-h.slots }
+func release(places chan struct{}) { <-places }
 
 // silentPort reports whether a TCP port is one that is never sent anything:
 // printers take every byte there for something to print.

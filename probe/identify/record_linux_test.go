@@ -117,7 +117,7 @@ func recordOne(t *testing.T, kind, daemon string, sig signature, q question) (an
 	d, _ := ctx.Deadline()
 	a := answer{list: kind, name: sig.name, daemon: daemon, q: q}
 	if kind == "udp" {
-		r := &run{id: new(Identifier), target: q.target, patience: 2 * time.Second, host: &host{slots: make(chan struct{}, 1)}}
+		r := &run{id: new(Identifier), target: q.target, patience: 2 * time.Second, host: &host{slots: make(chan struct{}, 1)}, sockets: 1}
 		read := sig.read
 		ask := sig.ask
 		sig.ask = func(asked question) []byte { a.q = asked; return ask(asked) }

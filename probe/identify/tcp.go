@@ -37,12 +37,16 @@ func (r *run) tcp(ctx context.Context) (monban.Service, error) {
 	if err != nil {
 		return monban.Service{}, err
 	}
-	return r.race(ctx, first, r.connect, false), nil
+	s := r.race(ctx, first, r.connect, false)
+	if s.Grade == monban.GradeUnknown && ctx.Err() != nil {
+		return s, ctx.Err()
+	}
+	return s, nil
 }
 
 // connect opens a connection to the target when the host has a place for it.
 func (r *run) connect(ctx context.Context) (net.Conn, error) {
-	if err := r.host.acquire(ctx); err != nil {
+	if err := acquire(ctx, r.host.slots); err != nil {
 		return nil, err
 	}
 	dial := r.id.Dial
@@ -52,11 +56,11 @@ func (r *run) connect(ctx context.Context) (net.Conn, error) {
 	start := time.Now()
 	c, err := dial(ctx, "tcp", r.target.String())
 	if err != nil {
-		r.host.release()
+		release(r.host.slots)
 		return nil, err
 	}
 	r.rtt.CompareAndSwap(0, int64(min(time.Since(start), time.Second)))
-	return &placed{Conn: c, release: sync.OnceFunc(r.host.release)}, nil
+	return &placed{Conn: c, release: sync.OnceFunc(func() { release(r.host.slots) })}, nil
 }
 
 // placed is a connection that gives its place on the host back.
@@ -160,7 +164,7 @@ func (x *race) loop() (monban.Service, *session) {
 			if time.Now().After(x.until) {
 				x.list = nil
 			}
-			if len(x.list) > 0 && x.running < perDoor && !greeted {
+			if len(x.list) > 0 && x.running < x.sockets && !greeted {
 				x.next()
 			}
 			pace.Reset(stagger + x.roundTrip()/2)
@@ -273,7 +277,7 @@ func (x *race) next() {
 		x.tls = running
 	}
 	until := x.until
-	if soon := time.Now().Add(short + 4*x.roundTrip()); x.asked > likely && soon.Before(until) {
+	if soon := time.Now().Add(short + 4*x.roundTrip()); x.asked > min(likely, x.sockets/4) && soon.Before(until) {
 		until = soon
 	}
 	x.start(func() result {

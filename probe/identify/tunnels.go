@@ -54,13 +54,14 @@ func readSOCKS(_ question, said []byte) (monban.Service, match) {
 	return seems("socks", said), yes
 }
 
-// talkSOCKS gives a command that there is not, which is refused in the words of
-// the protocol. Where a password is wanted, it says no more.
+// talkSOCKS asks for a connection to no address at all, which is refused in the
+// words of the protocol; by Tor, without any. Where a password is wanted, it says
+// no more.
 func talkSOCKS(c *conn, s monban.Service) monban.Service {
 	if c.said[1] != 0 {
 		return s
 	}
-	answer := c.ask([]byte{5, 0x7f, 0, 1, 127, 0, 0, 1, 0, 1}, func(said []byte) int {
+	answer := c.ask([]byte{5, 1, 0, 1, 0, 0, 0, 0, 0, 0}, func(said []byte) int {
 		if len(said) < 10 {
 			return 0
 		}
@@ -100,7 +101,8 @@ func readOpenVPN(q question, said []byte) (monban.Service, match) {
 func scannerQuestions() []signature {
 	return []signature{{
 		name: "clamd", ports: []uint16{3310},
-		ask: func(question) []byte { return []byte("zVERSION\x00") },
+		ask:       func(question) []byte { return []byte("zVERSION\x00") },
+		resembles: func(said []byte) bool { return bytes.HasPrefix(said, []byte("UNKNOWN COMMAND\n")) },
 		read: func(_ question, said []byte) (monban.Service, match) {
 			if m := begins(said, "ClamAV "); m != yes {
 				return none(m)

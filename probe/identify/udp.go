@@ -19,8 +19,8 @@ const (
 
 // udp identifies a UDP door: a datagram in every protocol, each from a socket of
 // its own, so that an answer belongs to one question.
-func (r *run) udp(ctx context.Context) (monban.Service, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.patience)
+func (r *run) udp(outer context.Context) (monban.Service, error) {
+	ctx, cancel := context.WithTimeout(outer, r.patience)
 	list := ordered(datagrams(), r.target.Port())
 	results := make(chan result)
 	running := 0
@@ -40,12 +40,9 @@ func (r *run) udp(ctx context.Context) (monban.Service, error) {
 		select {
 		case <-ctx.Done():
 			list = nil
-			if running == 0 {
-				return best, ctx.Err()
+			for ; running > 0; running-- {
+				best, first = better(best, first, <-results)
 			}
-			res := <-results
-			running--
-			best, first = better(best, first, res)
 		case <-pace.C:
 			if len(list) > 0 {
 				s := list[0]
@@ -61,8 +58,11 @@ func (r *run) udp(ctx context.Context) (monban.Service, error) {
 			}
 		}
 	}
-	if best.Evidence != "" {
-		first = nil
+	switch {
+	case best.Evidence != "":
+		return best, nil
+	case outer.Err() != nil:
+		return best, outer.Err()
 	}
 	return best, first
 }
@@ -85,10 +85,10 @@ func better(best monban.Service, first error, res result) (monban.Service, error
 
 // send asks one question, at most three times.
 func (r *run) send(ctx context.Context, s signature) result {
-	if err := r.host.acquire(ctx); err != nil {
+	if err := acquire(ctx, r.host.slots); err != nil {
 		return result{}
 	}
-	defer r.host.release()
+	defer release(r.host.slots)
 	listen := r.id.ListenPacket
 	if listen == nil {
 		listen = new(net.ListenConfig).ListenPacket
@@ -106,6 +106,9 @@ func (r *run) send(ctx context.Context, s signature) result {
 	buf := make([]byte, maxDatagram)
 	for attempt := range 3 {
 		if _, err := c.WriteTo(asked, to); err != nil {
+			if ctx.Err() != nil {
+				err = nil
+			}
 			return result{err: err}
 		}
 		_ = c.SetReadDeadline(time.Now().Add(again << attempt))

@@ -1,0 +1,230 @@
+package identify_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	"math/big"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/probe/identify"
+)
+
+// TestHostileTLS does the same inside TLS, and where TLS itself is hostile.
+func TestHostileTLS(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "door.example"}, DNSNames: []string{"door.example"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	demanding := config.Clone()
+	demanding.ClientAuth = tls.RequireAnyClientCert
+	demanding12 := demanding.Clone()
+	demanding12.MaxVersion = tls.VersionTLS12
+	for name, test := range map[string]struct {
+		config *tls.Config
+		serve  func(c net.Conn)
+		want   string
+	}{
+		"silent":                  {config, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, ""},
+		"echo":                    {config, func(c net.Conn) { _, _ = io.Copy(c, c) }, "echo"},
+		"random bytes":            {config, func(c net.Conn) { _, _ = io.Copy(c, rand.Reader) }, ""},
+		"hangs up":                {config, func(net.Conn) {}, ""},
+		"wants a certificate":     {demanding, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, ""},
+		"wants a certificate 1.2": {demanding12, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			s := ask(t, &identify.Identifier{Patience: time.Second}, serve(t, func(raw net.Conn) {
+				c := tls.Server(raw, test.config)
+				if c.Handshake() == nil {
+					test.serve(c)
+					c.Close()
+				}
+			}))
+			if s.Protocol != test.want || !s.TLS || s.Certificate.Subject != "CN=door.example" || len(s.Certificate.Names) != 1 {
+				t.Errorf("got %+v, want %q", s, test.want)
+			}
+			if d := time.Since(start); d > 6*time.Second {
+				t.Errorf("took %v", d)
+			}
+		})
+	}
+}
+
+// TestHostileUDP: for UDP too, nothing but an answer is one.
+func TestHostileUDP(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer func(asked []byte) []byte
+		want   string
+	}{
+		"echo":   {func(asked []byte) []byte { return asked }, "echo"},
+		"silent": {func([]byte) []byte { return nil }, ""},
+		"random": {func(asked []byte) []byte {
+			b := make([]byte, len(asked))
+			_, _ = rand.Read(b)
+			return b
+		}, ""},
+		"empty": {func([]byte) []byte { return []byte{} }, ""},
+		"zeros": {func(asked []byte) []byte { return make([]byte, 2*len(asked)) }, ""},
+		"bits":  {func(asked []byte) []byte { asked[2] |= 0x80; return append(asked, 0) }, ""}, // like a DNS response
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.ListenPacket("udp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			go func() {
+				buf := make([]byte, 4096)
+				for {
+					n, from, err := c.ReadFrom(buf)
+					if err != nil {
+						return
+					}
+					if answer := test.answer(append([]byte(nil), buf[:n]...)); answer != nil {
+						_, _ = c.WriteTo(answer, from)
+					}
+				}
+			}()
+			id := &identify.Identifier{Patience: time.Second}
+			s, err := id.Identify(t.Context(), c.LocalAddr().(*net.UDPAddr).AddrPort(), monban.UDP)
+			if err != nil || s.Protocol != test.want {
+				t.Errorf("got %+v, %v, want %q", s, err, test.want)
+			}
+		})
+	}
+}
+
+// TestPerHost counts the connections that a host has at a time.
+func TestPerHost(t *testing.T) {
+	const bound = 5
+	var now, most atomic.Int64
+	var targets []netip.AddrPort
+	for range 6 {
+		targets = append(targets, serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }))
+	}
+	id := &identify.Identifier{PerHost: bound, Patience: 300 * time.Millisecond, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		n := now.Add(1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			now.Add(-1)
+			return nil, err
+		}
+		return &counting{Conn: c, closed: sync.OnceFunc(func() { now.Add(-1) })}, nil
+	}}
+	var wg sync.WaitGroup
+	for _, target := range targets {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			if s, err := id.Identify(ctx, target, monban.TCP); err != nil || s.Grade != monban.GradeUnknown {
+				t.Errorf("got %+v, %v", s, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := most.Load(); n > bound || n < 2 {
+		t.Errorf("%d connections at a time, want at most %d", n, bound)
+	}
+	if n := now.Load(); n != 0 {
+		t.Errorf("%d connections are left open", n)
+	}
+}
+
+type counting struct {
+	net.Conn
+	closed func()
+}
+
+func (c *counting) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}
+
+// TestPrinters wants nothing sent to the ports where printers print it, not even
+// to one that greets like a mail server.
+func TestPrinters(t *testing.T) {
+	for _, port := range []uint16{9100, 9107} {
+		var sent atomic.Int64
+		target := serve(t, func(c net.Conn) {
+			_, _ = io.WriteString(c, "220 printer.example ESMTP\r\n")
+			n, _ := io.Copy(io.Discard, c)
+			sent.Add(n)
+		})
+		id := &identify.Identifier{Patience: 300 * time.Millisecond, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, target.String())
+		}}
+		s := ask(t, id, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
+		if s.Protocol != "smtp" || s.Grade != monban.GradeLikely || sent.Load() != 0 {
+			t.Errorf("port %d: %+v after %d bytes", port, s, sent.Load())
+		}
+	}
+}
+
+// TestOneAtATime: a server that serves one connection after the other is asked
+// again when the one that listened is closed, if its port suggests what.
+func TestOneAtATime(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			buf := make([]byte, 100)
+			for {
+				n, err := c.Read(buf)
+				if err != nil {
+					break
+				}
+				if string(buf[:n]) == "version\r\n" {
+					_, _ = io.WriteString(c, "VERSION 1.6.18\r\n")
+				}
+			}
+			c.Close()
+		}
+	}()
+	id := &identify.Identifier{Patience: 1500 * time.Millisecond, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
+	}}
+	if s := ask(t, id, netip.MustParseAddrPort("127.0.0.1:11211")); s.Protocol != "memcached" || s.Version != "1.6.18" {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// TestCancelled ends with its context, at once.
+func TestCancelled(t *testing.T) {
+	target := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	s, err := new(identify.Identifier).Identify(ctx, target, monban.TCP)
+	if d := time.Since(start); d > 2*time.Second || s.Grade != monban.GradeUnknown {
+		t.Errorf("%+v, %v after %v", s, err, d)
+	}
+}
