@@ -2,6 +2,7 @@ package conflict
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/monban-dev/monban"
 )
@@ -208,4 +209,46 @@ func (a *attempt) away() *monban.Door {
 		return nil
 	}
 	return &monban.Door{Bind: a.want, State: monban.Forwarded, Kernel: r.rule, To: r.to}
+}
+
+// TranslatedPorts returns whether a rule that translates addresses may be about a
+// port number: it names it, or a set that it uses has it. Only such a port can be
+// [L24], and in a long list only such ports are put to the rules.
+func TranslatedPorts(rules *monban.Ruleset) func(num uint16) bool {
+	var named portSet
+	if rules == nil {
+		return named.has
+	}
+	add := func(first, last []byte) {
+		for n := int(bigEndian(first)); n <= int(bigEndian(last)); n++ {
+			named.add(uint16(n))
+		}
+	}
+	for i := range rules.Tables {
+		t := &rules.Tables[i]
+		if !slices.ContainsFunc(t.Chains, func(c monban.Chain) bool { return c.Type == "nat" }) {
+			continue
+		}
+		for k := range t.Chains {
+			for r := range t.Chains[k].Rules {
+				for _, s := range t.Chains[k].Rules[r].Steps {
+					if len(s.Key) != 1 || s.Key[0].Field != monban.FieldDestPort && s.Key[0].Field != monban.FieldConnDestPort {
+						continue
+					}
+					if s.Not { // every other one
+						add([]byte{0, 0}, []byte{255, 255})
+					}
+					for _, span := range s.Within {
+						add(span.First, span.Last)
+					}
+					if set := t.Set(s.Set); set != nil {
+						for e := range set.Elements {
+							add(set.Elements[e].First, set.Elements[e].Last)
+						}
+					}
+				}
+			}
+		}
+	}
+	return named.has
 }

@@ -61,6 +61,9 @@ func TestRedirected(t *testing.T) {
 			rules := &monban.Ruleset{Tables: []monban.Table{table}}
 			p := monban.Port{Num: 8080, Proto: monban.TCP}
 			r, ok := redirected(rules, p, false)
+			if ok && !TranslatedPorts(rules)(8080) {
+				t.Error("no rule is said to be about the port")
+			}
 			if ok != (tt.want != 0) || r.to.Port != tt.want {
 				t.Errorf("%+v %v, want port %d", r, ok, tt.want)
 			}

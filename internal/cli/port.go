@@ -98,7 +98,7 @@ func portViews(ranges []monban.PortRange, snap *monban.Snapshot, book *portbook.
 	for _, t := range snap.Traffic {
 		traffic[t.Port.Num] = append(traffic[t.Port.Num], t)
 	}
-	list := longList{snap: snap}
+	list := longList{snap: snap, translated: conflict.TranslatedPorts(snap.Rules)}
 	seen := make(map[monban.Port]bool)
 	var views []report.PortView
 	for _, r := range ranges {
@@ -133,14 +133,16 @@ func portViews(ranges []monban.PortRange, snap *monban.Snapshot, book *portbook.
 
 // longList judges the ports of a long list. No alternatives are named there, and
 // a look at the doors of the one port is quicker; and what was found of one port
-// without door, traffic and privilege holds for all.
+// without door, traffic, privilege and rule that leads away from it holds for all.
 type longList struct {
 	snap *monban.Snapshot
-	free map[monban.Proto][]monban.Judgement
+	// translated says whether a rule may lead away from a port.
+	translated func(uint16) bool
+	free       map[monban.Proto][]monban.Judgement
 }
 
 func (l *longList) judge(p monban.Port, doors []monban.Door, traffic []monban.Traffic) []monban.Judgement {
-	plain := l.snap.Host.OS == "linux" && len(doors) == 0 && len(traffic) == 0 && p.Num >= l.snap.Host.Unprivileged && p.Num > 0
+	plain := l.snap.Host.OS == "linux" && len(doors) == 0 && len(traffic) == 0 && !l.translated(p.Num) && p.Num >= l.snap.Host.Unprivileged && p.Num > 0
 	if found, ok := l.free[p.Proto]; ok && plain {
 		found = slices.Clone(found)
 		for i := range found {
@@ -150,6 +152,9 @@ func (l *longList) judge(p monban.Port, doors []monban.Door, traffic []monban.Tr
 	}
 	only := *l.snap
 	only.Doors, only.Traffic = doors, traffic
+	if !l.translated(p.Num) {
+		only.Rules = nil
+	}
 	found := judge(p, &only)
 	if plain && !slices.ContainsFunc(found, func(j monban.Judgement) bool { return j.Outcome != monban.Starts || len(j.Fix) > 0 }) {
 		if l.free == nil {
