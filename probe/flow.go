@@ -135,9 +135,6 @@ func (f *flow) send(door uint64, canary bool, now time.Duration) question {
 	return question{door, uint16(f.pace.seq % sliceCount), canary}
 }
 
-// unsent takes back a probe that could not be sent.
-func (f *flow) unsent() { f.credit++ }
-
 // earn adds credit for the time that has passed, and looks after the pace. A
 // pause is not made up for: a burst would be what limits are made against.
 func (f *flow) earn(now time.Duration) {

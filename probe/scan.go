@@ -388,6 +388,19 @@ func (r *Report) Sightings(all bool) iter.Seq[monban.Sighting] {
 	}
 }
 
+// Of returns what one door said; a door that was not asked is unknown.
+func (r *Report) Of(target netip.Addr, port monban.Port) monban.SightState {
+	for _, g := range r.grids {
+		if g.proto != port.Proto {
+			continue
+		}
+		if door, ok := g.index(target, port.Num); ok {
+			return sightState(g.get(door), g.proto, r.answering(g).has(door/uint64(len(g.ports))))
+		}
+	}
+	return monban.SightUnknown
+}
+
 // Counts returns how many doors of each target are open, closed and so on, in
 // order of target.
 func (r *Report) Counts() iter.Seq[Counts] {

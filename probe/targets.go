@@ -61,6 +61,9 @@ func (t *Targets) Len() uint64 { return t.n }
 
 // At returns address number i.
 func (t *Targets) At(i uint64) netip.Addr {
+	if len(t.runs) == 1 {
+		return plus(t.runs[0].first, i)
+	}
 	at, found := slices.BinarySearchFunc(t.runs, i, func(r run, i uint64) int { return cmp.Compare(r.at, i) })
 	if !found {
 		at--

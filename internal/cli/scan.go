@@ -89,7 +89,7 @@ func (a *app) scan(cmd *cobra.Command, o *scanOptions, args []string) error {
 		return err
 	}
 	if old != nil {
-		data.Diff = old.compare(&data)
+		data.Diff = old.compare(&data, j.report)
 	}
 	result := report.Result{Verb: "scan", Snapshot: snap, Book: book, Data: data}
 	style := a.style()
@@ -117,6 +117,7 @@ type scanJob struct {
 	gaps []monban.Gap
 
 	question probe.Question
+	report   *probe.Report
 	// own says that some target is this machine.
 	own bool
 }
@@ -278,6 +279,7 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	if err != nil {
 		return report.Scan{}, nil, report.CannotScan(err)
 	}
+	j.report = r
 	data := report.Scan{
 		TCP: collapse(q.TCP, monban.TCP), UDP: collapse(q.UDP, monban.UDP), Engine: r.Engine.String(), All: j.o.all, Interrupted: r.Interrupted,
 		Stats: report.ScanStats{Probes: r.Probes, Answers: r.Answers, Seconds: r.Elapsed.Seconds(), Passes: r.Passes, Missed: r.Missed},

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -231,7 +230,7 @@ func parseTarget(s string) (netip.Prefix, error) {
 	}
 	a, err := netip.ParseAddr(s)
 	if err != nil {
-		return netip.Prefix{}, errors.Join(err)
+		return netip.Prefix{}, err
 	}
 	return netip.PrefixFrom(a, a.BitLen()), nil
 }
@@ -250,18 +249,14 @@ func (o *oldScan) hasAsked(target netip.Addr, p monban.Port) bool {
 
 // compare returns what opened, closed and changed among the doors that both
 // scans asked.
-func (o *oldScan) compare(now *report.Scan) *report.ScanDiff {
+func (o *oldScan) compare(now *report.Scan, r *probe.Report) *report.ScanDiff {
 	d := &report.ScanDiff{Since: o.at}
-	at := make(map[netip.AddrPort]monban.Sighting)
 	for _, s := range now.Seen {
 		if s.State != monban.SightOpen || !o.hasAsked(s.Target, s.Port) {
 			continue
 		}
 		key := netip.AddrPortFrom(s.Target, s.Port.Num)
 		before, was := o.of(s.Port.Proto)[key]
-		if s.Port.Proto == monban.TCP {
-			at[key] = s.Sighting
-		}
 		switch {
 		case !was:
 			d.Opened = append(d.Opened, s.Sighting)
@@ -269,26 +264,14 @@ func (o *oldScan) compare(now *report.Scan) *report.ScanDiff {
 			d.Changed = append(d.Changed, report.ServiceChange{Before: before, After: s.Sighting})
 		}
 	}
-	states := make(map[netip.AddrPort]monban.SightState)
-	udp := make(map[netip.AddrPort]bool)
-	for _, s := range now.Seen {
-		if s.Port.Proto == monban.UDP && s.State == monban.SightOpen {
-			udp[netip.AddrPortFrom(s.Target, s.Port.Num)] = true
-		} else {
-			states[netip.AddrPortFrom(s.Target, s.Port.Num)] = s.State
-		}
-	}
 	asked := append(slices.Clone(now.TCP), now.UDP...)
 	for _, proto := range []monban.Proto{monban.TCP, monban.UDP} {
 		for key, before := range o.of(proto) {
-			_, open := at[key]
-			if proto == monban.UDP {
-				open = udp[key]
-			}
-			if open || !inRanges(asked, before.Port) || !covers(now.Targets, key.Addr()) {
+			state := r.Of(key.Addr(), before.Port)
+			if state == monban.SightOpen || !inRanges(asked, before.Port) || !covers(now.Targets, key.Addr()) {
 				continue
 			}
-			before.State = states[key]
+			before.State = state
 			d.Closed = append(d.Closed, before)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 func debianPackages() []string {
 	return []string{
 		"gcc", "libc6-dev", // the race detector
-		"util-linux", "acl", "iproute2", "lsof", "procps", "curl", "wget", // unshare and nsenter, ss, lsof
+		"util-linux", "acl", "iproute2", "ndiff", "lsof", "procps", "curl", "wget", // unshare and nsenter, ss, lsof
 		"apache2", "nginx-light", "openssh-server", "postfix",
 		"mariadb-server", "postgresql", "redis-server",
 		"bind9", "dovecot-imapd", "dovecot-pop3d", "haproxy", "lighttpd", "mosquitto", "php-fpm", "php-cli", "proftpd-core", "squid",

@@ -28,7 +28,6 @@ func main() {
 	blast := flag.Duration("blast", 0, "send as fast as a bare loop can: how the program starts itself")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	var err error
 	switch {
 	case *relay:
@@ -40,6 +39,7 @@ func main() {
 	default:
 		err = run(ctx, *only, *runs)
 	}
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -78,7 +78,7 @@ func run(ctx context.Context, only string, runs int) error {
 		}
 		missed = append(missed, bad...)
 	}
-	if strings.HasPrefix("rate", only) {
+	if only == "" || only == "rate" {
 		bad, err := rates(ctx, monban)
 		if err != nil {
 			return fmt.Errorf("rate: %w", err)
