@@ -85,7 +85,7 @@ func (g *guarding) runClose(args []string) error {
 // edit changes the policy file and shows what that will change. Nothing is
 // written where the result would not be put in force.
 func (g *guarding) edit(change func([]byte) ([]byte, error)) error {
-	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges})
+	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges, Rules: true})
 	text, err := g.readFile()
 	if err != nil {
 		return err

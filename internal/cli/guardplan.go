@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/exposure"
 	"github.com/monban-dev/monban/firewall"
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/gather"
@@ -46,7 +47,7 @@ func (g *guarding) planOutcome(p *planned) report.GuardOutcome {
 // plan reads the policy file, compares it with what is in force, and looks for
 // reasons not to put it there.
 func (g *guarding) plan() (*planned, error) {
-	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges})
+	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges, Rules: true})
 	if err := g.readPolicy(); err != nil {
 		return nil, err
 	}
@@ -112,7 +113,10 @@ func (g *guarding) state(have *firewall.Guard) {
 	if have.Trial != nil {
 		g.note("trial-running", fmt.Sprintf("%.0f", have.Left.Seconds()))
 	}
-	rules, _ := firewall.Read(firewall.Options{Ports: []monban.PortRange{{First: 0, Last: 0}}})
+	rules := g.snap.Rules
+	if rules == nil { // not asked for
+		rules, _ = firewall.Read(firewall.Options{Ports: []monban.PortRange{{First: 0, Last: 0}}})
+	}
 	s.Beside = fronts(rules)
 	for _, name := range s.Beside {
 		g.note("beside", name)
@@ -148,6 +152,7 @@ func (g *guarding) compare(p *planned) {
 	for _, d := range guard.Differences(want, p.have.Table) {
 		g.out.Differences = append(g.out.Differences, report.GuardDifference(d))
 	}
+	judged := g.effects(want)
 	before := (*monban.Policy)(nil)
 	if saved, err := g.store.Saved(); p.have.Table != nil && err == nil && saved != nil {
 		before = &saved.Policy
@@ -160,17 +165,57 @@ func (g *guarding) compare(p *planned) {
 	}
 	for _, c := range policy.Changes(before, g.out.Policy, open, g.app.now()) {
 		rc := report.GuardChange{Ports: c.Ports, Gain: c.Gain, Lose: c.Lose, GainBy: c.GainBy, LoseBy: c.LoseBy,
-			AllLose: c.After.Nobody(), AllGain: c.After.Everybody() && c.Before.Nobody()}
-		for i := range g.snap.Doors {
-			if d := &g.snap.Doors[i]; c.Ports.Contains(d.Bind.Port) && outside(d) {
-				rc.Doors = append(rc.Doors, *d)
-			}
+			AllLose: c.After.Nobody(), AllGain: c.After.Everybody() && c.Before.Nobody(), Doors: g.doorsAt(c.Ports)}
+		if judged && len(rc.Doors) > 0 {
+			continue // effects has said what comes of them
 		}
 		// Without anybody behind it, a port that is closed was closed before.
 		if len(rc.Doors) > 0 || before != nil || len(c.Gain)+len(c.GainBy) > 0 {
 			g.out.Changes = append(g.out.Changes, rc)
 		}
 	}
+}
+
+// doorsAt returns the doors at some ports that can be knocked at from outside.
+func (g *guarding) doorsAt(r monban.PortRange) []monban.Door {
+	var out []monban.Door
+	for i := range g.snap.Doors {
+		if d := &g.snap.Doors[i]; r.Contains(d.Bind.Port) && outside(d) {
+			out = append(out, *d)
+		}
+	}
+	return out
+}
+
+// effects says who gains and who loses which door that is open now, by all the
+// rules in force and by the same with monban's table replaced. It reports whether
+// that could be judged.
+func (g *guarding) effects(want *monban.Table) bool {
+	if g.snap.Rules == nil || len(g.snap.Host.Interfaces) == 0 {
+		return false
+	}
+	then := *g.snap
+	rules := *g.snap.Rules
+	rules.Tables = slices.DeleteFunc(slices.Clone(rules.Tables), func(t monban.Table) bool {
+		return t.Family == want.Family && t.Name == want.Name
+	})
+	rules.Tables = append(rules.Tables, *want)
+	then.Rules = &rules
+	before, after := exposure.Judge(g.snap), exposure.Judge(&then)
+	for _, e := range policy.Effects(g.snap.Doors, before, after, addresses(g.snap.Host)) {
+		ports := monban.PortRange{First: e.Port.Num, Last: e.Port.Num, Proto: e.Port.Proto}
+		if e.Unknown {
+			g.note("undecided", e.Port.String())
+		}
+		if len(e.Gain)+len(e.Lose) > 0 {
+			g.out.Changes = append(g.out.Changes, report.GuardChange{Ports: ports, Device: e.Device, Gain: e.Gain, Lose: e.Lose,
+				AllLose: e.Closed, AllGain: e.Opened, Doors: g.doorsAt(ports)})
+		}
+	}
+	for _, b := range policy.BarredBy(g.out.Policy, g.snap.Doors, after) {
+		g.note("closed-elsewhere", b.Ports.String(), b.Rule.String())
+	}
+	return true
 }
 
 // outside reports whether a door can be knocked at from outside at all.

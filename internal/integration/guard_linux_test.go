@@ -555,3 +555,37 @@ func TestGuardRefuses(t *testing.T) {
 		t.Errorf("somebody's table is gone:\n%s", rules)
 	}
 }
+
+// TestGuardPlan reads what a plan says beside another firewall, and that it says
+// nothing once the policy is in force.
+func TestGuardPlan(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	g.run("nft", "add table ip other; add chain ip other in { type filter hook input priority 0; policy drop; }; add rule ip other in tcp dport { 22, 443 } accept; add rule ip other in ct state established accept")
+	g.run("ip", "route", "add", "default", "via", clientAddr)
+	file := g.file("plan.yaml", "monban: 1\ndoors:\n  - {port: 22, to: 192.0.2.0/25}\n  - {port: 80, to: any}\n")
+	code, out := g.guard("plan", "-f", file)
+	if code != 1 {
+		t.Errorf("status %d, want 1", code)
+	}
+	for _, want := range []string{
+		"- 22/tcp", "no longer: 0.0.0.0-192.0.1.255, 192.0.2.128-255.255.255.255, 2001:db8::/64",
+		"- 443/tcp", "closed to everybody outside this machine",
+		"80/tcp stays closed: ip other in: policy drop",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the plan does not say %q", want)
+		}
+	}
+	if strings.Contains(out, "+ ") {
+		t.Error("the plan says that somebody gains something, who is kept out by another table")
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+	g.must("apply", "--yes", "-f", file)
+	g.must("confirm")
+	if out := g.must("plan", "-f", file); strings.Contains(out, "What changes") || !strings.Contains(out, "as the policy says") {
+		t.Errorf("in force, the plan still wants to change something:\n%s", out)
+	}
+}

@@ -69,6 +69,7 @@ type GuardChange struct {
 	Ports          monban.PortRange
 	Gain, Lose     []monban.AddrRange
 	GainBy, LoseBy []string // interfaces
+	Device         string   // the interface that it is about; "" is every one
 	// AllLose: of those who come in now, nobody will. AllGain: from nobody to
 	// everybody.
 	AllLose, AllGain bool
@@ -147,10 +148,11 @@ type policyDoorWire struct {
 }
 
 type guardChangeWire struct {
-	Ports string   `json:"ports"`
-	Gain  []string `json:"gain"`
-	Lose  []string `json:"lose"`
-	Who   []string `json:"programs"`
+	Ports  string   `json:"ports"`
+	Device string   `json:"device"`
+	Gain   []string `json:"gain"`
+	Lose   []string `json:"lose"`
+	Who    []string `json:"programs"`
 }
 
 type guardDifferenceWire struct {
@@ -181,7 +183,7 @@ func (g Guard) wire(v *view) any {
 		}
 	}
 	for _, c := range g.Changes {
-		w := guardChangeWire{Ports: c.Ports.String(), Gain: append(rangeTexts(c.Gain), devices(c.GainBy)...), Lose: append(rangeTexts(c.Lose), devices(c.LoseBy)...), Who: []string{}}
+		w := guardChangeWire{Ports: c.Ports.String(), Device: c.Device, Gain: append(rangeTexts(c.Gain), devices(c.GainBy)...), Lose: append(rangeTexts(c.Lose), devices(c.LoseBy)...), Who: []string{}}
 		for i := range c.Doors {
 			w.Who = append(w.Who, v.who(&c.Doors[i]))
 		}
@@ -342,6 +344,9 @@ func (g Guard) change(p *printer, v *view, c GuardChange) {
 		who = " (" + strings.Join(names, ", ") + ")"
 	}
 	port := c.Ports.String() + who
+	if c.Device != "" {
+		port += p.f(" by %s", " %s から", c.Device)
+	}
 	if len(c.Gain)+len(c.GainBy) > 0 {
 		text := strings.Join(append(rangeTexts(c.Gain), devices(c.GainBy)...), ", ")
 		switch {

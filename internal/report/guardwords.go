@@ -138,6 +138,8 @@ func (v *view) guardNote(n GuardNote) string {
 			"{0} も動作しています。monban が閉じたドアは閉じたままですが、{0} が閉じているドアは、ポリシーで開けても開きません。{0} でも開けてください。")
 	case "closed-elsewhere":
 		return say("{0} stays closed: {1}", "{0} は開きません: {1}")
+	case "undecided":
+		return say("Who can reach {0} could not be decided for everybody: a rule is not understood. monban {0} shows which.", "{0} に届く相手の一部は、理解できないルールがあるため判断できません。monban {0} でそのルールを確認できます。")
 	case "no-listener":
 		return say("Nothing listens now at: {0}", "いま待ち受けているプログラムがないポート: {0}")
 	case "session":

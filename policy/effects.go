@@ -1,0 +1,171 @@
+package policy
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/monban-dev/monban"
+)
+
+// Effect is what becomes of a door when the ruleset changes.
+type Effect struct {
+	Port monban.Port
+	// Device is the interface that it is about; "" is every one alike.
+	Device     string
+	Gain, Lose []monban.AddrRange
+	// Closed: nobody comes in afterwards. Opened: everybody does, and nobody did.
+	Closed, Opened bool
+	// Unknown: for some sources it is not known who comes in, before or after.
+	Unknown bool
+}
+
+// Effects compares who can reach doors under two rulesets, as package exposure
+// judges it: before[i] and after[i] are of doors[i]. Doors of one port are taken
+// together. What stays as it is is left out. own are the machine's addresses, from
+// which nobody comes in: they fill the holes that they would leave in a network.
+func Effects(doors []monban.Door, before, after [][]monban.Reach, own []netip.Addr) []Effect {
+	ports := map[monban.Port]map[string]*sides{}
+	for i := range doors {
+		if i >= len(before) || i >= len(after) {
+			break
+		}
+		port := doors[i].Bind.Port
+		if ports[port] == nil {
+			ports[port] = map[string]*sides{}
+		}
+		for _, r := range before[i] {
+			side(ports[port], r.Device).add(&r, 0)
+		}
+		for _, r := range after[i] {
+			side(ports[port], r.Device).add(&r, 1)
+		}
+	}
+	var out []Effect
+	for port, devices := range ports {
+		out = append(out, effects(port, devices, single(own))...)
+	}
+	slices.SortFunc(out, func(a, b Effect) int {
+		return cmp.Or(cmp.Compare(a.Port.Num, b.Port.Num), cmp.Compare(a.Port.Proto, b.Port.Proto), cmp.Compare(a.Device, b.Device))
+	})
+	return out
+}
+
+// sides is who comes in by one interface, before and after, by family.
+type sides struct {
+	in      [2][2]set
+	unknown bool
+}
+
+func side(devices map[string]*sides, name string) *sides {
+	if devices[name] == nil {
+		devices[name] = &sides{}
+	}
+	return devices[name]
+}
+
+func (s *sides) add(r *monban.Reach, when int) {
+	f := 0
+	if r.Family == monban.IPv6 {
+		f = 1
+	}
+	switch r.Verdict {
+	case monban.VerdictOpen:
+		s.in[when][f] = newSet(r.Family, everything(r.Family))
+	case monban.VerdictPartly:
+		s.in[when][f] = s.in[when][f].union(newSet(r.Family, r.Sources...))
+	case monban.VerdictUnknown:
+		s.unknown = true
+	}
+}
+
+// effects returns the effect on each interface of a port, one where all are alike.
+func effects(port monban.Port, devices map[string]*sides, own []monban.AddrRange) []Effect {
+	var out []Effect
+	same := true
+	for name, s := range devices {
+		e := Effect{Port: port, Device: name, Closed: true, Opened: true, Unknown: s.unknown}
+		for f := range families {
+			was, is := s.in[0][f], s.in[1][f]
+			e.Gain, e.Lose = append(e.Gain, is.minus(was).filled(own)...), append(e.Lose, was.minus(is).filled(own)...)
+			e.Closed = e.Closed && len(is) == 0
+			e.Opened = e.Opened && len(was) == 0
+		}
+		e.Opened = e.Opened && all(s.in[1])
+		if len(out) > 0 {
+			same = same && slices.Equal(out[0].Gain, e.Gain) && slices.Equal(out[0].Lose, e.Lose) && out[0].Unknown == e.Unknown && out[0].Closed == e.Closed
+		}
+		out = append(out, e)
+	}
+	if same && len(out) > 1 {
+		out = out[:1]
+		out[0].Device = ""
+	}
+	if len(devices) == 1 && len(out) == 1 {
+		out[0].Device = ""
+	}
+	return slices.DeleteFunc(out, func(e Effect) bool { return len(e.Gain)+len(e.Lose) == 0 && !e.Unknown })
+}
+
+// filled returns s with those addresses that join two of its ranges, or lie at the
+// end of one, and without those that stand alone.
+func (s set) filled(own []monban.AddrRange) set {
+	for _, r := range own {
+		if len(s) == 0 || monban.FamilyOf(r.First) != s.family() {
+			continue
+		}
+		if i := slices.Index(s, r); i >= 0 {
+			s = slices.Delete(slices.Clone(s), i, i+1)
+		} else if with := s.union(set{r}); len(with) <= len(s) {
+			s = with
+		}
+	}
+	return s
+}
+
+// all reports whether everybody of a family that comes in at all does.
+func all(in [2]set) bool {
+	some := false
+	for f, family := range families {
+		if len(in[f]) == 0 {
+			continue
+		}
+		some = true
+		if !slices.Equal(in[f], newSet(family, everything(family))) {
+			return false
+		}
+	}
+	return some
+}
+
+// Barred is a door that a policy opens and another table keeps closed.
+type Barred struct {
+	Ports monban.PortRange
+	Rule  monban.RuleRef
+}
+
+// BarredBy returns the doors that p means to open and that nobody can reach, in a
+// family and by an interface, because of a rule outside monban's own table.
+func BarredBy(p *monban.Policy, doors []monban.Door, after [][]monban.Reach) []Barred {
+	var out []Barred
+	for i := range doors {
+		port := doors[i].Bind.Port
+		if i >= len(after) || !opens(p, port) {
+			continue
+		}
+		for _, r := range after[i] {
+			if r.Verdict != monban.VerdictClosed || r.Why != monban.ByRule || r.Rule.Table == "" || r.Rule.Table == TableName && r.Rule.Family == monban.TableInet {
+				continue
+			}
+			b := Barred{monban.PortRange{First: port.Num, Last: port.Num, Proto: port.Proto}, r.Rule}
+			if !slices.ContainsFunc(out, func(o Barred) bool { return o.Ports == b.Ports }) {
+				out = append(out, b)
+			}
+		}
+	}
+	return out
+}
+
+func opens(p *monban.Policy, port monban.Port) bool {
+	return slices.ContainsFunc(p.Doors, func(d monban.PolicyDoor) bool { return d.Ports.Contains(port) && !local(&d) })
+}
