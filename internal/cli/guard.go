@@ -183,7 +183,7 @@ func (g *guarding) ask(question string) (bool, error) {
 		return false, report.GuardNeedsYes()
 	}
 	if err := report.WritePrompt(g.app.sys.Stderr, question); err != nil {
-		return false, nil // a question that cannot be asked has no yes
+		return false, report.CannotWrite("stderr", err)
 	}
 	line, err := g.stdin.ReadString('\n')
 	return err == nil && report.Agrees(line), nil
