@@ -12,8 +12,10 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -179,6 +181,13 @@ func TestPrinters(t *testing.T) {
 		if s.Protocol != "smtp" || s.Grade != monban.GradeLikely || sent.Load() != 0 {
 			t.Errorf("port %d: %+v after %d bytes", port, s, sent.Load())
 		}
+		id.ListenPacket = func(context.Context, string, string) (net.PacketConn, error) {
+			t.Errorf("port %d/udp is asked", port)
+			return nil, net.ErrClosed
+		}
+		if s, err := id.Identify(t.Context(), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), monban.UDP); err != nil || s.Grade != monban.GradeUnknown {
+			t.Errorf("port %d/udp: %+v, %v", port, s, err)
+		}
 	}
 }
 
@@ -214,6 +223,25 @@ func TestOneAtATime(t *testing.T) {
 	}}
 	if s := ask(t, id, netip.MustParseAddrPort("127.0.0.1:11211")); s.Protocol != "memcached" || s.Version != "1.6.18" {
 		t.Errorf("got %+v", s)
+	}
+}
+
+// TestNoDescriptors: what this machine is short of is waited for, and is not the
+// door's fault.
+func TestNoDescriptors(t *testing.T) {
+	target := serve(t, func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = io.WriteString(c, "HTTP/1.0 204 No Content\r\nServer: short/1\r\n\r\n")
+	})
+	var dials atomic.Int64
+	id := &identify.Identifier{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials.Add(1)%3 != 0 {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("socket", syscall.EMFILE)}
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
+	if s := ask(t, id, target); s.Product != "short" {
+		t.Errorf("got %+v after %d dials", s, dials.Load())
 	}
 }
 

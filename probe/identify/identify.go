@@ -16,8 +16,8 @@
 //
 // What it does to a server is bounded: a few connections at a time, a few
 // kilobytes sent, at most 64 KiB read on each connection, nothing changed,
-// nobody logged in. TCP ports 9100 to 9107, where printers print whatever they
-// are sent, are only listened to.
+// nobody logged in. Ports 9100 to 9107, where printers print whatever they are
+// sent, are only listened to.
 package identify
 
 import (
@@ -165,7 +165,7 @@ func acquire(ctx context.Context, places chan struct{}) error {
 
 func release(places chan struct{}) { <-places }
 
-// silentPort reports whether a TCP port is one that is never sent anything:
+// silentPort reports whether a port is one that is never sent anything:
 // printers take every byte there for something to print.
 func silentPort(port uint16) bool { return port >= 9100 && port <= 9107 }
 

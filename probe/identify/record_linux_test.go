@@ -29,6 +29,8 @@ const recordTo = "MONBAN_TEST_RECORD"
 // Otherwise it checks that the parts fit together on two that are everywhere.
 func TestRecord(t *testing.T) {
 	if !netnstest.Rerunning() {
+		netnstest.Need(t, "sshd")
+		netnstest.Need(t, "redis-server")
 		netnstest.New(t).Rerun(t, 0)
 		return
 	}

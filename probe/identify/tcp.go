@@ -2,8 +2,10 @@ package identify
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/monban-dev/monban"
@@ -53,14 +55,33 @@ func (r *run) connect(ctx context.Context) (net.Conn, error) {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	start := time.Now()
-	c, err := dial(ctx, "tcp", r.target.String())
+	var start time.Time
+	c, err := whenThereIsRoom(ctx, func() (net.Conn, error) {
+		start = time.Now()
+		return dial(ctx, "tcp", r.target.String())
+	})
 	if err != nil {
 		release(r.host.slots)
 		return nil, err
 	}
 	r.rtt.CompareAndSwap(0, int64(min(time.Since(start), time.Second)))
 	return &placed{Conn: c, release: sync.OnceFunc(func() { release(r.host.slots) })}, nil
+}
+
+// whenThereIsRoom opens a socket, and waits where this machine has none to give:
+// no descriptor, no port, no memory. That says nothing of the door.
+func whenThereIsRoom[S any](ctx context.Context, open func() (S, error)) (S, error) {
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		s, err := open()
+		if err == nil || !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) && !errors.Is(err, syscall.EADDRNOTAVAIL) && !errors.Is(err, syscall.ENOBUFS) {
+			return s, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return s, err
+		}
+	}
 }
 
 // placed is a connection that gives its place on the host back.

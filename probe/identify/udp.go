@@ -20,6 +20,9 @@ const (
 // udp identifies a UDP door: a datagram in every protocol, each from a socket of
 // its own, so that an answer belongs to one question.
 func (r *run) udp(outer context.Context) (monban.Service, error) {
+	if silentPort(r.target.Port()) {
+		return monban.Service{}, nil
+	}
 	ctx, cancel := context.WithTimeout(outer, r.patience)
 	list := ordered(datagrams(), r.target.Port())
 	results := make(chan result)
@@ -94,7 +97,7 @@ func (r *run) send(ctx context.Context, s signature) result {
 		listen = new(net.ListenConfig).ListenPacket
 	}
 	// Not connected: an answer from another port has to be seen too.
-	c, err := listen(ctx, "udp", ":0")
+	c, err := whenThereIsRoom(ctx, func() (net.PacketConn, error) { return listen(ctx, "udp", ":0") })
 	if err != nil {
 		return result{err: err}
 	}
