@@ -25,6 +25,11 @@ type program struct {
 	translates bool
 	lookups    map[*monban.Set]*lookup
 	ports      portClasses
+	// eachAddress: some rule may tell any two addresses of this machine apart.
+	eachAddress bool
+	// ours is where addresses of this machine fall into other classes: what
+	// rules say about destinations.
+	ours []addr
 }
 
 // base is a base chain.
@@ -51,6 +56,9 @@ type rule struct {
 	from  *monban.Rule
 	steps []step
 	ports []monban.Span // destination ports that it is limited to; nil is none
+	// block are neighbours that all drop some sources, as one rule; its only
+	// step tests for any of them.
+	block []*rule
 }
 
 // step is a step made ready.
@@ -127,6 +135,8 @@ func compile(rules *monban.Ruleset, f monban.Family, cut *cutter) *program {
 		}
 	}
 	c.space = cut.space()
+	slices.SortFunc(c.ours, compareAddr)
+	c.ours = slices.Compact(c.ours)
 	for i, t := range tables {
 		switch {
 		case t.Family == monban.TableBridge:
@@ -192,9 +202,11 @@ func (c *compiler) cutChain(cut *cutter, t *monban.Table, ch *monban.Chain, seen
 				switch l := &s.Key[0]; {
 				case address(l.Field):
 					for _, sp := range s.Within {
-						if first, last, ok := addressSpan(l, sp, c.family); ok {
+						first, last, ok := addressSpan(l, sp, c.family)
+						if ok {
 							cut.between(first, last)
 						}
+						c.cutOurs(l, first, last, ok)
 					}
 				case portField(l.Field):
 					for _, sp := range s.Within {
@@ -230,6 +242,35 @@ func (c *compiler) follow(cut *cutter, t *monban.Table, a monban.Action, seen ma
 	}
 }
 
+// cutOurs notes that a test tells destinations apart. One that is no range may
+// tell any two apart.
+func (c *compiler) cutOurs(l *monban.Load, first, last addr, isRange bool) {
+	if l.Field != monban.FieldDest && l.Field != monban.FieldConnDest {
+		return
+	}
+	if !isRange {
+		c.eachAddress = true
+		return
+	}
+	c.ours = append(c.ours, first)
+	if n, ok := last.next(c.family); ok {
+		c.ours = append(c.ours, n)
+	}
+}
+
+// class returns the class of an address of this machine, alike in every rule that
+// packets to it meet. Answers come from it, so what is asked of those counts, too.
+func (p *program) class(a addr) int {
+	if p.eachAddress || p.translates || len(p.hooks[monban.HookOutput])+len(p.hooks[monban.HookPostrouting]) > 0 {
+		return p.space.atom(a)
+	}
+	n, found := slices.BinarySearchFunc(p.ours, a, compareAddr)
+	if found {
+		n++
+	}
+	return n
+}
+
 // cutSet collects the bounds of a set's elements in the parts of its key that are
 // addresses or ports.
 func (c *compiler) cutSet(cut *cutter, s *monban.Set, key []monban.Load) {
@@ -252,6 +293,9 @@ func (c *compiler) cutSet(cut *cutter, s *monban.Set, key []monban.Load) {
 				if n, ok := addrOfBytes(e.Last[at : at+l.Len]).next(c.family); ok {
 					list = append(list, n)
 				}
+			}
+			if l.Field == monban.FieldDest || l.Field == monban.FieldConnDest {
+				c.ours = append(c.ours, list...)
 			}
 			slices.SortFunc(list, compareAddr) // it is nearly sorted, and then quick
 			cut.sorted = append(cut.sorted, list)
@@ -314,11 +358,58 @@ func (c *compiler) compileChain(t *monban.Table, from *monban.Chain) *chain {
 			out.rules = append(out.rules, r)
 		}
 	}
+	out.rules = blocks(out.rules)
 	const long = 32
 	if len(out.rules) > long {
 		out.index()
 	}
 	return out
+}
+
+// blocks puts neighbours together that do nothing but drop some sources, of which
+// lists of unwanted networks have thousands.
+func blocks(rules []*rule) []*rule {
+	const few = 4
+	out := rules[:0:0]
+	for i := 0; i < len(rules); {
+		n := i
+		for n < len(rules) && rules[n].dropsSources() {
+			n++
+		}
+		if n-i < few {
+			out = append(out, rules[i:max(n, i+1)]...)
+			i = max(n, i+1)
+			continue
+		}
+		b := &rule{chain: rules[i].chain, from: rules[i].from, block: rules[i:n:n], steps: slices.Clone(rules[i].steps)}
+		b.steps[0].atoms = set{}
+		for _, r := range b.block {
+			b.steps[0].atoms.add(&r.steps[0].atoms)
+		}
+		out = append(out, b)
+		i = n
+	}
+	return out
+}
+
+// dropsSources reports whether a rule is a test of the source and a drop.
+func (r *rule) dropsSources() bool {
+	if len(r.steps) != 2 {
+		return false
+	}
+	t, d := &r.steps[0], &r.steps[1]
+	return t.Op == monban.OpTest && t.Key[0].Field == monban.FieldSource && t.hasSet && !t.Not &&
+		d.Op == monban.OpDecide && (d.Action.Kind == monban.ActDrop || d.Action.Kind == monban.ActReject)
+}
+
+// at returns the rule of a block that drops an atom, r itself where it is none.
+func (r *rule) at(atom int) *rule {
+	for _, b := range r.block {
+		if b.steps[0].atoms.has(atom) {
+			return b
+		}
+	}
+	return r
 }
 
 // compileRule returns nil for a rule that no packet of the family passes.

@@ -32,6 +32,7 @@ type eval struct {
 	accepted []*state
 	drops    []outcome
 	accepts  []outcome
+	asked    []asked
 }
 
 // place is an address of this machine, or one that it translates to, and a port.
@@ -202,6 +203,16 @@ func (e *eval) chain(c *chain, in []*state, depth int) []*state {
 	live := in
 	var returned []*state
 	e.each(c, in, func(r *rule) bool {
+		if r.block != nil && e.reply { // the source is ours
+			for _, b := range r.block {
+				next := live[:0:0]
+				for _, s := range live {
+					e.steps(b, 0, s, temps{}, &next, &returned, depth)
+				}
+				live = next
+			}
+			return len(live) > 0
+		}
 		next := live[:0:0]
 		for _, s := range live {
 			e.steps(r, 0, s, temps{}, &next, &returned, depth)
@@ -365,7 +376,11 @@ func (e *eval) test(st *step, s *state, t *temps, next *[]*state) *state {
 		*next = append(*next, s.fork(st.tag))
 		return s
 	}
-	return choose(s, inSpans(v, st.Within) != st.Not, next)
+	pass := inSpans(v, st.Within)
+	if (l.Field == monban.FieldInName || l.Field == monban.FieldInIndex) && !e.reply {
+		e.asked = append(e.asked, asked{*l, st.Within, pass})
+	}
+	return choose(s, pass != st.Not, next)
 }
 
 // anyPort reports whether every port that a client may have is within the spans.

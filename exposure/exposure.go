@@ -50,10 +50,11 @@ type judge struct {
 	unseen bool // some rules could not be read
 	devs   []*monban.Interface
 	progs  map[monban.Family]*program
-	ways   map[wayKey]*way
+	ways   map[wayKey][]*way
 	sums   map[*way]*summary
 	// names are the interfaces' classes, by family.
 	names map[monban.Family]map[string]string
+	each  map[monban.Family]bool // every interface is a class
 	// lists holds the ranges of sets, which many doors have in common.
 	lists map[uint64][]listed
 }
@@ -77,8 +78,8 @@ type wayKey struct {
 func newJudge(s *monban.Snapshot) *judge {
 	j := &judge{
 		machine: newMachine(&s.Host), rules: s.Rules, unseen: s.Rules == nil,
-		progs: map[monban.Family]*program{}, ways: map[wayKey]*way{}, sums: map[*way]*summary{},
-		names: map[monban.Family]map[string]string{}, lists: map[uint64][]listed{},
+		progs: map[monban.Family]*program{}, ways: map[wayKey][]*way{}, sums: map[*way]*summary{},
+		names: map[monban.Family]map[string]string{}, each: map[monban.Family]bool{}, lists: map[uint64][]listed{},
 	}
 	for _, g := range s.Gaps {
 		j.unseen = j.unseen || g.Hides == monban.HidesRules
@@ -202,30 +203,66 @@ func (j *judge) reach(d *monban.Door, f monban.Family, dev *monban.Interface) []
 	if dev.Master != "" { // of a VRF: chains see packets twice
 		return one(monban.VerdictUnknown, monban.ByRouting)
 	}
-	total := summary{}
+	var sums []*summary
 	for _, a := range entries {
-		w := j.way(p, dev, protoNumber(d.Bind.Port.Proto), a, d.Bind.Port.Num)
-		total.merge(j.summarise(p, w, d))
+		sum := j.summarise(p, j.way(p, dev, protoNumber(d.Bind.Port.Proto), a, d.Bind.Port.Num), d, at(d, a))
+		if !slices.Contains(sums, sum) {
+			sums = append(sums, sum)
+		}
 	}
-	valid := j.sources(p, dev)
-	return j.report(&total, p, dev, &valid)
+	total := sums[0]
+	if len(sums) > 1 {
+		total = &summary{}
+		for _, sum := range sums {
+			total.merge(sum)
+		}
+	}
+	return j.report(total, p, dev)
 }
 
 // way returns what becomes of packets to a place.
 func (j *judge) way(p *program, dev *monban.Interface, proto byte, a netip.Addr, port uint16) *way {
-	key := wayKey{family: p.family, device: j.names[p.family][dev.Name], proto: proto, atom: p.space.atom(addrOf(a)), port: p.ports.of(port)}
+	key := wayKey{family: p.family, device: j.names[p.family][dev.Name], proto: proto, atom: p.class(addrOf(a)), port: p.ports.of(port)}
 	if p.translates {
 		key.port = int32(port)
 	}
-	if j.owned[a] == dev.Name {
+	if j.owned[a] == dev.Name && j.each[p.family] {
 		key.owner = "own"
 	}
-	if w, ok := j.ways[key]; ok {
-		return w
+	for _, w := range j.ways[key] {
+		if alike(w.asked, dev) {
+			return w
+		}
 	}
 	w := p.follow(j.machine, dev, proto, place{addrOf(a), port})
-	j.ways[key] = w
+	j.ways[key] = append(j.ways[key], w)
 	return w
+}
+
+// asked is a test of the interface that packets came in by, and what came of it.
+type asked struct {
+	load   monban.Load
+	within []monban.Span
+	passed bool
+}
+
+// alike reports whether packets that come in by another interface pass the same
+// tests.
+func alike(tests []asked, dev *monban.Interface) bool {
+	for i := range tests {
+		t := &tests[i]
+		v := deviceName(dev)
+		if t.load.Field == monban.FieldInIndex {
+			v = deviceIndex(dev)
+		}
+		if t.load.Len > 0 {
+			v = v[t.load.Offset:][:t.load.Len]
+		}
+		if inSpans(v, t.within) != t.passed {
+			return false
+		}
+	}
+	return true
 }
 
 // summary is what comes of a way: disjoint sets of sources.
@@ -233,6 +270,9 @@ type summary struct {
 	open, conditional, unknown set
 	drops, accepts             []outcome
 	tags                       []tagged
+	// reported is the answer to an interface of the class.
+	reported []monban.Reach
+	class    string
 }
 
 func (s *summary) merge(o *summary) {
@@ -240,7 +280,7 @@ func (s *summary) merge(o *summary) {
 		return
 	}
 	if s.drops == nil && s.accepts == nil && s.open.empty() && s.conditional.empty() && s.unknown.empty() {
-		*s = summary{o.open.clone(), o.conditional.clone(), o.unknown.clone(), o.drops, o.accepts, o.tags}
+		*s = summary{open: o.open.clone(), conditional: o.conditional.clone(), unknown: o.unknown.clone(), drops: o.drops, accepts: o.accepts, tags: o.tags}
 		return
 	}
 	s.open.add(&o.open)
@@ -254,10 +294,10 @@ func (s *summary) merge(o *summary) {
 	s.tags = append(slices.Clip(s.tags), o.tags...)
 }
 
-// summarise sums up a way for a door.
-func (j *judge) summarise(p *program, w *way, d *monban.Door) *summary {
+// summarise sums up a way for a door; here says whether the door answers at the
+// address that the packets were sent to.
+func (j *judge) summarise(p *program, w *way, d *monban.Door, here bool) *summary {
 	translated := slices.ContainsFunc(w.in, func(s *state) bool { return s.translated != nil })
-	here := at(d, w.to.addr.netip(p.family))
 	if !here && !translated {
 		return &summary{} // they arrive at an address where the door does not answer
 	}
@@ -314,7 +354,17 @@ func (j *judge) summarise(p *program, w *way, d *monban.Door) *summary {
 }
 
 // report puts a summary into words of the root package.
-func (j *judge) report(s *summary, p *program, dev *monban.Interface, valid *set) []monban.Reach {
+func (j *judge) report(s *summary, p *program, dev *monban.Interface) []monban.Reach {
+	class := j.names[p.family][dev.Name]
+	if s.reported != nil && s.class == class {
+		// Another interface of the same kind, or another door.
+		out := slices.Clone(s.reported)
+		for i := range out {
+			out[i].Device = dev.Name
+		}
+		return out
+	}
+	valid := j.sources(p, dev)
 	var out []monban.Reach
 	add := func(v monban.Verdict, atoms *set, conditions []monban.Condition) {
 		r := monban.Reach{Family: p.family, Device: dev.Name, Verdict: v, Conditions: conditions}
@@ -339,6 +389,7 @@ func (j *judge) report(s *summary, p *program, dev *monban.Interface, valid *set
 	if len(out) == 0 {
 		add(monban.VerdictClosed, valid, nil)
 	}
+	s.reported, s.class = out, class
 	return out
 }
 
@@ -367,7 +418,10 @@ func (j *judge) decider(s *summary, p *program, v monban.Verdict, atoms *set) (m
 		}
 	case monban.VerdictClosed:
 		for i := range s.drops {
-			if o := &s.drops[i]; o.src.has(example) {
+			if o := s.drops[i]; o.src.has(example) {
+				if o.by != nil {
+					o.by = o.by.at(example)
+				}
 				return o.ref(), o.why
 			}
 		}
@@ -437,10 +491,13 @@ func conditions(s *summary, atoms *set) []monban.Condition {
 	return out
 }
 
-// classes puts interfaces that nothing tells apart into one class.
+// classes puts interfaces into classes by what the machine itself makes of their
+// packets. What plain tests of rules say of an interface is noted on each way; where
+// rules ask in other ways, every interface is a class.
 func (j *judge) classes(p *program) map[string]string {
 	out := map[string]string{}
-	spans, each := p.deviceSpans(j.rules)
+	each := asksDevice(j.rules)
+	j.each[p.family] = each
 	for _, dev := range j.devs {
 		var b strings.Builder
 		sources := j.sources(p, dev)
@@ -452,83 +509,56 @@ func (j *judge) classes(p *program) map[string]string {
 		if each || dev.Kind == "bridge" && len(p.bridge) > 0 {
 			b.WriteString(dev.Name)
 		}
-		name, index := deviceName(dev), deviceIndex(dev)
-		for _, s := range spans {
-			v := name
-			if len(s.First) == 4 && s.index {
-				v = index
-			}
-			n := min(len(v), len(s.First))
-			if inSpans(v[:n], []monban.Span{s.Span}) {
-				b.WriteByte('1')
-			} else {
-				b.WriteByte('0')
-			}
-		}
 		out[dev.Name] = b.String()
 	}
 	return out
 }
 
-type deviceSpan struct {
-	monban.Span
-	index bool
-}
-
-// deviceSpans collects what rules say about interfaces. each means that they tell
-// interfaces apart in other ways, too.
-func (p *program) deviceSpans(rules *monban.Ruleset) (out []deviceSpan, each bool) {
+// asksDevice reports whether rules tell interfaces apart in other ways than by a
+// test of the name or index that packets came in by.
+func asksDevice(rules *monban.Ruleset) bool {
 	if rules == nil {
-		return nil, false
+		return false
 	}
 	for i := range rules.Tables {
 		t := &rules.Tables[i]
 		for j := range t.Chains {
-			each = each || len(t.Chains[j].Devices) > 0
-			for k := range t.Chains[j].Rules {
-				for n := range t.Chains[j].Rules[k].Steps {
-					s := &t.Chains[j].Rules[k].Steps[n]
-					each = each || s.Op == monban.OpRedirect
-					at := 0
-					for m := range s.Key {
-						l := &s.Key[m]
-						switch l.Field {
-						case monban.FieldReversePath:
-							each = true
-						case monban.FieldSourceType, monban.FieldDestType:
-							each = each || l.ByDevice
-						case monban.FieldInName, monban.FieldOutName, monban.FieldInIndex, monban.FieldOutIndex:
-							index := l.Field == monban.FieldInIndex || l.Field == monban.FieldOutIndex
-							each = each || l.Mask != nil || l.Offset != 0 || s.Op == monban.OpAssign
-							for _, w := range s.Within {
-								out = append(out, deviceSpan{w, index})
-							}
-							if set := t.Set(s.Set); s.Set != "" && set != nil {
-								each = each || len(set.Elements) > 1000
-								for e := 0; e < len(set.Elements) && e <= 1000; e++ {
-									el := &set.Elements[e]
-									if len(el.First) < at+l.Len {
-										continue
-									}
-									w := monban.Span{First: el.First[at : at+l.Len], Last: el.Last[at : at+l.Len]}
-									if l.Little {
-										w = monban.Span{First: reversed(w.First), Last: reversed(w.Last)}
-									}
-									out = append(out, deviceSpan{w, index})
-								}
-							}
-						}
-						at += (l.Len + 3) &^ 3
-					}
+			c := &t.Chains[j]
+			if len(c.Devices) > 0 {
+				return true
+			}
+			for k := range c.Rules {
+				if stepsAskDevice(c.Rules[k].Steps) {
+					return true
 				}
 			}
 		}
 	}
-	return out, each
+	return false
 }
 
-func reversed(b []byte) []byte {
-	b = slices.Clone(b)
-	slices.Reverse(b)
-	return b
+func stepsAskDevice(steps []monban.Step) bool {
+	for i := range steps {
+		s := &steps[i]
+		if s.Op == monban.OpRedirect {
+			return true
+		}
+		for n := range s.Key {
+			switch l := &s.Key[n]; l.Field {
+			case monban.FieldReversePath:
+				return true
+			case monban.FieldSourceType, monban.FieldDestType:
+				if l.ByDevice {
+					return true
+				}
+			case monban.FieldInName, monban.FieldInIndex:
+				if s.Op != monban.OpTest || l.Mask != nil {
+					return true
+				}
+			case monban.FieldOutName, monban.FieldOutIndex:
+				return true // of answers, which leave by the interface they came for
+			}
+		}
+	}
+	return false
 }

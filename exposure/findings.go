@@ -98,7 +98,7 @@ func pastFirewall(s *monban.Snapshot) (out []monban.Finding) {
 				break
 			}
 			valid := j.sources(&p, dev)
-			ref, why := j.decider(&summary{drops: w.drops}, &p, monban.VerdictClosed, &valid)
+			ref, why := j.decider(&summary{drops: w.drops}, &p, monban.VerdictClosed, valid)
 			if why == monban.ByRule && ref != (monban.RuleRef{}) {
 				own = &ref
 			}

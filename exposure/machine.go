@@ -14,6 +14,7 @@ type machine struct {
 	owned  map[netip.Addr]string // address → interface
 	tables map[monban.Family]*routing
 	types  map[typeKey]set
+	every  map[typeKey]*set // by the setting of route_localnet
 }
 
 // routing is the main table of one family over its atoms.
@@ -28,7 +29,7 @@ type typeKey struct {
 }
 
 func newMachine(h *monban.Host) *machine {
-	m := &machine{Host: h, owned: map[netip.Addr]string{}, tables: map[monban.Family]*routing{}, types: map[typeKey]set{}}
+	m := &machine{Host: h, owned: map[netip.Addr]string{}, tables: map[monban.Family]*routing{}, types: map[typeKey]set{}, every: map[typeKey]*set{}}
 	for _, i := range h.Interfaces {
 		if !i.Up {
 			continue
@@ -102,8 +103,14 @@ func broadcasts(p netip.Prefix) (first, last netip.Addr, ok bool) {
 
 // sources returns the addresses that anybody's packets may come from by the
 // interface, whatever the filter for reverse paths says.
-func (m *machine) sources(p *program, i *monban.Interface) set {
+// The set is shared.
+func (m *machine) sources(p *program, i *monban.Interface) *set {
+	key := typeKey{p.family, uint32(i.RouteLocalnet)}
+	if s, ok := m.every[key]; ok {
+		return s
+	}
 	all := p.space.all()
+	m.every[key] = &all
 	for _, prefix := range neverSources(p.family) {
 		atoms := p.space.prefix(prefix)
 		all.remove(&atoms)
@@ -118,7 +125,7 @@ func (m *machine) sources(p *program, i *monban.Interface) set {
 			all.remove(&atoms)
 		}
 	}
-	return all
+	return &all
 }
 
 // routing returns the main table of p's family.

@@ -17,12 +17,13 @@ const (
 // way is what becomes of the first packets of new connections that come in by one
 // interface to one place.
 type way struct {
-	to place
 	// in are the packets that arrive, at this machine or where it sends them,
 	// and whose answers leave it.
 	in      []*state
 	drops   []outcome
 	accepts []outcome
+	// asked are the tests of the interface that the packets met.
+	asked []asked
 }
 
 // answered reports whether a connection of the protocol needs answers to begin.
@@ -62,7 +63,7 @@ func (p *program) follow(m *machine, i *monban.Interface, proto byte, to place) 
 	for _, f := range forwarded {
 		in = append(in, e.forward(f)...)
 	}
-	return &way{to, in, e.drops, e.accepts}
+	return &way{in, e.drops, e.accepts, e.asked}
 }
 
 // on reports whether a chain sees the packets of a device.
@@ -84,7 +85,7 @@ func (e *eval) uncertain(states []*state, t *tag, o outcome) []*state {
 // enter returns the packets that routing lets in at all: the filter of reverse
 // paths (fib_validate_source), and a way back for the answers.
 func (e *eval) enter(i *monban.Interface, to place) []*state {
-	s := &state{facts: facts{place: to}, src: e.host.sources(e.program, i)}
+	s := &state{facts: facts{place: to}, src: e.host.sources(e.program, i).clone()}
 	sure := e.host.PolicyRouting == monban.Off
 	routing := &tag{monban.ByOpaque, "policy routing", nil}
 	keep := func(only set, why monban.Reason) {
