@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -32,6 +33,8 @@ func (s *session) engine() (Engine, error) {
 // errors, and hears nobody else.
 type connector struct {
 	s     *session
+	lock  *sync.Mutex // of the flows
+	flows []*flow
 	udp   bool
 	epoll int
 	// window is how many sockets may be open; it follows RLIMIT_NOFILE, and
@@ -43,6 +46,17 @@ type connector struct {
 	// deadlines of different targets differ.
 	queue []waiting
 	later []retry
+	turn  int
+
+	asked   []retry
+	heard   []flowAnswer
+	nowhere []*flow // there is no route
+}
+
+// flowAnswer is an answer and whose.
+type flowAnswer struct {
+	flow *flow
+	answer
 }
 
 // call is a connection attempt under way.
@@ -63,6 +77,7 @@ type waiting struct {
 type retry struct {
 	flow  *flow
 	q     question
+	wait  time.Duration // for an answer
 	tries int
 }
 
@@ -73,19 +88,44 @@ const (
 	mostRetries = 2000
 )
 
+// connect asks by connections. On loopback the time goes into the system calls, so
+// that a second thread helps; but a thread that the runtime makes is in the
+// process's network namespace, and the caller's may be in another.
 func (s *session) connect(ctx context.Context, flows []*flow) error {
+	threads := 1
+	if s.q.Rate == 0 || s.q.Rate > busyRate {
+		threads = min(runtime.GOMAXPROCS(0), 4)
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) //nolint:errcheck // a thread without it sleeps 50 µs longer
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return os.NewSyscallError("epoll_create1", err)
+	if own, err := os.Readlink("/proc/thread-self/ns/net"); err != nil {
+		threads = 1
+	} else if first, err := os.Readlink("/proc/self/ns/net"); err != nil || own != first {
+		threads = 1
 	}
-	defer unix.Close(epoll)
-	c := &connector{s: s, udp: flows[0].grid.proto == monban.UDP, epoll: epoll, most: descriptors()}
-	c.window = c.most
-	defer c.close()
-	return c.run(ctx, flows)
+	most := descriptors()
+	if most < 64 {
+		threads = 1
+	}
+	var group sync.WaitGroup
+	var lock sync.Mutex
+	failed := make([]error, threads)
+	connectors := make([]*connector, threads)
+	for i := range connectors {
+		connectors[i] = &connector{s: s, lock: &lock, flows: flows, udp: flows[0].grid.proto == monban.UDP, most: most / threads, window: most / threads}
+	}
+	for i := 1; i < threads; i++ {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			failed[i] = connectors[i].run(ctx)
+		}()
+	}
+	failed[0] = connectors[0].run(ctx)
+	group.Wait()
+	return errors.Join(failed...)
 }
 
 // descriptors is how many sockets may be open at once. The Go runtime has raised
@@ -102,28 +142,30 @@ func descriptors() int {
 	return max(4, min(int(min(lim.Cur, mostSockets)), int(min(lim.Cur, 1<<20))-used-spare))
 }
 
-func (c *connector) run(ctx context.Context, flows []*flow) error {
+func (c *connector) run(ctx context.Context) (err error) {
+	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) //nolint:errcheck // a thread without it sleeps 50 µs longer
+	if c.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	defer c.close()
 	events := make([]unix.EpollEvent, 256)
-	turn := 0
 	for ctx.Err() == nil {
 		now := c.s.now()
 		c.expire(now)
-		over := true
-		wait := 50 * time.Millisecond
-		for i := range flows {
-			f := flows[(turn+i)%len(flows)]
-			f.earn(now)
-			wait = min(wait, c.ask(f, now))
-			over = over && f.over
-		}
-		turn++
+		wait, over := c.take(now)
 		if over && len(c.later) == 0 {
 			return nil
 		}
+		for _, r := range c.asked {
+			c.dial(r, now)
+		}
+		c.asked = c.asked[:0]
 		c.again(now)
-		c.s.tick(now)
 		if c.open == 0 && wait == 0 {
 			continue
+		}
+		if len(c.heard) > 0 {
+			wait = 0
 		}
 		if len(c.queue) > 0 {
 			wait = min(wait, max(0, c.queue[0].due-now))
@@ -135,11 +177,42 @@ func (c *connector) run(ctx context.Context, flows []*flow) error {
 	return nil
 }
 
-// ask sends what a flow may send now, and returns how long it then has nothing.
+// take gives the flows the answers that have come in, and gets the questions that
+// may be asked now. It returns how long there are none, and whether all is over.
+func (c *connector) take(now time.Duration) (wait time.Duration, over bool) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	for _, a := range c.heard {
+		c.s.heard(a.flow, a.door, a.slice, a.state, now)
+	}
+	c.heard = c.heard[:0]
+	for _, f := range c.nowhere {
+		if !f.sweep {
+			f.over, f.lost = true, f.news > 0
+		}
+	}
+	c.nowhere = c.nowhere[:0]
+	wait = 50 * time.Millisecond
+	for i := range c.flows {
+		f := c.flows[(c.turn+i)%len(c.flows)]
+		f.earn(now)
+		wait = min(wait, c.ask(f, now))
+	}
+	c.turn++
+	c.s.tick(now)
+	for _, f := range c.flows {
+		if !f.over {
+			return wait, false
+		}
+	}
+	return 0, true
+}
+
+// ask takes what a flow may ask now, and returns how long it then has nothing.
 func (c *connector) ask(f *flow, now time.Duration) time.Duration {
-	const batch = 32
-	for n := 0; n < batch; n++ {
-		if c.open >= c.window || len(c.later) > 0 {
+	const few = 32
+	for range few {
+		if c.open+len(c.asked) >= c.window || len(c.later) > 0 {
 			return 5 * time.Millisecond // an answer wakes us before
 		}
 		if c.s.budget.take(1, now) == 0 {
@@ -153,7 +226,7 @@ func (c *connector) ask(f *flow, now time.Duration) time.Duration {
 			}
 			return wait
 		}
-		c.dial(retry{flow: f, q: q}, now)
+		c.asked = append(c.asked, retry{flow: f, q: q, wait: f.pace.rto() * 3 / 2})
 	}
 	return 0
 }
@@ -253,7 +326,7 @@ func (c *connector) watch(fd int, r retry, now time.Duration) {
 		return
 	}
 	c.open++
-	c.queue = append(c.queue, waiting{fd, id, now + r.flow.pace.rto()*3/2})
+	c.queue = append(c.queue, waiting{fd, id, now + r.wait})
 }
 
 // expire gives up attempts whose answer is overdue: the flow asks again.
@@ -318,20 +391,17 @@ func epollPwait2(epoll int, events []unix.EpollEvent, ts *unix.Timespec) (int, e
 
 // finish reads what an attempt came to, and ends it.
 func (c *connector) finish(fd int, f *flow, q question, failed error) {
-	now := c.s.now()
 	tell := outcome
 	if c.udp {
 		tell = outcomeUDP
 	}
 	switch state := tell(fd, failed); {
 	case state != silent:
-		c.s.heard(f, q.door, q.slice, state, now)
+		c.heard = append(c.heard, flowAnswer{f, answer{q.door, q.slice, state}})
 	case errors.Is(failed, unix.ENETUNREACH):
 		host, _ := f.grid.door(q.door)
 		c.s.gap(host.String(), NoRoute, 1)
-		if !f.sweep {
-			f.over, f.lost = true, f.news > 0
-		}
+		c.nowhere = append(c.nowhere, f)
 	case errors.Is(failed, unix.EPERM), errors.Is(failed, unix.EACCES):
 		c.s.gap("connect", failed.Error(), 1)
 	}
@@ -452,6 +522,7 @@ func sockaddr(host netip.Addr, port uint16) unix.Sockaddr {
 }
 
 func (c *connector) close() {
+	unix.Close(c.epoll)
 	for fd := range c.slots {
 		if c.slots[fd].flow != nil {
 			unix.Close(fd)

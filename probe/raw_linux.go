@@ -212,7 +212,6 @@ func (r *rawThread) run(ctx context.Context) error {
 		if over {
 			return nil
 		}
-		r.s.tick(now)
 		r.rest(wait)
 	}
 	return nil
@@ -255,6 +254,7 @@ func (r *rawThread) take(now time.Duration) (wait time.Duration, over bool) {
 		}
 	}
 	r.turn++
+	r.s.tick(now)
 	for _, f := range r.flows {
 		if !f.over {
 			return wait, false

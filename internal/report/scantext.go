@@ -173,6 +173,9 @@ func (s Scan) closing(p *printer) {
 }
 
 func (s Scan) missed(p *printer) string {
+	if s.Stats.Answers == 0 {
+		return p.f("nothing answered, so it cannot be said how many open doors were missed", "応答がないため、見落としの数は見積もれません")
+	}
 	if s.Stats.Missed < 0.005 {
 		return p.f("an open door was hardly missed (expected number: less than 0.005)", "見落としはほぼありません(見落としの期待値 0.005 個未満)")
 	}
