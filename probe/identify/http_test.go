@@ -30,3 +30,15 @@ func TestEvidence(t *testing.T) {
 		}
 	}
 }
+
+func TestChunks(t *testing.T) {
+	for body, want := range map[string]string{
+		"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n": "abcde",
+		"3\r\nabc\r\n5\r\nde":                  "abcde",
+		"3\r\nab":                              "ab", "": "", "x\r\n": "", "ffffffffffffffff\r\na": "", "7fffffff\r\na": "a", "2\r\nab\r": "ab",
+	} {
+		if got := string(joinChunks([]byte(body))); got != want {
+			t.Errorf("%q is %q, want %q", body, got, want)
+		}
+	}
+}

@@ -48,7 +48,28 @@ func (c *conn) httpRest() httpAnswer {
 		return m == no || m == yes && (len(a.body) >= maxBody || a.whole())
 	})
 	a, _ = parseHTTP(c.said, "HTTP")
+	if strings.EqualFold(a.get("transfer-encoding"), "chunked") {
+		a.body = joinChunks(a.body)
+	}
 	return a
+}
+
+// joinChunks takes the sizes out of a body in chunks, RFC 9112 section 7.1, as
+// far as it has come.
+func joinChunks(body []byte) (whole []byte) {
+	for {
+		line, rest, ok := bytes.Cut(body, []byte("\r\n"))
+		digits, _, _ := bytes.Cut(line, []byte(";"))
+		n, err := strconv.ParseUint(string(digits), 16, 31)
+		if !ok || err != nil || n == 0 {
+			return whole
+		}
+		whole = append(whole, rest[:min(int(n), len(rest))]...)
+		if len(rest) < int(n)+2 {
+			return whole
+		}
+		body = rest[n+2:]
+	}
 }
 
 // whole reports whether the body is all there, where its length is told.

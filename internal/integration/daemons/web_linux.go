@@ -115,6 +115,14 @@ bind-address = "@ADDR@:8088"
 		{Name: "Docker Registry", Needs: "docker-registry", Client: []string{"curl", "-s", "http://@ADDR@:5000/"}, Doors: []Door{tcp(5000, "http", "Docker Registry")}, start: func(r *room) {
 			r.daemon("root", "docker-registry", "serve", r.file("registry.yml", "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: @DIR@/registry\nhttp:\n  addr: @ADDR@:5000\n"))
 		}},
+		{Name: "Docker", Needs: "dockerd", Client: []string{"curl", "-s", "http://@ADDR@:2375/_ping"}, Doors: []Door{tcp(2375, "http", "Docker Engine API")}, start: func(r *room) {
+			r.daemon("root", "dockerd", "-H", "tcp://@ADDR@:2375", "--tls=false", "--data-root", "@DIR@/docker", "--exec-root", "@DIR@/exec", "--pidfile", "@DIR@/pid",
+				"--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs")
+		}},
+		{Name: "Alertmanager", Needs: "prometheus-alertmanager", Client: []string{"curl", "-s", "http://@ADDR@:9093/-/ready"}, Doors: []Door{tcp(9093, "http", "alertmanager")}, start: func(r *room) {
+			r.daemon("root", "prometheus-alertmanager", "--web.listen-address=@ADDR@:9093", "--storage.path=@DIR@/alerts", "--cluster.listen-address=",
+				"--config.file="+r.file("alertmanager.yml", "route:\n  receiver: nobody\nreceivers:\n- name: nobody\n"))
+		}},
 		{Name: "Transmission", Needs: "transmission-daemon", Client: []string{"curl", "-s", "http://@ADDR@:9091/"}, Doors: []Door{tcp(9091, "http", "Transmission")}, start: func(r *room) {
 			r.daemon("root", "transmission-daemon", "-f", "-g", "@DIR@/transmission", "-r", "@ADDR@", "-p", "9091", "-a", "127.*.*.*", "-i", "@ADDR@", "-y", "-m", "-O")
 		}},
