@@ -91,3 +91,13 @@ func (s set) and(t set) set { return s.minus(s.minus(t)) }
 func (s set) contains(a netip.Addr) bool {
 	return slices.ContainsFunc(s, func(r monban.AddrRange) bool { return r.Contains(a) })
 }
+
+// Join returns the ranges sorted and put together, IPv4 before IPv6, with the holes
+// filled that the machine's own addresses leave.
+func Join(ranges []monban.AddrRange, own []netip.Addr) []monban.AddrRange {
+	var out []monban.AddrRange
+	for _, f := range families {
+		out = append(out, newSet(f, ranges...).filled(single(own))...)
+	}
+	return out
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/monban-dev/monban/internal/gather"
 	"github.com/monban-dev/monban/internal/policyfile"
 	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/policy"
 )
 
 func (g *guarding) runOpen(args []string) error {
@@ -115,7 +116,8 @@ func (g *guarding) edit(change func([]byte) ([]byte, error)) error {
 
 // runImport writes the smallest policy that keeps what is open now.
 func (g *guarding) runImport([]string) error {
-	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges, Traffic: []monban.PortRange{{First: 0, Last: 65535}}})
+	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges, Traffic: []monban.PortRange{{First: 0, Last: 65535}}, Rules: true})
+	judgeReach(g.snap)
 	var list []report.Imported
 	for i := range g.snap.Doors {
 		d := &g.snap.Doors[i]
@@ -130,12 +132,6 @@ func (g *guarding) runImport([]string) error {
 		e := report.Imported{Doors: []monban.Door{*d}, Risks: g.book.Risks(d.Bind.Port)}
 		e.Client = d.Bind.Port.Proto == monban.UDP && g.snap.Host.Ephemeral.First > 0 &&
 			d.Bind.Port.Num >= g.snap.Host.Ephemeral.First && d.Bind.Port.Num <= g.snap.Host.Ephemeral.Last
-		entry := monban.PolicyDoor{Ports: monban.PortRange{First: d.Bind.Port.Num, Last: d.Bind.Port.Num, Proto: d.Bind.Port.Proto},
-			To: []monban.Audience{{Kind: monban.Anybody}}, For: g.book.Name(d.Bind.Port)}
-		if len(d.Owners) > 0 {
-			entry.For = d.Owners[0].Name
-		}
-		e.Entry = policyfile.Entry(&entry)
 		for _, t := range g.snap.Traffic {
 			if t.Port == d.Bind.Port {
 				e.Connections += t.Established
@@ -143,8 +139,51 @@ func (g *guarding) runImport([]string) error {
 		}
 		list = append(list, e)
 	}
+	for i := range list {
+		g.suggest(&list[i])
+	}
 	g.out.Text = report.ImportText(list, report.Result{Snapshot: g.snap, Book: g.book}, g.app.style())
 	return g.end(report.GuardImported)
+}
+
+// narrow is the most sources that an imported entry lists; with more it is open
+// to everybody, and the reader is to decide.
+const narrow = 8
+
+// suggest writes the entry that keeps a port as it is: open to those who reach it
+// now, as far as that is known.
+func (g *guarding) suggest(e *report.Imported) {
+	port := e.Doors[0].Bind.Port
+	d := monban.PolicyDoor{Ports: monban.PortRange{First: port.Num, Last: port.Num, Proto: port.Proto}, For: g.book.Name(port)}
+	if o := e.Doors[0].Owners; len(o) > 0 {
+		d.For = o[0].Name
+	}
+	everybody, judged := false, true
+	var sources []monban.AddrRange
+	for i := range e.Doors {
+		judged = judged && len(e.Doors[i].Reach) > 0
+		for _, r := range e.Doors[i].Reach {
+			switch r.Verdict {
+			case monban.VerdictPartly:
+				sources = append(sources, r.Sources...)
+			case monban.VerdictClosed:
+			default:
+				everybody = true
+			}
+		}
+	}
+	sources = policy.Join(sources, addresses(g.snap.Host))
+	prefixes := !slices.ContainsFunc(sources, func(r monban.AddrRange) bool { _, ok := r.Prefix(); return !ok })
+	switch {
+	case judged && !everybody && len(sources) == 0:
+		e.Closed = true
+		fallthrough
+	case !judged, everybody, len(sources) > narrow, !prefixes:
+		d.To = []monban.Audience{{Kind: monban.Anybody}}
+	default:
+		d.To = []monban.Audience{{Kind: monban.ToAddresses, Ranges: sources}}
+	}
+	e.Entry = policyfile.Entry(&d)
 }
 
 // ownRight reports whether a door needs no entry, because a policy leaves it open

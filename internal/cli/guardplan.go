@@ -91,6 +91,9 @@ func (g *guarding) native() {
 	for _, d := range left {
 		g.note("left-out", d.Ports.String())
 	}
+	if g.out.System == "windows" {
+		g.note("native-others")
+	}
 	g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "unsupported"})
 }
 

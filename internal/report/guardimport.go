@@ -18,6 +18,8 @@ type Imported struct {
 	// Client: most likely a program's own socket for questions to others, whose
 	// answers come in without an entry.
 	Client bool
+	// Closed: nobody outside reaches it now.
+	Closed bool
 }
 
 // ImportText returns a policy file with the given entries, and beside each a
@@ -62,6 +64,10 @@ func ImportText(list []Imported, r Result, s Style) string {
 		case e.Client:
 			comment("  ", say("Most likely this program's own questions to others: answers come in without an entry. Left out.",
 				"プログラムが外に問い合わせるためのソケットのようです。応答は指定がなくても届くため、外しています。"))
+			b.WriteString("  # - " + e.Entry + "\n")
+			continue
+		case e.Closed:
+			comment("  ", say("Nobody outside this machine can reach it now, so it is left out.", "いまこのマシンの外からは届かないため、外しています。"))
 			b.WriteString("  # - " + e.Entry + "\n")
 			continue
 		case len(e.Risks) > 0:

@@ -146,6 +146,8 @@ func (v *view) guardNote(n GuardNote) string {
 		return say("This connection ({0}) is let in at {1}.", "いまの接続({0})は {1} で入れます。")
 	case "left-out":
 		return say("The entry for {0} says something that this system's firewall has no words for, and is only followed in part.", "{0} の指定には、このシステムのファイアウォールでは表せない内容があり、一部だけ反映しています。")
+	case "native-others":
+		return say("Rules that programs have made for themselves stay and let in what they say; look through them: netsh advfirewall firewall show rule name=all dir=in", "ほかのプログラムが登録した許可ルールはそのまま残ります。次のコマンドで確認してください: netsh advfirewall firewall show rule name=all dir=in")
 	case "trial-running":
 		return say("A policy is on trial for another {0} s.", "別のポリシーを試しています(残り {0} 秒)。")
 	case "not-at-boot":
