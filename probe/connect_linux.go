@@ -210,7 +210,10 @@ func (c *connector) take(now time.Duration) (wait time.Duration, over bool) {
 
 // ask takes what a flow may ask now, and returns how long it then has nothing.
 func (c *connector) ask(f *flow, now time.Duration) time.Duration {
-	const few = 32
+	few := 32
+	if f.pace.rate >= busyRate {
+		few = 256 // the threads meet at the lock less often
+	}
 	for range few {
 		if c.open+len(c.asked) >= c.window || len(c.later) > 0 {
 			return 5 * time.Millisecond // an answer wakes us before
