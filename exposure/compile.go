@@ -466,7 +466,33 @@ func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
 		}
 		r.steps = append(r.steps, s)
 	}
+	r.sureFirst()
 	return r
+}
+
+// sureFirst puts the tests that a rule begins with into the order in which least
+// stays unforeseen: where another test fails for certain, nobody has to know how
+// the one that cannot be foreseen would have come out.
+func (r *rule) sureFirst() {
+	n := 0
+	for n < len(r.steps) && (r.steps[n].Op == monban.OpTest || r.steps[n].Op == monban.OpLookup ||
+		r.steps[n].Op == monban.OpChance || r.steps[n].Op == monban.OpOpaque && !r.steps[n].Final) {
+		n++
+	}
+	slices.SortStableFunc(r.steps[:n], func(a, b step) int { return cmp.Compare(a.doubt(), b.doubt()) })
+}
+
+// doubt is how little can be foreseen of a test.
+func (s *step) doubt() int {
+	switch {
+	case s.Op == monban.OpOpaque:
+		return 3
+	case s.Op == monban.OpChance:
+		return 2
+	case s.Op == monban.OpLookup:
+		return 1
+	}
+	return 0
 }
 
 func testText(s *monban.Step) string {

@@ -189,7 +189,7 @@ func (j *judge) reach(d *monban.Door, f monban.Family, dev *monban.Interface) []
 	p := j.program(f)
 	entries := j.entries(d, p, dev)
 	if len(entries) == 0 {
-		if d.Bind.Addr.IsLoopback() || d.Bind.Addr.Unmap().IsLoopback() {
+		if d.Bind.Addr.Unmap().IsLoopback() {
 			if j.unseen && dev.RouteLocalnet != monban.Off && f == monban.IPv4 {
 				return one(monban.VerdictUnknown, monban.ByUnseen)
 			}
@@ -216,6 +216,9 @@ func (j *judge) reach(d *monban.Door, f monban.Family, dev *monban.Interface) []
 		for _, sum := range sums {
 			total.merge(sum)
 		}
+	}
+	if d.Bind.Addr.Unmap().IsLoopback() && total.open.empty() && total.conditional.empty() && total.unknown.empty() {
+		return one(monban.VerdictClosed, monban.ByLoopback)
 	}
 	return j.report(total, p, dev)
 }

@@ -65,6 +65,8 @@ func TestGolden(t *testing.T) {
 		"search":     "ports elasticsearch",
 		"explain":    "explain --load " + officeFile + " Error:_listen_EADDRINUSE:_address_already_in_use_127.0.0.1:5173",
 		"diff":       "--load " + officeFile + " --diff testdata/before.json",
+		"reach":      "--load testdata/firewall.json",
+		"reach-port": "22 5432 8000 8080 --load testdata/firewall.json",
 		"help":       "--help",
 		"help-ports": "ports update --help",
 	}
