@@ -2,6 +2,8 @@ package probe
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"iter"
 	"math/rand/v2"
 	"net/netip"
@@ -214,7 +216,13 @@ func (s *session) tcp(ctx context.Context, r *Report) error {
 	}
 	r.Engine = engine
 	if engine == Raw {
-		return s.raw(ctx, flows)
+		// A sandbox may forbid what the capabilities allow.
+		err := s.raw(ctx, flows)
+		if s.q.Engine == Raw || !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		s.gap("raw", NotPrivileged, 0)
+		r.Engine = Connect
 	}
 	return s.connect(ctx, flows)
 }
@@ -320,7 +328,8 @@ const (
 	NoNeighbour = "no neighbour"
 	// ReplyLimit: the target limits how often it says that a UDP door is closed.
 	ReplyLimit = "reply limit"
-	// NotPrivileged: the raw engine needs CAP_NET_RAW.
+	// NotPrivileged: packets could not be sent directly, and connections were
+	// made instead.
 	NotPrivileged = "not privileged"
 )
 

@@ -258,8 +258,15 @@ func (v *view) sightingsGap(g monban.Gap) string {
 	case "no route":
 		return say("%s cannot be reached: the system knows no route.", "%s に到達できません。経路がありません。", g.Source)
 	case "no neighbour":
-		return say(plural(g.Count, "%s: nobody on the link has %d of the addresses.", "%s: nobody on the link has %d of the addresses."),
-			"%s: リンク上に %d 個のアドレスの持ち主がいません。", g.Source, g.Count)
+		if g.Source != "link" {
+			return say(plural(g.Count, "The gateway %s does not answer; %d target could not be asked.", "The gateway %s does not answer; %d targets could not be asked."),
+				"ゲートウェイ %s が応答しないため、%d 個の対象を調べられませんでした。", g.Source, g.Count)
+		}
+		return say(plural(g.Count, "%d target is not there: nobody on the link answers for its address.", "%d targets are not there: nobody on the link answers for their addresses."),
+			"%d 個の対象は存在しません。そのアドレスに応答する機器がリンク上にありません。", g.Count)
+	case "not privileged":
+		return say("This process may not send packets itself; ordinary connections were made instead.",
+			"パケットを直接送信できないため、通常の接続で調べました。")
 	case TooManyToAsk:
 		return say("%s has so many open doors that %d of them were not asked what is behind them.",
 			"%s は開いているドアが多すぎるため、%d 個については何のサービスかを確かめていません。", g.Source, g.Count)
