@@ -589,3 +589,60 @@ func TestGuardPlan(t *testing.T) {
 		t.Errorf("in force, the plan still wants to change something:\n%s", out)
 	}
 }
+
+// TestGuardOverSSH works over a real sshd, as through sudo, which takes
+// SSH_CONNECTION away: the connection is found by its socket. A policy that would
+// not let it in again is refused, and so is a confirmation over the connection that
+// applied, however many commands go through it; a new one confirms.
+func TestGuardOverSSH(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "ssh")
+	g := &guarded{room: newRoom(t, false), outside: netnstest.New(t)}
+	netnstest.Connect(g.ns, "eth0", g.outside, "eth0")
+	g.ns.AddAddr("eth0", machineAddr+"/24")
+	g.outside.AddAddr("eth0", clientAddr+"/24")
+	g.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib")
+	g.run("mkdir", "-p", "/run/sshd")
+	for _, key := range []string{"host", "user"} {
+		g.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(g.dir, key))
+	}
+	config := g.file("sshd_config", fmt.Sprintf("Port 22\nHostKey %[1]s/host\nAuthorizedKeysFile %[1]s/user.pub\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\n", g.dir))
+	g.daemon("root", netnstest.Need(t, "sshd"), "-D", "-e", "-f", config)
+	g.waitFor("tcp 22")
+	monban := program(t, "monban")
+	control := filepath.Join(t.TempDir(), "c")
+	ssh := func(options []string, command ...string) *exec.Cmd {
+		args := append([]string{"-F", "none", "-i", filepath.Join(g.dir, "user"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes",
+			"-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5"}, options...)
+		return g.outside.Command("ssh", append(append(args, "root@"+machineAddr), command...)...)
+	}
+	// One connection stays, and further commands go through it.
+	g.outside.Start(ssh([]string{"-N", "-M", "-S", control}))
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(control); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("ssh does not connect")
+		}
+	}
+	over := func(same bool, code int, say string, args ...string) {
+		t.Helper()
+		options := []string{"-S", "none"}
+		if same {
+			options = []string{"-S", control}
+		}
+		cmd := ssh(options, append([]string{"env", "-u", "SSH_CONNECTION", monban, "guard"}, args...)...)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), say) {
+			t.Errorf("guard %s: status %d, want %d and %q\n%s", strings.Join(args, " "), got, code, say, out)
+		}
+	}
+	over(true, 4, "would not let 192.0.2.2 in at 22/tcp", "apply", "--yes", "-f", g.file("bad.yaml", badPolicy))
+	if rules := g.run("nft", "list", "ruleset"); rules != "" {
+		t.Fatalf("something was put in force:\n%s", rules)
+	}
+	over(true, 0, "This connection (192.0.2.2) is let in at 22/tcp", "apply", "--yes", "-f", g.file("good.yaml", goodPolicy))
+	over(true, 4, "the very connection", "confirm")
+	over(false, 0, "Confirmed", "confirm")
+}
