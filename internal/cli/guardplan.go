@@ -72,7 +72,9 @@ func (g *guarding) judge() (*planned, error) {
 		return p, nil
 	case err != nil:
 		p.have = nil
-		g.snap.Gaps = append(g.snap.Gaps, monban.Gap{Source: "nf_tables", Err: err.Error(), Hides: monban.HidesRules})
+		if !slices.ContainsFunc(g.snap.Gaps, func(gap monban.Gap) bool { return gap.Hides == monban.HidesRules }) {
+			g.snap.Gaps = append(g.snap.Gaps, monban.Gap{Source: "nf_tables", Err: err.Error(), Hides: monban.HidesRules})
+		}
 	}
 	if p.have != nil {
 		g.state(p.have)

@@ -71,7 +71,7 @@ func ImportText(list []Imported, r Result, s Style) string {
 			b.WriteString("  # - " + e.Entry + "\n")
 			continue
 		case len(e.Risks) > 0:
-			comment("  ", say("Risk when everybody can reach it: %s %s", "だれでも届く場合の危険: %s %s", e.Risks[0].Text.In(l.String()), e.Risks[0].Remedy.In(l.String())))
+			comment("  ", say("Risk when everybody can reach it: %s %s", "だれでも届く場合の危険: %s%s", e.Risks[0].Text.In(l.String()), e.Risks[0].Remedy.In(l.String())))
 		case e.Doors[0].Bind.Port.Proto == monban.TCP && e.Connections == 0:
 			comment("  ", say("Nobody is connected: perhaps nobody needs it from outside.", "接続がないため、外からは不要かもしれません。"))
 		}
