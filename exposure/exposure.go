@@ -309,7 +309,7 @@ func (j *judge) summarise(p *program, w *way, d *monban.Door, here bool) *summar
 		return sum
 	}
 	sum := &summary{drops: w.drops, accepts: w.accepts}
-	var in, out set
+	var in, both set // both: those who perhaps come in and perhaps do not
 	var tags []tagged
 	for _, s := range w.in {
 		if s.translated == nil && !here {
@@ -330,12 +330,12 @@ func (j *judge) summarise(p *program, w *way, d *monban.Door, here bool) *summar
 	}
 	for i := range sum.drops {
 		o := &sum.drops[i]
-		out.add(&o.src)
-		if len(o.tags) > 0 {
-			tags = append(tags, restrict(o.tags, &o.src)...)
+		again := and(&in, &o.src)
+		both.add(&again)
+		if len(o.tags) > 0 && !again.empty() {
+			tags = append(tags, restrict(o.tags, &again)...)
 		}
 	}
-	both := and(&in, &out)
 	sum.open = in
 	if !both.empty() {
 		sum.open.remove(&both)
