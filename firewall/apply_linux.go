@@ -145,7 +145,10 @@ func loadNow(rules *monban.Ruleset) error {
 	if err != nil {
 		return err
 	}
-	if g, err := guardOf(old, now); err == nil && g.Trial != nil {
+	switch g, err := guardOf(old, now); {
+	case err != nil:
+		return err
+	case g.Trial != nil:
 		return ErrTrial
 	}
 	b, err := replace(old, rules.Table(monban.TableInet, ownTable), now)
@@ -158,6 +161,9 @@ func loadNow(rules *monban.Ruleset) error {
 func remove() error {
 	old, now, err := readOwn()
 	if err != nil || old == nil {
+		return err
+	}
+	if _, err := guardOf(old, now); err != nil {
 		return err
 	}
 	b := newBatch(ownTable, now)

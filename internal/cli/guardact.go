@@ -27,7 +27,7 @@ func (g *guarding) runApply([]string) error {
 	case len(g.out.Refused) > 0:
 		return g.end(report.GuardRefused)
 	case p.have == nil:
-		return g.refuse("privilege", g.lastGap())
+		return g.refuse("privilege", g.rulesGap())
 	case p.have.Trial != nil:
 		return g.refuse("trial")
 	case len(g.out.Differences) == 0:
@@ -47,9 +47,12 @@ func (g *guarding) runApply([]string) error {
 	return g.end(report.GuardOnTrial)
 }
 
-func (g *guarding) lastGap() string {
-	if n := len(g.snap.Gaps); n > 0 {
-		return g.snap.Gaps[n-1].Err
+// rulesGap is why the rules could not be read.
+func (g *guarding) rulesGap() string {
+	for _, gap := range g.snap.Gaps {
+		if gap.Hides == monban.HidesRules {
+			return gap.Err
+		}
 	}
 	return ""
 }
@@ -171,8 +174,8 @@ func (g *guarding) runStatus([]string) error {
 	g.identity()
 	have, err := firewall.ReadGuard()
 	switch {
-	case notHere(err):
-		return g.refuse("unsupported")
+	case notHere(err), errors.Is(err, firewall.ErrForeign):
+		return g.failed(err)
 	case err != nil:
 		g.snap.Gaps = append(g.snap.Gaps, monban.Gap{Source: "nf_tables", Err: err.Error(), Hides: monban.HidesRules})
 		return g.end(report.GuardUnknown)

@@ -70,6 +70,9 @@ func (g *guarding) judge() (*planned, error) {
 	case notHere(err):
 		g.native()
 		return p, nil
+	case errors.Is(err, firewall.ErrForeign):
+		p.have = nil
+		g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "foreign"})
 	case err != nil:
 		p.have = nil
 		if !slices.ContainsFunc(g.snap.Gaps, func(gap monban.Gap) bool { return gap.Hides == monban.HidesRules }) {

@@ -114,7 +114,10 @@ func (s Store) Load(now time.Time) (*Record, error) {
 
 // Off takes the rules, the saved policy and what loads it at boot away.
 func (s Store) Off(b Boot) error {
-	return errors.Join(firewall.Remove(), b.Remove(), forget(s.SavedFile()), forget(s.trialFile()))
+	if err := firewall.Remove(); err != nil {
+		return err
+	}
+	return errors.Join(b.Remove(), forget(s.SavedFile()), forget(s.trialFile()))
 }
 
 // Difference is a rule or element that one of two tables has alone.

@@ -546,11 +546,21 @@ func TestGuardRefuses(t *testing.T) {
 	wants(4, "the very connection", ssh("40000"), "confirm")
 	wants(0, "Confirmed", ssh("40001"), "confirm")
 	wants(0, "as the policy says", nil, "plan", "-f", good)
+	saved := g.savedPolicy()
 	g.run("nft", "add element inet monban open4-b { tcp . 443 . 0.0.0.0/0 : accept }")
 	wants(1, "- open4: tcp 443 0.0.0.0/0 accept", nil, "status", "-v")
 	wants(0, "No rule of monban's is left", nil, "off", "--yes")
 	g.run("nft", "add table inet monban; add chain inet monban mine")
 	wants(4, "not monban's", nil, "rollback")
+	wants(4, "not monban's", nil, "off", "--yes")
+	wants(4, "not monban's", nil, "status")
+	wants(3, "not monban's", nil, "plan", "-f", good)
+	wants(4, "not monban's", nil, "apply", "--yes", "-f", good)
+	if err := os.WriteFile(filepath.Join(g.dir, "guard.json"), []byte(saved), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.run("install", "-D", "-m", "600", filepath.Join(g.dir, "guard.json"), "/var/lib/monban/guard.json")
+	wants(4, "not monban's", nil, "apply", "--saved")
 	if rules := g.run("nft", "list", "ruleset"); !strings.Contains(rules, "chain mine") {
 		t.Errorf("somebody's table is gone:\n%s", rules)
 	}
