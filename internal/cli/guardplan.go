@@ -300,6 +300,10 @@ func (g *guarding) listeners() {
 			idle = append(idle, r.String())
 		}
 	}
+	const most = 8
+	if n := len(idle); n > most {
+		idle = append(idle[:most:most], fmt.Sprintf("… (+%d)", n-most))
+	}
 	if len(idle) > 0 {
 		g.note("no-listener", strings.Join(idle, ", "))
 	}
