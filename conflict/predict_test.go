@@ -47,6 +47,8 @@ func TestRunning(t *testing.T) {
 	tomcat := monban.Program{Exes: []string{"java"}, Units: []string{"tomcat10.service"}, Config: "/etc/tomcat10/server.xml"}
 	vite := monban.Program{Dir: "/home/hana/shop"}
 	sshd := monban.Program{Exes: []string{"sshd"}, Units: []string{"ssh.service", "ssh.socket"}, Config: "/etc/ssh/sshd_config"}
+	ownDB := monban.Program{Exes: []string{"mysqld", "mariadbd"}, Units: []string{"mysql.service", "mariadb.service"}, Config: "/home/hana/shop/my.cnf"}
+	ownNginx := monban.Program{Exes: []string{"nginx"}, Units: []string{"nginx.service"}, Config: "/home/hana/shop/nginx.conf"}
 	owner := func(exe, unit string, command ...string) monban.Owner {
 		o := monban.Owner{PID: 812, Exe: exe, Unit: unit, Command: command, Dir: "/"}
 		o.Name = exe[len(exe)-len(lastPart(exe)):]
@@ -87,6 +89,13 @@ func TestRunning(t *testing.T) {
 		{"Redis by hand", redis, "127.0.0.1", "127.0.0.1", in(owner("/usr/bin/redis-server", "", "redis-server *:6379"), "/home/hana"), somebody},
 		{"MariaDB without defaults", monban.Program{Exes: []string{"mariadbd"}, Config: "/etc/mysql/my.cnf"}, "127.0.0.1", "127.0.0.1",
 			owner("/usr/sbin/mariadbd", "", "mariadbd", "--no-defaults", "--port=3306"), somebody},
+		{"a project's my.cnf, the machine's MariaDB", ownDB, "0.0.0.0", "0.0.0.0", in(owner("/usr/sbin/mariadbd", "mariadb.service", "/usr/sbin/mariadbd"), "/var/lib/mysql"), somebody},
+		{"a project's my.cnf, the machine's MariaDB whose unit says nothing", ownDB, "0.0.0.0", "0.0.0.0", in(owner("/usr/sbin/mariadbd", "", "/usr/sbin/mariadbd", "--basedir=/usr"), "/var/lib/mysql"), somebody},
+		{"a project's my.cnf in a unit, named", ownDB, "0.0.0.0", "0.0.0.0", owner("/usr/sbin/mariadbd", "mariadb.service", "mariadbd", "--defaults-file=/home/hana/shop/my.cnf"), itself},
+		{"a project's my.cnf, started there", ownDB, "0.0.0.0", "0.0.0.0", in(owner("/usr/sbin/mariadbd", "", "mariadbd"), "/home/hana/shop"), cannotTell},
+		{"a project's nginx.conf, nginx in its unit", ownNginx, "0.0.0.0", "0.0.0.0", owner("/usr/sbin/nginx", "nginx.service", "nginx: master process /usr/sbin/nginx -g daemon on;"), somebody},
+		{"a project's sshd_config, the machine's socket", monban.Program{Exes: []string{"sshd"}, Units: []string{"ssh.service", "ssh.socket"}, Config: "/home/hana/shop/sshd_config"},
+			"0.0.0.0", "0.0.0.0", pid1, somebody},
 		{"Java shows an IPv4-mapped address", tomcat, "127.0.0.1", "::ffff:127.0.0.1", owner("/usr/lib/jvm/bin/java", "", "java", "-Dcatalina.base=/var/lib/tomcat10", "org.apache.catalina.startup.Bootstrap"), somebody},
 		{"Java in its unit", tomcat, "127.0.0.1", "::ffff:127.0.0.1", owner("/usr/lib/jvm/bin/java", "tomcat10.service", "java", "-jar", "x.jar"), itself},
 		{"Java that says its name", tomcat, "127.0.0.1", "::ffff:127.0.0.1", owner("/usr/lib/jvm/bin/java", "", "java", "-cp", "/usr/share/tomcat10/bin/bootstrap.jar"), itself},
@@ -119,6 +128,18 @@ func lastPart(exe string) string {
 		}
 	}
 	return exe
+}
+
+// TestRunningWhereItLies: Caddy reads the Caddyfile of the directory that it is
+// started in, and names it nowhere.
+func TestRunningWhereItLies(t *testing.T) {
+	c := claim("caddy", "0.0.0.0", 8080, monban.Program{Exes: []string{"caddy"}, Units: []string{"caddy.service"}, Config: "/home/hana/shop/Caddyfile"})
+	for dir, want := range map[string]holder{"/home/hana/shop": itself, "/home/hana/shop/": itself, "/home/hana": somebody, "/": somebody, "": somebody} {
+		d := listener("0.0.0.0", 8080, monban.Owner{PID: 9, Name: "caddy", Exe: "/usr/bin/caddy", Command: []string{"caddy", "run"}, Dir: dir})
+		if got := holds(&c, &d, empty(d)); got != want {
+			t.Errorf("in %q: %d, want %d", dir, got, want)
+		}
+	}
 }
 
 // TestWorkersSayNothing: the worker of a copy with another configuration does not

@@ -100,6 +100,12 @@ func runs(p *monban.Program, o *monban.Owner, by string) holder {
 	if p.PID != 0 {
 		return when(o.PID == p.PID)
 	}
+	config := namedConfig(p, o)
+	if p.Config != "" && !systemPlace(p.Config) && config != same {
+		// Somebody's own file. The machine's MariaDB in mariadb.service has not
+		// read it, whatever its unit and its program are called.
+		return foundByItself(p, o, by)
+	}
 	if o.PID == 4 && by == "iis" && o.Name == "System" {
 		return itself // the server in the kernel of Windows, which serves every site
 	}
@@ -109,7 +115,6 @@ func runs(p *monban.Program, o *monban.Owner, by string) holder {
 		}
 		return cannotTell
 	}
-	config := namedConfig(p, o)
 	switch {
 	case config == same && (len(p.Exes) == 0 || hasExe(p, o)):
 		return itself
@@ -129,8 +134,21 @@ func runs(p *monban.Program, o *monban.Owner, by string) holder {
 		// Its directory is all that is left of its configuration.
 		return when(strings.HasPrefix(o.Dir, "/var/lib/"))
 	}
-	// It says nothing of a configuration, and so has the one of its installation.
-	return when(p.Config == "" || systemPlace(p.Config))
+	return itself // it says nothing of a configuration, and so has the one of its installation
+}
+
+// foundByItself judges a process that does not name the configuration, which lies
+// in no place of the machine's: only one that works where it lies may have read
+// it, and only some programs look there.
+func foundByItself(p *monban.Program, o *monban.Owner, by string) holder {
+	switch {
+	case namedConfig(p, o) == other, !hasExe(p, o), o.Dir == "" || path.Clean(slashed(o.Dir)) != path.Dir(slashed(p.Config)):
+		return somebody
+	}
+	if by == "caddy" || by == "traefik" {
+		return itself
+	}
+	return cannotTell // nginx that was started there by hand reads another
 }
 
 func when(yes bool) holder {

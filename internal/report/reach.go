@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -67,6 +68,7 @@ func (v *view) sourcesText(sources []monban.AddrRange, most int) string {
 	if nearlyAll(sources) {
 		return l.pick("nearly everyone", "ほぼ誰でも")
 	}
+	sources = v.joined(sources)
 	var names []string
 	for i := range sources {
 		if i == most {
@@ -76,6 +78,45 @@ func (v *view) sourcesText(sources []monban.AddrRange, most int) string {
 		names = append(names, sources[i].String())
 	}
 	return strings.Join(names, " ")
+}
+
+// joined returns the sources with the addresses of this machine among them, which
+// nobody outside can come from: people wrote 10.0.0.0/8, and not the two ranges
+// beside 10.9.0.1.
+func (v *view) joined(sources []monban.AddrRange) []monban.AddrRange {
+	if len(sources) < 2 || v.Snapshot == nil {
+		return sources
+	}
+	var own []netip.Addr
+	for i := range v.Snapshot.Host.Interfaces {
+		for _, p := range v.Snapshot.Host.Interfaces[i].Addrs {
+			own = append(own, p.Addr().Unmap().WithZone(""))
+		}
+	}
+	slices.SortFunc(own, netip.Addr.Compare)
+	own = slices.Compact(own)
+	copied := false
+	for i, addr := range own {
+		k, _ := slices.BinarySearchFunc(sources, addr, func(r monban.AddrRange, a netip.Addr) int { return r.First.Compare(a) })
+		if k == 0 || k == len(sources) || sources[k-1].Last.Next() != addr {
+			continue // among them already, or between no two
+		}
+		for _, next := range own[i:] {
+			if next != addr {
+				break
+			}
+			addr = next.Next()
+		}
+		if addr != sources[k].First {
+			continue // others are missing there, too
+		}
+		if !copied {
+			sources, copied = slices.Clone(sources), true
+		}
+		sources[k-1].Last = sources[k].Last
+		sources = slices.Delete(sources, k, k+1)
+	}
+	return sources
 }
 
 // nearlyAll reports whether the sources are most of the addresses in use.
@@ -206,17 +247,18 @@ func (v *view) reachText(p *printer, e entry) {
 	for _, g := range v.groups(e) {
 		who := v.audience(g.Reach)
 		if g.Verdict == monban.VerdictPartly && !nearlyAll(g.Sources) || v.style.Verbose && len(g.Sources) > 0 {
-			most := 6
+			most, sources := 6, v.joined(g.Sources)
 			if v.style.Verbose {
-				most = len(g.Sources)
+				sources = g.Sources
+				most = len(sources)
 			}
 			names := make([]string, 0, most)
-			for i := range g.Sources {
+			for i := range sources {
 				if i == most {
-					names = append(names, p.f("… and %d more (-v)", "… ほか %d 件(-v で表示)", len(g.Sources)-most))
+					names = append(names, p.f("… and %d more (-v)", "… ほか %d 件(-v で表示)", len(sources)-most))
 					break
 				}
-				names = append(names, g.Sources[i].String())
+				names = append(names, sources[i].String())
 			}
 			who = strings.Join(names, ", ")
 		}
