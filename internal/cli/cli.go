@@ -138,20 +138,21 @@ func newApp(sys System, args []string) *app {
 	return a
 }
 
-// langArg returns the value of --lang in args, "" if there is none.
-func langArg(args []string) string {
+// langArg returns the value of the last --lang in args, which is the one that the
+// flags take, or "" if there is none.
+func langArg(args []string) (lang string) {
 	if i := slices.Index(args, "--"); i >= 0 {
 		args = args[:i]
 	}
 	for i, arg := range args {
 		if v, ok := strings.CutPrefix(arg, "--lang="); ok {
-			return v
+			lang = v
 		}
 		if arg == "--lang" && i+1 < len(args) {
-			return args[i+1]
+			lang = args[i+1]
 		}
 	}
-	return ""
+	return lang
 }
 
 // envLang returns the language of the environment: MONBAN_LANG, then the

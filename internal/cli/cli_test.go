@@ -316,6 +316,7 @@ func TestLanguageChoice(t *testing.T) {
 		{"MONBAN_LANG=en LANG=ja_JP", nil, report.EN},
 		{"LANG=ja_JP", []string{"--lang", "en"}, report.EN},
 		{"LANG=en_US", []string{"80", "--lang=ja"}, report.JA},
+		{"LANG=en_US", []string{"--lang", "en", "--lang=ja"}, report.JA},
 		{"LANG=fr_FR.UTF-8", nil, report.EN},
 	} {
 		getenv := func(name string) string {

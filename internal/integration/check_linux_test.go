@@ -244,7 +244,7 @@ func against(c checkedClaim, end string) bool {
 
 // TestCheckSystemd: what pid 1 holds for a socket unit is that unit's own and,
 // for ssh.socket, sshd's; another unit that asks for the same is in conflict
-// with the one that is named.
+// with the one that is named, and so is a project's own sshd_config.
 func TestCheckSystemd(t *testing.T) {
 	t.Parallel()
 	netnstest.Need(t, "systemd-nspawn")
@@ -257,8 +257,9 @@ func TestCheckSystemd(t *testing.T) {
 	results := bootSystemd(r, all, `cd /results
 until ss -Htln | grep -q :7070; do sleep 0.05; done
 until ss -Htln | grep -q :22; do sleep 0.05; done
-printf 'Port 22\n' >sshd_config
-/programs/monban-static check --json /etc/systemd/system/held.socket /etc/systemd/system/late.socket /etc/systemd/system/ssh.socket sshd_config >check.json ||
+mkdir -p /etc/ssh project
+printf 'Port 22\n' | tee /etc/ssh/sshd_config >project/sshd_config
+/programs/monban-static check --json /etc/systemd/system/held.socket /etc/systemd/system/late.socket /etc/systemd/system/ssh.socket /etc/ssh/sshd_config project/sshd_config >check.json ||
 	echo $? >check.code
 /programs/monban-static explain --json 'listen tcp 0.0.0.0:8099: bind: address already in use' >explain.json
 `)
@@ -277,8 +278,12 @@ printf 'Port 22\n' >sshd_config
 	said := map[string]bool{}
 	for _, claim := range c.Data.Claims {
 		name := filepath.Base(claim.File)
-		said[name] = true
+		said[claim.File] = true
 		switch {
+		case strings.HasSuffix(claim.File, "project/sshd_config"):
+			if claim.Outcome != "fails" || claim.Cause != "L15" || !strings.Contains(claim.Why, "ssh.socket") {
+				t.Errorf("%s: %s", claim, claim.Why)
+			}
 		case name == "late.socket":
 			if claim.Outcome != "fails" || claim.Cause != "L15" || !slices.Contains(claim.Against, "1") || !strings.Contains(claim.Why, "held.socket") {
 				t.Errorf("%s: %s", claim, claim.Why)
@@ -287,7 +292,7 @@ printf 'Port 22\n' >sshd_config
 			t.Errorf("%s: %s", claim, claim.Why)
 		}
 	}
-	if len(said) != 4 {
+	if len(said) != 5 {
 		t.Errorf("claims of %v: %s", said, text)
 	}
 	// Whoever looks from inside a container sees nobody, and is told why.

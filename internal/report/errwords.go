@@ -13,6 +13,27 @@ func (l Lang) errorText(s string) string {
 	if l != JA {
 		return s
 	}
+	// "open /proc/7/fd: permission denied" and "httpd.conf:12: not a port: x": what
+	// stands before the words is a place, or several.
+	for tail, places := s, 0; places < 4; places++ {
+		if text, ok := l.knownError(tail); ok {
+			return s[:len(s)-len(tail)] + text
+		}
+		var more bool
+		if _, tail, more = strings.Cut(tail, ": "); !more {
+			return s
+		}
+	}
+	if at := strings.LastIndex(s, ": "); at > 0 {
+		if text, ok := l.knownError(s[at+2:]); ok {
+			return s[:at+2] + text
+		}
+	}
+	return s
+}
+
+// knownError is [Lang.errorText] where the words are known as a whole.
+func (l Lang) knownError(s string) (text string, ok bool) {
 	for _, w := range errorWords() {
 		parts, ok := match(w[0], s)
 		if !ok {
@@ -22,15 +43,9 @@ func (l Lang) errorText(s string) string {
 		for i, part := range parts {
 			args[i] = l.errorText(part)
 		}
-		return fmt.Sprintf(w[1], args...)
+		return fmt.Sprintf(w[1], args...), true
 	}
-	// "open /proc/7/fd: permission denied" and the like.
-	if at := strings.LastIndex(s, ": "); at > 0 {
-		if tail := l.errorText(s[at+2:]); tail != s[at+2:] {
-			return s[:at+2] + tail
-		}
-	}
-	return s
+	return "", false
 }
 
 // match returns what stands for each %v of pattern in s.
@@ -173,6 +188,23 @@ func errorWords() [][2]string {
 		{"could not be decided", "判断できませんでした"},
 		{"no process holds the socket any more", "ソケットを持つプロセスはもうありません"},
 		{"the system does not tell which process it is", "どのプロセスかをシステムが教えません"},
+		// claims
+		{"more than %v files", "ファイルが %[1]s 個を超えています"},
+		{"includes nested more than %v deep", "読み込み(include)が %[1]s 段を超えています"},
+		{"includes itself by way of %v", "%[1]s を通して自分自身を読み込んでいます"},
+		{"not a regular file", "通常のファイルではありません"},
+		{"no such file: %v", "ファイルがありません: %[1]s"},
+		{"outside the tree being read: %v", "調べている範囲の外にあります: %[1]s"},
+		{"not understood: %v", "解釈できません: %[1]s"},
+		{`not a port: ""`, "ポート番号がありません"},
+		{"not a port: %v", "ポート番号ではありません: %[1]s"},
+		{`not an address: ""`, "アドレスがありません"},
+		{"not an address: %v", "アドレスではありません: %[1]s"},
+		{"address of %v is not known here", "%[1]s のアドレスがここでは分かりません"},
+		{"no value for %v", "%[1]s の値がありません"},
+		{"not followed: %v", "別の場所で決まるため、追えません: %[1]s"},
+		{"stands for too many things", "短い記述が膨大な数に展開されます"},
+		{"not a configuration file that is known here", "monban の知らない形式のファイルです"},
 		// the port book
 		{"open port book%v: %v", "台帳を開けません%[1]s: %[2]s"},
 		{"not an intact port registry%v", "台帳のファイルが壊れています"},

@@ -52,6 +52,11 @@ func TestErrorWords(t *testing.T) {
 		"179 processes: permission denied":   "179 個のプロセス: アクセスが許可されていません",
 		"what another program said":          "what another program said",
 		"":                                   "",
+		`claims.yaml:3: not a port: "99999"`: `claims.yaml:3: ポート番号ではありません: "99999"`,
+		`claims.yaml:4: not a port: ""`:      `claims.yaml:4: ポート番号がありません`,
+		`a.conf:1: not understood: "nam: e"`: `a.conf:1: 解釈できません: "nam: e"`,
+		`includes itself by way of "a.conf"`: `"a.conf" を通して自分自身を読み込んでいます`,
+		"more than 2000 files":               "ファイルが 2000 個を超えています",
 		"not a saved snapshot: invalid character 'r' looking for beginning of value": "monban の保存ファイルではありません: JSON として読めません(invalid character 'r' looking for beginning of value)",
 	} {
 		if got := JA.errorText(in); got != want {
