@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 )
 
 // The records, RFC 8446 section 5.1.
@@ -125,6 +126,9 @@ type Conn struct {
 	pending []byte // handshake bytes that were read and not used
 	plain   []byte // the same of application data
 	err     error  // what ended reading
+	// saying is held while something is sealed and sent: a connection may be
+	// closed while it is written to.
+	saying sync.Mutex
 }
 
 // next reads one record.
@@ -235,6 +239,8 @@ func (c *Conn) Read(b []byte) (int, error) {
 
 // Write says something inside.
 func (c *Conn) Write(b []byte) (int, error) {
+	c.saying.Lock()
+	defer c.saying.Unlock()
 	written := 0
 	for len(b) > 0 {
 		part := b[:min(len(b), maxPlain)]
@@ -247,10 +253,13 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return written, nil
 }
 
-// Close says good-bye and closes the connection.
+// Close says good-bye, unless somebody is just writing, and closes the connection.
 func (c *Conn) Close() error {
-	if c.out.aead != nil {
-		_, _ = c.Conn.Write(c.out.seal(recordAlert, []byte{1, 0})) // it may be closed already
+	if c.saying.TryLock() {
+		defer c.saying.Unlock()
+		if c.out.aead != nil {
+			_, _ = c.Conn.Write(c.out.seal(recordAlert, []byte{1, 0})) // it may be closed already
+		}
 	}
 	return c.Conn.Close()
 }
