@@ -69,7 +69,7 @@ func crossBuild(ctx context.Context) error {
 // goTest runs every test once and counts the outcomes into t. The race detector
 // needs cgo and a C compiler; where there is none, that is said.
 func goTest(ctx context.Context, t *tally) error {
-	args := []string{"test", "-json", "-count=1", "-timeout=15m"}
+	args := []string{"test", "-json", "-count=1", "-timeout=30m"}
 	if raceWorks(ctx) {
 		args = append(args, "-race")
 	} else {
