@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -160,15 +161,31 @@ func (g *guarding) suggest(e *report.Imported) {
 	}
 	everybody, judged := false, true
 	var sources []monban.AddrRange
+	open := map[monban.Family]bool{} // for every family in which the door could answer
 	for i := range e.Doors {
 		judged = judged && len(e.Doors[i].Reach) > 0
 		for _, r := range e.Doors[i].Reach {
+			if r.Verdict == monban.VerdictClosed && (r.Why == monban.ByAddress || r.Why == monban.ByDevice) {
+				continue
+			}
+			open[r.Family] = open[r.Family] || r.Verdict == monban.VerdictOpen
 			switch r.Verdict {
 			case monban.VerdictPartly:
 				sources = append(sources, r.Sources...)
-			case monban.VerdictClosed:
+			case monban.VerdictOpen, monban.VerdictClosed:
 			default:
 				everybody = true
+			}
+		}
+	}
+	switch all := map[monban.Family]string{monban.IPv4: "0.0.0.0/0", monban.IPv6: "::/0"}; {
+	case open[monban.IPv4] && open[monban.IPv6], len(open) == 1 && (open[monban.IPv4] || open[monban.IPv6]):
+		everybody = true
+	default: // what is open for IPv6 alone is not opened for IPv4 as well
+		for family, is := range open {
+			if is {
+				sources = slices.DeleteFunc(sources, func(r monban.AddrRange) bool { return monban.FamilyOf(r.First) == family })
+				sources = append(sources, monban.RangeOf(netip.MustParsePrefix(all[family])))
 			}
 		}
 	}

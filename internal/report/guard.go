@@ -307,7 +307,7 @@ func (p *printer) audience(d monban.PolicyDoor) string {
 	for _, a := range d.To {
 		switch a.Kind {
 		case monban.Anybody:
-			list = append(list, p.f("everybody", "だれでも"))
+			list = append(list, p.f("everybody", "誰でも"))
 		case monban.ThisMachine:
 			list = append(list, p.f("this machine only", "このマシンだけ"))
 		case monban.ThisNetwork:
@@ -351,7 +351,7 @@ func (g Guard) change(p *printer, v *view, c GuardChange) {
 		text := strings.Join(append(rangeTexts(c.Gain), devices(c.GainBy)...), ", ")
 		switch {
 		case c.AllGain:
-			text = p.f("everybody may come in", "だれでも入れるようになります")
+			text = p.f("everybody may come in", "誰でも入れるようになります")
 		default:
 			text = p.f("may come in from now on: %s", "新たに入れる相手: %s", text)
 		}

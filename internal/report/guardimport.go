@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/monban-dev/monban"
@@ -41,6 +42,10 @@ func ImportText(list []Imported, r Result, s Style) string {
 	comment("", say("The doors that were open to the outside on %s. Take out what is not needed, and narrow \"to\" where not everybody has to come in: a prefix such as 192.0.2.0/24, this-network, local, if:eth0.",
 		"%s の時点で外に開いていたドアです。不要な行は消し、全員に開ける必要のないドアは to を絞ってください(192.0.2.0/24 のようなプレフィックス、this-network、local、if:eth0 など)。",
 		v.Snapshot.At.Format("2006-01-02 15:04")))
+	if slices.ContainsFunc(v.Snapshot.Gaps, func(g monban.Gap) bool { return g.Hides == monban.HidesRules }) {
+		comment("", say("The firewall's rules could not be read (sudo lets them be), so it is not known who reaches which of these doors now: some may be closed already, and an entry would say that they may be open.",
+			"ファイアウォールのルールを読めなかったため(sudo を付けると読めます)、いま誰に届くかは分かりません。既に閉じられているドアも、開けてよいものとして書かれている可能性があります。"))
+	}
 	b.WriteString("monban: 1\n")
 	if len(list) == 0 {
 		b.WriteString("doors: []\ndefault: closed\n")
@@ -71,7 +76,7 @@ func ImportText(list []Imported, r Result, s Style) string {
 			b.WriteString("  # - " + e.Entry + "\n")
 			continue
 		case len(e.Risks) > 0:
-			comment("  ", say("Risk when everybody can reach it: %s %s", "だれでも届く場合の危険: %s%s", e.Risks[0].Text.In(l.String()), e.Risks[0].Remedy.In(l.String())))
+			comment("  ", say("Risk when everybody can reach it: %s %s", "誰でも届く場合の危険: %s%s", e.Risks[0].Text.In(l.String()), e.Risks[0].Remedy.In(l.String())))
 		case e.Doors[0].Bind.Port.Proto == monban.TCP && e.Connections == 0:
 			comment("  ", say("Nobody is connected: perhaps nobody needs it from outside.", "接続がないため、外からは不要かもしれません。"))
 		}

@@ -81,7 +81,7 @@ func (v *view) guardRefusal(r GuardRefusal) string {
 			"このポリシーでは、いま作業に使っている接続({0} から {1})で入れなくなります。その相手のドアを加えるか、--allow-cut を指定してください。")
 	case "last-administrator":
 		return say("Every door for administrators ({0}) has an \"until\": after that nobody could come in to change it. Leave one without, or say --allow-cut.",
-			"管理用のドア({0})すべてに until があり、期限が過ぎるとだれも入れなくなります。期限のないドアを 1 つ残すか、--allow-cut を指定してください。")
+			"管理用のドア({0})すべてに until があり、期限が過ぎると誰も入れなくなります。期限のないドアを 1 つ残すか、--allow-cut を指定してください。")
 	case "trial":
 		return say("A policy is on trial already. Confirm it or take it back first: monban guard confirm, monban guard rollback",
 			"別のポリシーを試している最中です。先に monban guard confirm で確定するか、monban guard rollback で戻してください。")

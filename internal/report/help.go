@@ -226,7 +226,7 @@ func topics() []topic {
 			long: [][2]string{
 				{
 					"It shows who has the port and what would be done, asks, makes sure that it is still the same program, does it, and watches whether the port stays free. A service is stopped by systemctl, a container by its engine, a supervised program by its supervisor; anything else gets SIGTERM, and SIGKILL if it does not let go. A bare number means TCP.",
-					"だれが使っているかと実行内容を表示して確認を求め、同じプログラムであることを確かめてから実行し、空いたままかどうかを見届けます。サービスは systemctl、コンテナはそのエンジン、スーパーバイザーの下のプログラムはそのスーパーバイザーで停止します。それ以外には SIGTERM を送り、手放さなければ SIGKILL を送ります。番号だけを書くと TCP です。",
+					"誰が使っているかと実行内容を表示して確認を求め、同じプログラムであることを確かめてから実行し、空いたままかどうかを見届けます。サービスは systemctl、コンテナはそのエンジン、スーパーバイザーの下のプログラムはそのスーパーバイザーで停止します。それ以外には SIGTERM を送り、手放さなければ SIGKILL を送ります。番号だけを書くと TCP です。",
 				},
 				{
 					"It never touches pid 1, the kernel, container engines and their forwarders, sshd, or a program that this command itself runs below; it then says what to do instead. Exit status: 0 the port is free, 4 it is not and why, 2 it has to be asked for differently (several programs have the number, or nobody is there to say yes).",
@@ -329,8 +329,8 @@ func topics() []topic {
 			},
 			long: [][2]string{
 				{
-					"A target is an address, a prefix such as 192.168.1.0/24, or a name, which is resolved once. Without one, this machine's own addresses are asked, and the program behind each door stands beside it. Up to 16 addresses are asked for all 65,535 TCP ports, more for those that are known from practice.",
-					"対象には、アドレス、192.168.1.0/24 のようなプレフィックス、名前(一度だけ解決します)を指定します。省略するとこのマシンのアドレスを調べ、各ドアのプログラムも並べて表示します。対象が 16 アドレスまでなら全 65,535 の TCP ポートを、それより多ければよく使われるポートを調べます。",
+					"A target is an address, a prefix such as 192.168.1.0/24, or a name, which is resolved once. Without one, this machine's own addresses are asked, and the program behind each door stands beside it; that goes by loopback, which firewalls usually let pass (monban tells who comes in from elsewhere). Up to 16 addresses are asked for all 65,535 TCP ports, more for those that are known from practice.",
+					"対象には、アドレス、192.168.1.0/24 のようなプレフィックス、名前(一度だけ解決します)を指定します。省略するとこのマシンのアドレスを調べ、各ドアのプログラムも並べて表示します。この問い合わせはループバックを通り、ファイアウォールは通常これを通します(外から誰が入れるかは、コマンドを付けない monban で分かります)。対象が 16 アドレスまでなら全 65,535 の TCP ポートを、それより多ければよく使われるポートを調べます。",
 				},
 				{
 					"The scan finds its own pace: as fast as the answers keep up, within the ceiling of --rate. Doors that stay silent are asked again until the passes agree, and the result says how many open ones may still have been missed. filtered: a firewall said so, or the door was silent while others answered. unknown: undecided. For UDP only an answer makes a door open.",
@@ -373,14 +373,14 @@ func topics() []topic {
 			},
 			examples: []example{
 				{"monban guard import > monban.yaml", [2]string{"begin with what is open now", "いま開いているドアから始める"}},
-				{"monban guard plan", [2]string{"what would change for whom", "だれに何が変わるかを見る"}},
+				{"monban guard plan", [2]string{"what would change for whom", "誰に何が変わるかを見る"}},
 				{"sudo monban guard apply", [2]string{"on trial, for a minute", "1 分間、試しに適用する"}},
 				{"sudo monban guard confirm", [2]string{"over a new connection: keep it", "新しい接続から確定する"}},
 			},
 		},
 		{
 			command: "monban guard plan",
-			short:   [2]string{"What the policy would change, for whom; nothing is changed.", "ポリシーで何がだれに変わるかを示します。何も変更しません。"},
+			short:   [2]string{"What the policy would change, for whom; nothing is changed.", "ポリシーで何が誰に変わるかを示します。何も変更しません。"},
 			long: [][2]string{{
 				"Shows whom the policy lets in, and the doors that somebody gains or loses compared with now; -v shows the rules. It says so if the connection that you are working over would not be let in again. On Windows and macOS it prints what to tell the system's own firewall.",
 				"ポリシーで入れる相手と、いまと比べて入れるようになる相手、入れなくなる相手を示します。-v を付けるとルールも表示します。いま作業に使っている接続が入れなくなる場合は、そのことも示します。Windows と macOS では、システムのファイアウォールに設定する内容を表示します。",
@@ -424,7 +424,7 @@ func topics() []topic {
 		},
 		{
 			command:  "monban guard status",
-			short:    [2]string{"Whether the confirmed policy is in force, on trial or changed by somebody.", "確定したポリシーが効いているか、試し中か、だれかに変更されていないかを示します。"},
+			short:    [2]string{"Whether the confirmed policy is in force, on trial or changed by somebody.", "確定したポリシーが効いているか、試し中か、誰かに変更されていないかを示します。"},
 			examples: []example{{"sudo monban guard status -v", [2]string{"with the rules that differ", "違うルールも表示"}}},
 		},
 		{

@@ -348,13 +348,13 @@ func LeasesBusy(path string, err error) error {
 
 // LeasesUnreadable says that the system does not let the leases be read.
 func LeasesUnreadable(path string, err error) error {
-	return &Problem{en: fmt.Sprintf("cannot read the leases in %s: %v", path, pathless(err)), ja: fmt.Sprintf("%s の割り当てを読めません: %v", path, pathless(err)), err: err}
+	return &Problem{en: fmt.Sprintf("cannot read the leases in %s: %v", path, pathless(err)), ja: fmt.Sprintf("%s の割り当てを読めません: %v", path, JA.errorText(pathless(err).Error())), err: err}
 }
 
 // LeasesNotSaved says that a change was not saved. The leases are as before.
 func LeasesNotSaved(path string, err error) error {
 	return &Problem{en: fmt.Sprintf("cannot save the leases in %s: %v; they are as before, and no port was given", path, pathless(err)),
-		ja: fmt.Sprintf("%s に割り当てを保存できません: %v。以前の割り当てはそのままで、ポートは割り当てていません", path, pathless(err)), err: err}
+		ja: fmt.Sprintf("%s に割り当てを保存できません: %v。以前の割り当てはそのままで、ポートは割り当てていません", path, JA.errorText(pathless(err).Error())), err: err}
 }
 
 // LeasesUnsupported says that leases do not work on this system.

@@ -1,7 +1,10 @@
 package report
 
 import (
+	"io/fs"
 	"net/netip"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/monban-dev/monban"
@@ -39,6 +42,49 @@ func TestSourcesJoined(t *testing.T) {
 		}
 		if sources[0] != before {
 			t.Errorf("%v: the sources themselves have changed", tt.sources)
+		}
+	}
+}
+
+// TestUnreadRules: a policy made without the firewall's rules says so, in both
+// languages, and one made with them does not.
+func TestUnreadRules(t *testing.T) {
+	for _, lang := range []Lang{EN, JA} {
+		snap := &monban.Snapshot{}
+		if got := ImportText(nil, Result{Snapshot: snap}, Style{Lang: lang}); strings.Contains(got, "sudo") {
+			t.Error(got)
+		}
+		snap.Gaps = []monban.Gap{{Source: "nf_tables", Hides: monban.HidesRules}}
+		if got := ImportText(nil, Result{Snapshot: snap}, Style{Lang: lang}); !strings.Contains(got, "sudo") || !strings.HasSuffix(got, "doors: []\ndefault: closed\n") {
+			t.Error(got)
+		}
+	}
+}
+
+// TestAskedFromItself: a scan of this machine by this machine says that firewalls
+// let loopback pass.
+func TestAskedFromItself(t *testing.T) {
+	for lang, word := range map[Lang]string{EN: "loopback", JA: "ループバック"} {
+		for _, inside := range []bool{true, false} {
+			var b strings.Builder
+			if err := Write(&b, Result{Verb: "scan", Snapshot: &monban.Snapshot{}, Data: Scan{Inside: inside}}, Style{Lang: lang}); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(b.String(), word) != inside {
+				t.Errorf("inside %v: %s", inside, b.String())
+			}
+		}
+	}
+}
+
+// TestLeaseErrorWords: what the system says of the file of leases is said in the
+// reader's language.
+func TestLeaseErrorWords(t *testing.T) {
+	for _, err := range []error{LeasesUnreadable("leases", fs.ErrPermission), LeasesNotSaved("leases", &fs.PathError{Op: "mkdir", Path: "/x", Err: syscall.EACCES})} {
+		var b strings.Builder
+		WriteProblem(&b, err, JA)
+		if text := b.String(); !strings.Contains(text, "アクセスが許可されていません") {
+			t.Error(text)
 		}
 	}
 }

@@ -166,6 +166,10 @@ func (s Scan) closing(p *printer) {
 		"%d 個のプローブと %d 個の応答、%.2f 秒、%s。%s。",
 		s.Stats.Probes, s.Stats.Answers, s.Stats.Seconds,
 		p.f(plural(s.Stats.Passes, "%d pass", "%d passes"), "%d 周", s.Stats.Passes), s.missed(p)))
+	if s.Inside {
+		p.paragraph(span{dim, ""}, p.f("What this machine asks itself goes by loopback, which firewalls usually let pass; monban without a command tells who comes in from elsewhere.",
+			"このマシン自身への問い合わせはループバックを通り、ファイアウォールは通常これを通します。外から誰が入れるかは、コマンドを付けない monban で分かります。"))
+	}
 	if s.Interrupted {
 		p.paragraph(span{yellow, ""}, p.f("The scan was interrupted: doors that were not reached yet count as unknown.",
 			"スキャンは中断されました。まだ調べていないドアは不明に数えています。"))
