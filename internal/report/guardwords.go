@@ -24,7 +24,7 @@ func (v *view) guardOutcome(g Guard) string {
 		return say("Nothing was changed.", "何も変更していません。")
 	case GuardOnTrial:
 		return say("On trial for %[1]s. Now open a NEW connection to this machine and run there: monban guard confirm\nWithout that, the kernel goes back to what was before, whatever happens to this program or this connection. To go back at once: monban guard rollback",
-			"%[1]s の間、試しに適用しています。このマシンに新しく接続し直し、そこで monban guard confirm を実行してください。\n実行しなければ、このプログラムや接続がどうなっても、カーネルが自動で元の状態に戻します。すぐに戻すには: monban guard rollback", seconds(l, g.State.Left))
+			"%[1]sの間、試しに適用しています。このマシンに新しく接続し直し、そこで monban guard confirm を実行してください。\n実行しなければ、このプログラムや接続がどうなっても、カーネルが自動で元の状態に戻します。すぐに戻すには: monban guard rollback", seconds(l, g.State.Left))
 	case GuardConfirmed:
 		text := say("Confirmed and saved.", "確定し、保存しました。")
 		if g.State.Boot {
@@ -40,6 +40,10 @@ func (v *view) guardOutcome(g Guard) string {
 	case GuardEdited:
 		return say("%s was changed. To put it in force: monban guard apply", "%s を変更しました。適用するには: monban guard apply", g.File)
 	case GuardNoPolicy:
+		if g.State.Left > 0 {
+			return say("No policy has been confirmed on this machine; the one on trial is in force for another %s.",
+				"このマシンで確定したポリシーはありません。試しに適用しているポリシーが効いています(残り %s)。", seconds(l, g.State.Left))
+		}
 		return say("No policy has been confirmed on this machine: monban keeps no door closed.", "このマシンで確定したポリシーはありません。monban はどのドアも閉じていません。")
 	}
 	return ""
@@ -149,7 +153,7 @@ func (v *view) guardNote(n GuardNote) string {
 	case "native-others":
 		return say("Rules that programs have made for themselves stay and let in what they say; look through them: netsh advfirewall firewall show rule name=all dir=in", "ほかのプログラムが登録した許可ルールはそのまま残ります。次のコマンドで確認してください: netsh advfirewall firewall show rule name=all dir=in")
 	case "trial-running":
-		return say("A policy is on trial for another {0} s.", "別のポリシーを試しています(残り {0} 秒)。")
+		return say("A policy is on trial for another {0} s.", "ポリシーを試しに適用しています(残り {0} 秒)。")
 	case "not-at-boot":
 		return say("The policy is not loaded at boot.", "このポリシーは起動時に読み込まれません。")
 	case "cut-allowed":
@@ -160,7 +164,7 @@ func (v *view) guardNote(n GuardNote) string {
 
 // ConfirmGuard asks at the terminal whether a policy is to be put on trial.
 func ConfirmGuard(l Lang, timeout time.Duration) string {
-	return fmt.Sprintf(l.pick("Put it on trial for %s? [y/N] ", "%s の間、試しに適用しますか? [y/N] "), seconds(l, timeout))
+	return fmt.Sprintf(l.pick("Put it on trial for %s? [y/N] ", "%sの間、試しに適用しますか? [y/N] "), seconds(l, timeout))
 }
 
 // ConfirmOff asks whether everything is to be taken away.

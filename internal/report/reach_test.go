@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/monban-dev/monban"
 )
@@ -85,6 +86,19 @@ func TestLeaseErrorWords(t *testing.T) {
 		WriteProblem(&b, err, JA)
 		if text := b.String(); !strings.Contains(text, "アクセスが許可されていません") {
 			t.Error(text)
+		}
+	}
+}
+
+// TestStatusOnTrial: while a first policy is on trial, nobody is told that monban
+// keeps no door closed.
+func TestStatusOnTrial(t *testing.T) {
+	for lang, free := range map[Lang]string{EN: "keeps no door closed", JA: "どのドアも閉じていません"} {
+		v := &view{Result: Result{Snapshot: &monban.Snapshot{}}, style: Style{Lang: lang}}
+		for left, want := range map[time.Duration]bool{0: true, 5 * time.Second: false} {
+			if text := v.guardOutcome(Guard{Outcome: GuardNoPolicy, State: GuardState{Left: left}}); strings.Contains(text, free) != want {
+				t.Errorf("%v left: %s", left, text)
+			}
 		}
 	}
 }
