@@ -58,7 +58,9 @@ func TestKernel(t *testing.T) {
 			defer func() { <-busy }()
 			started := 0
 			rounds := d.rounds * *manyRounds
-			for round := range rounds {
+			// A fourth of some daemons' configurations does not start; more are
+			// tried where chance has made too many of them.
+			for round := 0; round < rounds || started*2 < rounds && round < 4*rounds; round++ {
 				t.Run(strconv.Itoa(round), func(t *testing.T) {
 					if sameAsKernel(t, d) {
 						started++
