@@ -133,8 +133,10 @@ func socketsOf(found []monban.Claim) []string {
 func run(t *testing.T, ns *netnstest.NS, argv, want []string, hosts string, patience time.Duration) (got []string, output string) {
 	t.Helper()
 	// A process namespace, so that the end of the first process is the end of
-	// all, and directories of its own for what daemons leave behind.
-	script := `mount --bind "$HOSTS" /etc/hosts && mount -t tmpfs none /run && mkdir -m 755 /run/sshd /run/dovecot /run/proftpd /run/named /run/haproxy && chown bind /run/named 2>/dev/null; exec "$0" "$@"`
+	// all, and directories of its own for what daemons leave behind. The first is
+	// the shell: a daemon that takes another user loses the signal that its
+	// parent's death would send it (prctl(2), PR_SET_PDEATHSIG), and lived on.
+	script := `mount --bind "$HOSTS" /etc/hosts && mount -t tmpfs none /run && mkdir -m 755 /run/sshd /run/dovecot /run/proftpd /run/named /run/haproxy && chown bind /run/named 2>/dev/null; "$0" "$@" & wait $!`
 	cmd := ns.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script}, argv...)...)
 	cmd.Env = append(os.Environ(), "HOSTS="+hosts)
 	var text safeBuffer
@@ -148,6 +150,13 @@ func run(t *testing.T, ns *netnstest.NS, argv, want []string, hosts string, pati
 	defer func() {
 		cmd.Process.Kill()
 		<-ended.Done()
+		for range 100 {
+			if len(openSockets(t, ns)) == 0 {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Errorf("%s lives on", argv[0])
 	}()
 	deadline := time.Now().Add(patience)
 	enough := 2
