@@ -341,7 +341,9 @@ func reachCounts(all []entry) (everyone, some, nobody, unknown int) {
 		best := monban.VerdictClosed
 		open, undecided := false, false
 		for _, d := range e.doors {
-			if d.Reach == nil {
+			// A TCP socket that is bound and does not listen answers nobody.
+			silent := d.State == monban.Bound && d.Bind.Port.Proto != monban.UDP
+			if d.Reach == nil && !silent {
 				undecided = true
 			}
 			for _, r := range d.Reach {
