@@ -222,9 +222,9 @@ func escape(text string) string {
 // oid writes an object identifier with dots.
 func oid(b []byte) string {
 	var parts []string
-	value := 0
+	var value int64
 	for _, c := range b {
-		value = value<<7 | int(c&0x7f)
+		value = value<<7 | int64(c&0x7f)
 		if c&0x80 != 0 {
 			if value > 1<<40 {
 				return ""
@@ -233,9 +233,9 @@ func oid(b []byte) string {
 		}
 		if len(parts) == 0 {
 			first := min(value/40, 2)
-			parts = append(parts, strconv.Itoa(first), strconv.Itoa(value-40*first))
+			parts = append(parts, strconv.FormatInt(first, 10), strconv.FormatInt(value-40*first, 10))
 		} else {
-			parts = append(parts, strconv.Itoa(value))
+			parts = append(parts, strconv.FormatInt(value, 10))
 		}
 		value = 0
 	}
