@@ -61,8 +61,11 @@ func TestFreeSystemd(t *testing.T) {
 	}
 
 	back := asked("back", "4")
-	if back.Outcome != "failed" || back.Reason != "came-back" || len(back.Fix) == 0 ||
-		!slices.Equal(back.Fix[0].Command, []string{"systemctl", "stop", "back.service"}) {
+	switch {
+	case back.Outcome == "failed" && back.Reason == "still-open" && len(back.Steps) == 1 && strings.Contains(back.Steps[0].Output, "canceled"):
+		// The other start came while systemd was still stopping the unit.
+	case back.Outcome != "failed" || back.Reason != "came-back" || len(back.Fix) == 0 ||
+		!slices.Equal(back.Fix[0].Command, []string{"systemctl", "stop", "back.service"}):
 		t.Errorf("%+v", back)
 	}
 

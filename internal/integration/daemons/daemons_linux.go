@@ -120,7 +120,7 @@ func (r *Running) Serve() error {
 // wait waits for a door to open, by the kernel's table: nothing may be sent, and
 // some servers take one connection only.
 func (r *room) wait(door Door) error {
-	end := time.Now().Add(60 * time.Second)
+	end := time.Now().Add(3 * time.Minute) // RabbitMQ has taken one, with everything else starting beside it
 	for !open(r.addr, door) {
 		if time.Now().After(end) {
 			return fmt.Errorf("port %d/%s did not open", door.Port, door.Proto)
