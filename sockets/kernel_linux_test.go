@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -387,8 +388,14 @@ func TestNetNSUnprivileged(t *testing.T) {
 		t.Errorf("%v, %+v", doors, gaps)
 	}
 	list, gaps := Namespaces()
-	if len(list) != 1 || !list[0].Own {
-		t.Errorf("namespaces of an ordinary user: %+v", list)
+	if len(list) == 0 || !list[0].Own {
+		t.Fatalf("namespaces of an ordinary user: %+v", list)
+	}
+	for _, other := range list[1:] { // of this user's other processes: tests beside this one
+		info, err := os.Stat(fmt.Sprintf("/proc/%d", other.PID))
+		if err == nil && int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+			t.Errorf("%+v is seen, which belongs to user %d", other, info.Sys().(*syscall.Stat_t).Uid)
+		}
 	}
 	if len(gaps) != 1 || gaps[0].Reason != monban.HiddenPrivilege {
 		t.Errorf("gaps of an ordinary user: %+v", gaps)
