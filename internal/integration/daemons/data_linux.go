@@ -65,7 +65,9 @@ func brokers() []Daemon {
 		}},
 		{Name: "RabbitMQ", Needs: "rabbitmq-server", Doors: []Door{tcp(5672, "amqp", "RabbitMQ")}, start: func(r *room) {
 			r.subdir("rabbit", "rabbitmq")
-			r.daemon("rabbitmq", "env", "HOME=@DIR@/rabbit", "RABBITMQ_NODE_IP_ADDRESS=@ADDR@", "RABBITMQ_NODENAME=monban@localhost", "RABBITMQ_MNESIA_BASE=@DIR@/rabbit/db",
+			// A port mapper of its own: the one below is on 127.0.0.1, too, and
+			// when it ended RabbitMQ ended (no_epmd_port).
+			r.daemon("rabbitmq", "env", "HOME=@DIR@/rabbit", "ERL_EPMD_PORT=14369", "RABBITMQ_NODE_IP_ADDRESS=@ADDR@", "RABBITMQ_NODENAME=monban@localhost", "RABBITMQ_MNESIA_BASE=@DIR@/rabbit/db",
 				"RABBITMQ_LOG_BASE=@DIR@/rabbit/log", "RABBITMQ_LOGS=-", "RABBITMQ_PID_FILE=@DIR@/rabbit/pid", "RABBITMQ_SERVER_START_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
 				"RABBITMQ_ENABLED_PLUGINS_FILE="+r.file("plugins", "[].\n"), "RABBITMQ_CONFIG_FILE=@DIR@/none", "RABBITMQ_CONF_ENV_FILE=@DIR@/none-env", "/usr/lib/rabbitmq/bin/rabbitmq-server")
 		}},
