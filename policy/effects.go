@@ -43,7 +43,7 @@ func Effects(doors []monban.Door, before, after [][]monban.Reach, own []netip.Ad
 	}
 	var out []Effect
 	for port, devices := range ports {
-		out = append(out, effects(port, devices, single(own))...)
+		out = append(out, effects(port, devices, append(single(own), noSources()...))...)
 	}
 	slices.SortFunc(out, func(a, b Effect) int {
 		return cmp.Or(cmp.Compare(a.Port.Num, b.Port.Num), cmp.Compare(a.Port.Proto, b.Port.Proto), cmp.Compare(a.Device, b.Device))
@@ -91,7 +91,7 @@ func effects(port monban.Port, devices map[string]*sides, own []monban.AddrRange
 			e.Closed = e.Closed && len(is) == 0
 			e.Opened = e.Opened && len(was) == 0
 		}
-		e.Opened = e.Opened && all(s.in[1])
+		e.Opened = e.Opened && all(s.in[1], own)
 		if len(out) > 0 {
 			same = same && slices.Equal(out[0].Gain, e.Gain) && slices.Equal(out[0].Lose, e.Lose) && out[0].Unknown == e.Unknown && out[0].Closed == e.Closed
 		}
@@ -123,15 +123,35 @@ func (s set) filled(own []monban.AddrRange) set {
 	return s
 }
 
+// noSources are the addresses that the kernel takes no packet from
+// (ip_route_input_slow and ip6_rcv_core). Who comes in never is one of them, but
+// "everybody" is written as all addresses.
+func noSources() (out []monban.AddrRange) {
+	for _, p := range [...]netip.Prefix{
+		netip.PrefixFrom(netip.IPv4Unspecified(), 8),
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8),
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{224}), 4),
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), 32),
+		netip.PrefixFrom(netip.IPv6Unspecified(), 127), // and loopback
+		netip.PrefixFrom(netip.IPv6Unspecified(), 128),
+		netip.PrefixFrom(netip.IPv6Loopback(), 128),
+		netip.PrefixFrom(netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff}), 96), // IPv4-mapped
+		netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xff}), 8),
+	} {
+		out = append(out, monban.RangeOf(p))
+	}
+	return out
+}
+
 // all reports whether everybody of a family that comes in at all does.
-func all(in [2]set) bool {
+func all(in [2]set, own []monban.AddrRange) bool {
 	some := false
 	for f, family := range families {
 		if len(in[f]) == 0 {
 			continue
 		}
 		some = true
-		if !slices.Equal(in[f], newSet(family, everything(family))) {
+		if !slices.Equal(in[f].filled(own), newSet(family, everything(family))) {
 			return false
 		}
 	}

@@ -70,6 +70,9 @@ func (a *app) explain(ctx context.Context, in *inside, args []string) error {
 	if err != nil {
 		return err
 	}
+	if before != nil {
+		judgeBoth(before, snap)
+	}
 	book, gaps := a.book()
 	keep := func(d *monban.Door) bool { return inRanges(ports, d.Bind.Port) }
 	shown := narrowed(snap, keep)
@@ -85,7 +88,8 @@ func (a *app) explain(ctx context.Context, in *inside, args []string) error {
 	if before != nil {
 		earlier := narrowed(before, keep)
 		shown.Gaps = union(shown.Gaps, earlier.Gaps)
-		data.Diff = &report.Difference{Since: before.At, Change: monban.Compare(earlier, shown)}
+		diff := differenceOf(earlier, shown)
+		data.Diff = &diff
 	}
 	return a.show(report.Result{Verb: "explain", Snapshot: shown, Book: book, Data: data}, a.style(), monban.SeverityUnknown)
 }
@@ -96,7 +100,7 @@ func (a *app) explainSnapshot(ctx context.Context, in *inside, ports []monban.Po
 	if in.load == "" && in.save == "" && len(ports) == 0 {
 		return identity(nil), nil
 	}
-	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ports, Traffic: ports, Host: host.Ranges | host.Caps | host.Network})
+	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ports, Traffic: ports, Host: host.Ranges | host.Caps | host.Network, Rules: in.diff != ""})
 	if err == nil && in.load == "" && in.save == "" {
 		gather.AddNeighbours(snap, ports)
 	}

@@ -55,11 +55,15 @@ func (a *app) ports(cmd *cobra.Command, in *inside, args []string) error {
 	if err != nil {
 		return err
 	}
-	snap, err := a.snapshot(cmd.Context(), in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps, Rules: in.diff == ""})
+	snap, err := a.snapshot(cmd.Context(), in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps, Rules: true})
 	if err != nil {
 		return err
 	}
-	judgeReach(snap)
+	if before != nil {
+		judgeBoth(before, snap)
+	} else {
+		judgeReach(snap)
+	}
 	keep := func(d *monban.Door) bool { return inRanges(ranges, d.Bind.Port) }
 	shown := narrowed(snap, keep)
 	shown.Gaps = append(shown.Gaps, gaps...)

@@ -73,11 +73,15 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 		return err
 	}
 	defer leaveGarbage()()
-	snap, err := a.snapshot(cmd.Context(), &o.inside, gather.Want{Host: host.Ranges | host.Caps, Rules: o.diff == "", AllNamespaces: o.allNamespaces})
+	snap, err := a.snapshot(cmd.Context(), &o.inside, gather.Want{Host: host.Ranges | host.Caps, Rules: true, AllNamespaces: o.allNamespaces})
 	if err != nil {
 		return err
 	}
-	judgeReach(snap)
+	if before != nil {
+		judgeBoth(before, snap)
+	} else {
+		judgeReach(snap)
+	}
 	s := a.style()
 	s.Wide = o.wide
 	shown := narrowed(snap, o.filter.passes)

@@ -53,11 +53,15 @@ func given(cmd *cobra.Command, flags ...string) error {
 
 // difference shows what changed between two views, and what neither could see.
 func (a *app) difference(before, now *monban.Snapshot, book *portbook.Book, s report.Style) error {
-	change := monban.Compare(before, now)
 	shown := *now
 	shown.Gaps = union(now.Gaps, before.Gaps)
-	return a.show(report.Result{Verb: "diff", Snapshot: &shown, Book: book,
-		Data: report.Difference{Since: before.At, Change: change}}, s, monban.SeverityUnknown)
+	return a.show(report.Result{Verb: "diff", Snapshot: &shown, Book: book, Data: differenceOf(before, now)}, s, monban.SeverityUnknown)
+}
+
+// differenceOf compares two views that [judgeBoth] has judged.
+func differenceOf(before, now *monban.Snapshot) report.Difference {
+	return report.Difference{Since: before.At, Change: monban.Compare(before, now),
+		Judged: before.Rules != nil && now.Rules != nil, Reach: reachChanges(before, now)}
 }
 
 // union returns the gaps of two views, those they share once.

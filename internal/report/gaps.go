@@ -25,6 +25,10 @@ func (v *view) gapsText(p *printer) {
 // it, what.
 func (v *view) gapSentence(g monban.Gap) string {
 	l := v.style.Lang
+	if g.Hides == monban.HidesRules && g.Err == NotSaved {
+		return l.pick("The earlier view does not hold the firewall's rules, so whether others can reach a door now is not known.",
+			"以前の状態にファイアウォールのルールが保存されていないため、届く相手が変わったかどうかは分かりません。")
+	}
 	if g.Hides != monban.HidesOutside && g.Hides != monban.HidesSightings { // there it is a name or a code
 		g.Err = l.errorText(g.Err)
 	}

@@ -509,7 +509,7 @@ func flagText(name string) [2]string {
 	case "older":
 		return [2]string{"take the registry also if it is older than the one in use", "いまの台帳より古いものでも置き換える"}
 	case "diff":
-		return [2]string{"compare with a saved view: opened, closed, changed hands", "保存した状態と比べる(開いた、閉じた、持ち主が変わった)"}
+		return [2]string{"compare with a saved view: opened, closed, changed hands, reached by others", "保存した状態と比べる(開いた、閉じた、持ち主が変わった、届く相手が変わった)"}
 	case "fail-on":
 		return [2]string{"exit with 1 if a finding is at least this severe: critical, high, medium, low, info", "指定した重大度以上の指摘があれば終了コード 1 にする: critical, high, medium, low, info"}
 	case "proto":
