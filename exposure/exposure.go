@@ -446,6 +446,12 @@ func (j *judge) decider(s *summary, p *program, v monban.Verdict, atoms *set) (m
 		if policy != nil {
 			return policy.ref(), monban.ByRule
 		}
+		// No rule let them in, and none need keep the others out.
+		for i := range s.drops {
+			if why := s.drops[i].why; v == monban.VerdictPartly && (why == monban.ByRoute || why == monban.ByReverse) {
+				return monban.RuleRef{}, why
+			}
+		}
 	}
 	return monban.RuleRef{}, monban.NoRule
 }

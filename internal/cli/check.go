@@ -29,6 +29,9 @@ func (a *app) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check [PATH…]",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := given(cmd, "save", "load"); err != nil {
+				return err
+			}
 			return a.check(cmd.Context(), &in, system, args)
 		},
 	}
@@ -44,7 +47,7 @@ func (a *app) check(ctx context.Context, in *inside, system bool, paths []string
 	var snap *monban.Snapshot
 	var err error
 	if in.load != "" {
-		if snap, err = loadSnapshot(in.load); err != nil {
+		if snap, err = a.loadSnapshot(in.load); err != nil {
 			return err
 		}
 	}
@@ -121,6 +124,9 @@ func (a *app) askedAt(p claims.Place, saved *monban.Snapshot, system bool, paths
 		}
 	}
 	for _, path := range paths {
+		if path == "" {
+			return nil, nil, report.EmptyPath()
+		}
 		if _, err := os.Stat(path); err != nil {
 			return nil, nil, report.CannotRead(path, err)
 		}

@@ -125,6 +125,9 @@ type app struct {
 	noColor     bool
 	showSecrets bool
 	verbose     bool
+
+	// silent is set when standard output is a saved view's.
+	silent bool
 }
 
 func newApp(sys System, args []string) *app {

@@ -39,7 +39,10 @@ func (a *app) explainCommand() *cobra.Command {
 
 func (a *app) explain(ctx context.Context, in *inside, args []string) error {
 	text := strings.Join(args, " ")
-	if len(args) == 0 || text == "-" {
+	if len(args) == 0 || text == stdio {
+		if in.load == stdio || in.diff == stdio {
+			return report.OneStdin("TEXT", "--load, --diff")
+		}
 		if a.sys.StdinTerminal {
 			report.AskForText(a.sys.Stderr, a.lang)
 		}
@@ -62,7 +65,7 @@ func (a *app) explain(ctx context.Context, in *inside, args []string) error {
 			ports = append(ports, monban.PortRange{First: c.Port, Last: c.Port})
 		}
 	}
-	before, err := in.earlier()
+	before, err := a.earlier(in)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,9 @@ func (a *app) fixCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "fix [PATH…]",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := given(cmd, "load"); err != nil {
+				return err
+			}
 			if o.undo {
 				return a.undo(cmd, &o, args)
 			}
@@ -75,7 +78,7 @@ func (a *app) fix(ctx context.Context, o *fixOptions, paths []string) error {
 		return err
 	}
 	if o.in.load != "" {
-		if f.saved, err = loadSnapshot(o.in.load); err != nil {
+		if f.saved, err = f.app.loadSnapshot(o.in.load); err != nil {
 			return err
 		}
 	}

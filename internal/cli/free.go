@@ -92,7 +92,7 @@ func (a *app) free(ctx context.Context, o *freeOptions, arg string) error {
 func (o *freeOptions) question(book names, arg string) (free.Question, error) {
 	q := free.Question{PID: o.pid, Grace: o.grace}
 	if o.grace < 0 || o.grace > maxGrace {
-		return q, report.BadGrace(o.grace.String(), maxGrace)
+		return q, report.BadGrace(o.grace, maxGrace)
 	}
 	if o.address != "" {
 		addr, err := netip.ParseAddr(strings.Trim(o.address, "[]"))

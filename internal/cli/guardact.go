@@ -17,7 +17,7 @@ func (g *guarding) runApply([]string) error {
 		return g.load()
 	}
 	if g.o.timeout < leastTrial || g.o.timeout > mostTrial {
-		return report.BadTimeout(g.o.timeout.String(), leastTrial, mostTrial)
+		return report.BadTimeout(g.o.timeout, leastTrial, mostTrial)
 	}
 	p, err := g.plan()
 	if err != nil {

@@ -51,7 +51,7 @@ func (a *app) ports(cmd *cobra.Command, in *inside, args []string) error {
 	if err != nil {
 		return err
 	}
-	before, err := in.earlier()
+	before, err := a.earlier(in)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (a *app) portsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "ports WORD…",
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if strings.TrimSpace(strings.Join(args, "")) == "" {
 				return report.MissingWord("monban ports redis")
 			}
 			return a.search(strings.Join(args, " "), all)

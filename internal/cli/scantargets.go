@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/monban-dev/monban"
@@ -33,6 +35,9 @@ func (j *scanJob) targets(ctx context.Context, args []string) ([]netip.Prefix, e
 
 // resolve reads an address, a prefix or a name.
 func resolve(ctx context.Context, arg string) ([]netip.Prefix, error) {
+	if strings.TrimSpace(arg) == "" {
+		return nil, report.EmptyTarget()
+	}
 	if p, err := netip.ParsePrefix(arg); err == nil {
 		return []netip.Prefix{p.Masked()}, nil
 	}
@@ -155,7 +160,11 @@ func (j *scanJob) oldScan() (*oldScan, error) {
 	if j.o.diff == "" {
 		return nil, nil
 	}
-	text, err := readWhole(j.o.diff)
+	read := func() ([]byte, error) { return readWhole(j.o.diff) }
+	if j.o.diff == stdio {
+		read = func() ([]byte, error) { return io.ReadAll(j.app.sys.Stdin) }
+	}
+	text, err := read()
 	if err != nil {
 		return nil, report.CannotRead(j.o.diff, err)
 	}

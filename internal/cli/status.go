@@ -68,7 +68,7 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 	if err := o.filter.parse(book); err != nil {
 		return err
 	}
-	before, err := o.earlier()
+	before, err := a.earlier(&o.inside)
 	if err != nil {
 		return err
 	}

@@ -33,11 +33,14 @@ func (in *inside) flags(cmd *cobra.Command) {
 }
 
 // earlier returns the view to compare with, nil if none was asked for.
-func (in *inside) earlier() (*monban.Snapshot, error) {
+func (a *app) earlier(in *inside) (*monban.Snapshot, error) {
 	if in.diff == "" {
 		return nil, nil
 	}
-	return loadSnapshot(in.diff)
+	if in.diff == stdio && in.load == stdio {
+		return nil, report.OneStdin("--diff", "--load")
+	}
+	return a.loadSnapshot(in.diff)
 }
 
 // given refuses flags of the inside view without a value, which would silently
@@ -93,19 +96,36 @@ func (a *app) snapshot(ctx context.Context, in *inside, want gather.Want) (*monb
 		if in.save != "" {
 			return nil, report.Together("--load", "--save")
 		}
-		return loadSnapshot(in.load)
+		return a.loadSnapshot(in.load)
 	}
 	if in.save == "" {
 		return gather.Snapshot(ctx, want), nil
 	}
 	snap := gather.Snapshot(ctx, want.Whole())
+	if in.save == stdio {
+		a.silent = true // one output for one reader
+		if err := report.SaveSnapshot(a.sys.Stdout, snap, a.showSecrets); err != nil {
+			return nil, report.CannotWrite("stdout", err)
+		}
+		return snap, nil
+	}
 	if err := writeAtomic(in.save, func(f *os.File) error { return report.SaveSnapshot(f, snap, a.showSecrets) }); err != nil {
 		return nil, report.CannotWrite(in.save, err)
 	}
 	return snap, nil
 }
 
-func loadSnapshot(path string) (*monban.Snapshot, error) {
+// stdio is standard input or output in the place of a file's name.
+const stdio = "-"
+
+func (a *app) loadSnapshot(path string) (*monban.Snapshot, error) {
+	if path == stdio {
+		snap, err := report.LoadSnapshot(a.sys.Stdin)
+		if err != nil {
+			return nil, report.CannotRead("stdin", err)
+		}
+		return snap, nil
+	}
 	f, err := openRegular(path)
 	if err != nil {
 		return nil, report.CannotRead(path, err)
@@ -131,10 +151,13 @@ func openRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// show writes a result and turns --fail-on into the exit code.
+// show writes a result, unless standard output has another use, and turns
+// --fail-on into the exit code.
 func (a *app) show(r report.Result, s report.Style, failOn monban.Severity) error {
-	if err := report.Write(a.sys.Stdout, r, s); err != nil {
-		return report.CannotWrite("stdout", err)
+	if !a.silent {
+		if err := report.Write(a.sys.Stdout, r, s); err != nil {
+			return report.CannotWrite("stdout", err)
+		}
 	}
 	for _, f := range r.Findings {
 		if failOn != monban.SeverityUnknown && f.Severity >= failOn {

@@ -131,7 +131,7 @@ func (c Check) why(v *view, done *monban.Checked) string {
 	}
 	switch {
 	case j.Cause == "L13" || j.Cause == "L14":
-		return joined(l, fmt.Sprintf(l.pick("The program starts without %s.", "プログラムは %s なしで起動します。"), wanted(done)), title)
+		return joined(l, l.say("The program starts without %s.", "プログラムは %s なしで起動します。", wanted(done)), title)
 	case len(j.Against)+len(done.Rivals) > 0:
 		return joined(l, c.sides(v, done)+l.pick(".", "。"), title)
 	}
@@ -155,17 +155,17 @@ func (c Check) runningSentence(v *view, done *monban.Checked) string {
 		return ""
 	}
 	d := &done.Own[0]
-	return fmt.Sprintf(v.style.Lang.pick("%[1]s has %[2]s already.", "%[1]s が %[2]s を使用中です。"), v.who(d), place(d.Bind))
+	return v.style.Lang.say("%[1]s has %[2]s already.", "%[1]s が %[2]s を使用中です。", v.who(d), place(d.Bind))
 }
 
 // sides names both sides: who asks for what, and who has it or asks before.
 func (c Check) sides(v *view, done *monban.Checked) string {
 	l := v.style.Lang
-	parts := []string{fmt.Sprintf(l.pick("%[1]s wants %[2]s", "%[1]s は %[2]s を必要としています"), claimPlace(&done.Claim), wanted(done))}
+	parts := []string{l.say("%[1]s wants %[2]s", "%[1]s は %[2]s を必要としています", claimPlace(&done.Claim), wanted(done))}
 	var live []string
 	for i := range done.Judgement.Against {
 		d := &done.Judgement.Against[i]
-		text := fmt.Sprintf(l.pick("%[1]s has %[2]s", "%[2]s は %[1]s が使用中です"), v.who(d), place(d.Bind))
+		text := l.say("%[1]s has %[2]s", "%[2]s は %[1]s が使用中です", v.who(d), place(d.Bind))
 		if !slices.Contains(live, text) {
 			live = append(live, text)
 		}
@@ -174,17 +174,17 @@ func (c Check) sides(v *view, done *monban.Checked) string {
 	for _, r := range done.Rivals {
 		rival := &c.Claims[r]
 		if rival.Judgement.Outcome == monban.Running {
-			text := fmt.Sprintf(l.pick("that is what %s asks for", "これは %s の設定によるものです"), claimPlace(&rival.Claim))
+			text := l.say("that is what %s asks for", "これは %s の設定によるものです", claimPlace(&rival.Claim))
 			if !slices.Contains(parts, text) { // one line may open two sockets
 				parts = append(parts, text)
 			}
 			continue
 		}
-		parts = append(parts, fmt.Sprintf(l.pick("%[1]s asks for %[2]s, too", "%[1]s も %[2]s を使います"),
+		parts = append(parts, l.say("%[1]s asks for %[2]s, too", "%[1]s も %[2]s を使います",
 			claimPlace(&rival.Claim), wanted(rival)))
 	}
 	if len(parts) == 1 && done.Judgement.Errno != "" {
-		parts = append(parts, fmt.Sprintf(l.pick("the system refuses: %s", "システムに拒否されます: %s"), done.Judgement.Errno))
+		parts = append(parts, l.say("the system refuses: %s", "システムに拒否されます: %s", done.Judgement.Errno))
 	}
 	return strings.Join(parts, l.pick("; ", "。"))
 }

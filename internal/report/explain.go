@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/monban-dev/monban"
 )
@@ -261,7 +260,7 @@ func (v *view) socketText(p *printer, c Explained) {
 		p.paragraph(lead, p.f("%s is in use.", "%s は使用中です。", c.File))
 		for i := range c.SocketOwners {
 			o := &c.SocketOwners[i]
-			p.paragraph(p.label("Held here by", "いまの持ち主"), fmt.Sprintf(v.style.Lang.pick("%s (pid %d)", "%s(pid %d)"), o.Name, o.PID))
+			p.paragraph(p.label("Held here by", "いまの持ち主"), v.style.Lang.say("%s (pid %d)", "%s(pid %d)", o.Name, o.PID))
 		}
 	case SocketLeftOver:
 		p.paragraph(lead, p.f("%s is left over: no program in this network namespace has it open. It can be deleted: rm %s",
@@ -304,11 +303,11 @@ func (v *view) complaintSentence(c Explained) string {
 	where := ""
 	switch {
 	case c.aboutFile():
-		return fmt.Sprintf(l.pick("%[1]s could not open the socket file %[2]s", "%[1]s がソケットファイル %[2]s を開けませんでした"), who, c.File) + errnoIn(c.Errno) + l.pick(".", "。")
+		return l.say("%[1]s could not open the socket file %[2]s", "%[1]s がソケットファイル %[2]s を開けませんでした", who, c.File) + errnoIn(c.Errno) + l.pick(".", "。")
 	case c.HasPort && c.Addr.IsValid():
 		where = netip.AddrPortFrom(c.Addr, c.Port).String()
 	case c.HasPort:
-		where = fmt.Sprintf(l.pick("port %d", "ポート %d"), c.Port)
+		where = l.say("port %d", "ポート %d", c.Port)
 	case c.Addr.IsValid():
 		where = c.Addr.String()
 	default:
@@ -317,9 +316,9 @@ func (v *view) complaintSentence(c Explained) string {
 	if c.Proto != monban.AnyProto && (c.HasPort || c.Addr.IsValid()) {
 		where += "/" + c.Proto.String()
 	}
-	text := fmt.Sprintf(l.pick("%[1]s could not open %[2]s", "%[1]s が %[2]s を開けませんでした"), who, where)
+	text := l.say("%[1]s could not open %[2]s", "%[1]s が %[2]s を開けませんでした", who, where)
 	if c.Remote {
-		text = fmt.Sprintf(l.pick("%[1]s could not reach %[2]s", "%[1]s が %[2]s に接続できませんでした"), who, where)
+		text = l.say("%[1]s could not reach %[2]s", "%[1]s が %[2]s に接続できませんでした", who, where)
 	}
 	text += errnoIn(c.Errno)
 	if c.File != "" {
@@ -328,24 +327,7 @@ func (v *view) complaintSentence(c Explained) string {
 			text += fmt.Sprintf(":%d", c.Line)
 		}
 	}
-	return setApart(l, text) + l.pick(".", "。")
-}
-
-// setApart drops the spaces between two Japanese words: a sentence made of parts
-// has them around every part, and Japanese is set apart from Latin letters only.
-func setApart(l Lang, text string) string {
-	if l != JA {
-		return text
-	}
-	runes := []rune(text)
-	out := runes[:0:0]
-	for i, r := range runes {
-		if r == ' ' && i > 0 && i+1 < len(runes) && (runes[i-1] > unicode.MaxLatin1 || runes[i-1] == ')') && runes[i+1] > unicode.MaxLatin1 {
-			continue
-		}
-		out = append(out, r)
-	}
-	return string(out)
+	return text + l.pick(".", "。")
 }
 
 // aboutFile reports whether the complaint is about a Unix socket and names its

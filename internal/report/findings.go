@@ -69,13 +69,13 @@ func shellLine(args []string) string {
 func (v *view) who(d *monban.Door) string {
 	l := v.style.Lang
 	if c := v.Snapshot.Container(d.To.Container); c != nil {
-		return fmt.Sprintf(l.pick("container %s (%s)", "コンテナ %s (%s)"), containerName(c), c.Image)
+		return l.say("container %s (%s)", "コンテナ %s (%s)", containerName(c), c.Image)
 	}
 	if len(d.Owners) == 0 {
 		return v.unnamedLong(d)
 	}
 	o := &d.Owners[0]
-	text := fmt.Sprintf(l.pick("%s (pid %d", "%s(pid %d"), o.Name, o.PID)
+	text := l.say("%s (pid %d", "%s(pid %d", o.Name, o.PID)
 	if o.Unit != "" {
 		text += l.pick(", unit ", "、ユニット ") + o.Unit
 	}
@@ -93,7 +93,7 @@ func (v *view) unnamedLong(d *monban.Door) string {
 	l := v.style.Lang
 	if d.State == monban.Forwarded {
 		if d.Kernel != "" {
-			return fmt.Sprintf(l.pick("a forwarding rule (%s)", "転送ルール(%s)"), d.Kernel)
+			return l.say("a forwarding rule (%s)", "転送ルール(%s)", d.Kernel)
 		}
 		return l.pick("a forwarding rule", "転送ルール")
 	}
@@ -105,12 +105,12 @@ func (v *view) unnamedLong(d *monban.Door) string {
 		if v.Snapshot.Host.OS == "windows" {
 			return l.pick("a program that only an administrator may look at", "管理者だけが確認できるプログラム")
 		}
-		return fmt.Sprintf(l.pick("a program of another user (%s)", "別のユーザー(%s)のプログラム"), v.uidName(d))
+		return l.say("a program of another user (%s)", "別のユーザー(%s)のプログラム", v.uidName(d))
 	case monban.HiddenNamespace:
 		return l.pick("a program outside this process namespace", "このプロセス名前空間の外のプログラム")
 	case monban.HiddenKernel:
 		if d.Kernel != "" {
-			return fmt.Sprintf(l.pick("the kernel itself (%s)", "カーネル自身(%s)"), d.Kernel)
+			return l.say("the kernel itself (%s)", "カーネル自身(%s)", d.Kernel)
 		}
 		return l.pick("the kernel itself", "カーネル自身")
 	case monban.HiddenGone:
@@ -135,7 +135,7 @@ func place(b monban.Bind) string {
 // findingSentence says what was found and why it matters.
 func (v *view) findingSentence(f monban.Finding) string {
 	l := v.style.Lang
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	say := l.say
 	var a, b monban.Door
 	if len(f.Doors) > 0 {
 		a = f.Doors[0]
@@ -246,8 +246,8 @@ func (v *view) findingSentence(f monban.Finding) string {
 
 func (v *view) unnamedSentence(f monban.Finding, a *monban.Door) string {
 	l := v.style.Lang
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
-	ports := doorList(f.Doors)
+	say := l.say
+	ports := doorList(l, f.Doors)
 	switch a.Unnamed {
 	case monban.HiddenKernel:
 		if a.Kernel != "" {
@@ -291,7 +291,7 @@ func (v *view) unnamedSentence(f monban.Finding, a *monban.Door) string {
 }
 
 // doorList names a few doors.
-func doorList(doors []monban.Door) string {
+func doorList(l Lang, doors []monban.Door) string {
 	const most = 4
 	var names []string
 	for i := range doors {
@@ -303,7 +303,7 @@ func doorList(doors []monban.Door) string {
 			names = append(names, name)
 		}
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(names, l.pick(", ", "、"))
 }
 
 func (v *view) everyone(doors []monban.Door) string {
@@ -340,7 +340,7 @@ func (v *view) fromDir(d *monban.Door) string {
 	if dir == "" {
 		dir = o.Dir
 	}
-	return fmt.Sprintf(v.style.Lang.pick(" (started %s ago in %s)", "(%s前に %s で起動)"), v.age(o.Started), dir)
+	return v.style.Lang.say(" (started %s ago in %s)", "(%s前に %s で起動)", v.age(o.Started), dir)
 }
 
 // riskText appends what the port book says about exposing the service, at

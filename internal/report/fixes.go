@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/monban-dev/monban"
@@ -17,13 +16,7 @@ func (v *view) fixSentence(f monban.Fix) string {
 		return ""
 	}
 	l := v.style.Lang
-	say := func(en, ja string, args ...any) string {
-		text := l.pick(en, ja)
-		if len(args) == 0 {
-			return text
-		}
-		return fmt.Sprintf(text, args...)
-	}
+	say := l.say
 	switch f.Code {
 	case "other-port":
 		if arg(1) == "" {

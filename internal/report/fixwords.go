@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -10,10 +9,10 @@ func (f Fix) moveSentence(v *view, m *FixMove) string {
 	l := v.style.Lang
 	place := claimPlace(&f.Before[m.Claims[0]].Claim)
 	if m.Leased {
-		return fmt.Sprintf(l.pick("%s moves from %d to %d, which is kept for it from now on (monban pick --list).",
-			"%s を %d から %d に移します。このポートは今後も割り当てたままにします(monban pick --list)。"), place, m.From, m.To)
+		return l.say("%s moves from %d to %d, which is kept for it from now on (monban pick --list).",
+			"%s を %d から %d に移します。このポートは今後も割り当てたままにします(monban pick --list)。", place, m.From, m.To)
 	}
-	return fmt.Sprintf(l.pick("%s moves from %d to %d, the customary alternative.", "%s を %d から、代わりによく使われる %d に移します。"), place, m.From, m.To)
+	return l.say("%s moves from %d to %d, the customary alternative.", "%s を %d から、代わりによく使われる %d に移します。", place, m.From, m.To)
 }
 
 // whySentence says why this side moves and not the other.
@@ -21,7 +20,7 @@ func (f Fix) whySentence(v *view, m *FixMove) string {
 	l := v.style.Lang
 	var others []string
 	for i := range m.Doors {
-		who := fmt.Sprintf(l.pick("%[1]s has %[2]s", "%[1]s が %[2]s を使用中"), v.who(&m.Doors[i]), place(m.Doors[i].Bind))
+		who := l.say("%[1]s has %[2]s", "%[1]s が %[2]s を使用中", v.who(&m.Doors[i]), place(m.Doors[i].Bind))
 		others = append(others, who)
 	}
 	if len(m.Doors) > 0 {
@@ -34,7 +33,7 @@ func (f Fix) whySentence(v *view, m *FixMove) string {
 	who := strings.Join(others, l.pick(" and ", " と "))
 	say := func(en, ja string) string {
 		if strings.Contains(en, "%") {
-			return fmt.Sprintf(l.pick(en, ja), who)
+			return l.say(en, ja, who)
 		}
 		return l.pick(en, ja)
 	}
@@ -42,7 +41,7 @@ func (f Fix) whySentence(v *view, m *FixMove) string {
 	case "holder-runs":
 		return say("What has the port runs, and is left alone.", "ポートを使っているプログラムは動作中のため、手を加えません。")
 	case "needs-right":
-		return fmt.Sprintf(l.pick("Port %d may not be opened here by the user who starts it.", "ここでは、起動するユーザーに %d を開く権限がありません。"), m.From)
+		return l.say("Port %d may not be opened here by the user who starts it.", "ここでは、起動するユーザーに %d を開く権限がありません。", m.From)
 	case "only-editable":
 		return joined(l, say("%s cannot be moved.", "%s は移せません。"), v.obstacleSentence(&FixLeft{Obstacle: m.Other}))
 	case "own-files":
@@ -154,12 +153,12 @@ func (v *view) obstacleSentence(left *FixLeft) string {
 func (f Fix) sentence(v *view) string {
 	l := v.style.Lang
 	n := len(f.Files)
-	files := fmt.Sprintf(l.pick(plural(n, "%d file", "%d files"), "%d 個のファイル"), n)
-	say := func(en, ja string) string { return fmt.Sprintf(l.pick(en, ja), files) }
+	files := l.say(plural(n, "%d file", "%d files"), "%d 個のファイル", n)
+	say := func(en, ja string) string { return l.say(en, ja, files) }
 	unknown := ""
 	if f.Unknown > 0 {
-		unknown = fmt.Sprintf(l.pick(plural(f.Unknown, " %d claim could not be judged; monban check says why.", " %d claims could not be judged; monban check says why."),
-			"%d 件は判断できませんでした。理由は monban check で分かります。"), f.Unknown)
+		unknown = l.say(plural(f.Unknown, " %d claim could not be judged; monban check says why.", " %d claims could not be judged; monban check says why."),
+			"%d 件は判断できませんでした。理由は monban check で分かります。", f.Unknown)
 	}
 	switch f.Outcome {
 	case FixNothing:
@@ -177,7 +176,7 @@ func (f Fix) sentence(v *view) string {
 	case FixDone:
 		text := say("%s changed. To take it back: monban fix --undo", "%sを変更しました。元に戻すには: monban fix --undo")
 		if len(f.Left) > 0 {
-			text += fmt.Sprintf(l.pick(". %d conflicts stay", "。%d 件の競合が残っています"), len(f.Left))
+			text += l.say(". %d conflicts stay", "。%d 件の競合が残っています", len(f.Left))
 			if len(f.Left) == 1 {
 				text = strings.Replace(text, "1 conflicts stay", "1 conflict stays", 1)
 			}

@@ -259,7 +259,7 @@ func (f Free) planText(p *printer, v *view) {
 			p.line(span{plain, pad("", 16)}, span{bold, shellLine(s.Command)})
 		}
 		if len(s.Also) > 0 {
-			p.paragraph(span{yellow, pad("", 14)}, p.f("This also closes %s.", "同時に %s も閉じます。", doorList(s.Also)))
+			p.paragraph(span{yellow, pad("", 14)}, p.f("This also closes %s.", "同時に %s も閉じます。", doorList(p.lang, s.Also)))
 		}
 		lead = p.label("", "")
 	}

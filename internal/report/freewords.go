@@ -1,9 +1,7 @@
 package report
 
 import (
-	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,7 +11,7 @@ import (
 // stepSentence says what a step does.
 func (v *view) stepSentence(s *FreeStep) string {
 	l := v.style.Lang
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	say := l.say
 	switch s.Action {
 	case "stop-unit":
 		if strings.HasSuffix(s.Name, ".socket") {
@@ -45,28 +43,23 @@ func (v *view) stepSentence(s *FreeStep) string {
 		text = say("Send SIGTERM to %s; then, to whatever stays behind and still holds the port, of %s.",
 			"%s に SIGTERM を送ります。それでもポートを持ち続けるものがあれば、%s にも送ります。", first, strings.Join(rest, l.pick(", ", "、"))+more)
 	}
-	text += say(" What still holds the port after %s gets SIGKILL.", "%sたってもポートを持っていれば SIGKILL で終了させます。", v.seconds(s.Grace))
+	text += say(" What still holds the port after %s gets SIGKILL.", "%sたってもポートを持っていれば SIGKILL で終了させます。", l.seconds(s.Grace))
 	if s.Session {
 		text += say(" This ends the whole ssh connection, not only the forwarding.", "ポート転送だけでなく、ssh の接続全体が切れます。")
 	}
 	return text
 }
 
-func (v *view) seconds(d time.Duration) string {
-	text := strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
-	return text + v.style.Lang.pick(" s", " 秒")
-}
-
 // sentence says in one sentence what came of it.
 func (f Free) sentence(v *view) string {
 	l := v.style.Lang
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	say := l.say
 	door := f.door()
 	switch f.Outcome {
 	case FreePlanned:
 		return say("This is what would be done; nothing was.", "実行する内容です。まだ何も実行していません。")
 	case FreeFreed:
-		return say("%s is free. It was watched for %s and nobody opened it again.", "%s は空きました。%sの間、再び開かれないことを確認しました。", door, v.seconds(f.Watched))
+		return say("%s is free. It was watched for %s and nobody opened it again.", "%s は空きました。%sの間、再び開かれないことを確認しました。", door, l.seconds(f.Watched))
 	case FreeNobody:
 		if f.Port.Num == 0 {
 			return say("Port 0 is not a door: a program that asks for it is given a free port by the kernel. There is nothing to make free.",
@@ -100,7 +93,7 @@ func (f Free) sentence(v *view) string {
 // refusalSentence says why nothing is done about one door.
 func (v *view) refusalSentence(r *FreeRefusal) string {
 	l := v.style.Lang
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	say := l.say
 	who := say("%s (pid %d)", "%s(pid %d)", r.Name, r.PID)
 	if r.PID == 0 {
 		who = r.Name
@@ -182,7 +175,7 @@ func WritePrompt(w io.Writer, question string) error {
 
 // StoppingFree says what is being waited for.
 func StoppingFree(lang Lang, watch time.Duration) string {
-	return fmt.Sprintf(lang.pick("Stopping it, then watching the port for %.0f s …\n", "停止してから、%.0f 秒間ポートを見守ります…\n"), watch.Seconds())
+	return lang.say("Stopping it, then watching the port for %.0f s …\n", "停止してから、%.0f 秒間ポートを見守ります…\n", watch.Seconds())
 }
 
 // ConfirmFree asks at the terminal whether the plan is to be carried out.
@@ -190,7 +183,7 @@ func ConfirmFree(lang Lang) string { return lang.pick("Do this? [y/N] ", "実行
 
 // ChooseFree asks at the terminal which of n programs is meant.
 func ChooseFree(lang Lang, n int) string {
-	return fmt.Sprintf(lang.pick("Which one? [1-%d, Enter for none] ", "どれですか? [1-%d、Enter で中止] "), n)
+	return lang.say("Which one? [1-%d, Enter for none] ", "どれですか? [1-%d、Enter で中止] ", n)
 }
 
 // Agrees reports whether an answer is a yes.
@@ -227,8 +220,8 @@ func BadAddress(flag, text string) error {
 }
 
 // BadGrace says that a grace period is out of range.
-func BadGrace(value string, most time.Duration) error {
-	return usageProblem("--grace %s: want 0s to %s", "--grace %s: 0s から %s までを指定してください", value, most)
+func BadGrace(value, most time.Duration) error {
+	return usageProblem("--grace %s: want 0s to %s", "--grace %s: 0s から %s までを指定してください", flagDuration(value), flagDuration(most))
 }
 
 // NoFreeHere says that this system's processes are not ended by monban.

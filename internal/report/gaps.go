@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/monban-dev/monban"
@@ -32,7 +31,7 @@ func (v *view) gapSentence(g monban.Gap) string {
 	if g.Hides != monban.HidesOutside && g.Hides != monban.HidesSightings { // there it is a name or a code
 		g.Err = l.errorText(g.Err)
 	}
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	say := l.say
 	switch g.Hides {
 	case monban.HidesOwners:
 		return v.ownersGap(g)
@@ -82,16 +81,16 @@ func (v *view) rulesGap(g monban.Gap) string {
 		return l.pick("The firewall's rules can only be read with privilege (sudo), so who can reach a door is unknown.",
 			"ファイアウォールのルールを読むには権限(sudo)が必要なため、ドアに誰が届くかは分かりません。")
 	case strings.HasSuffix(g.Source, "_tables_names"):
-		return fmt.Sprintf(l.pick("Rules of iptables-legacy are in force, which are not read here, so who can reach a door is unknown (%s).",
-			"iptables-legacy のルールが有効ですが、ここでは読めないため、ドアに誰が届くかは分かりません(%s)。"), g.Err)
+		return l.say("Rules of iptables-legacy are in force, which are not read here, so who can reach a door is unknown (%s).",
+			"iptables-legacy のルールが有効ですが、ここでは読めないため、ドアに誰が届くかは分かりません(%s)。", g.Err)
 	}
-	return fmt.Sprintf(l.pick("The firewall's rules could not be read, so who can reach a door is unknown (%s: %s).",
-		"ファイアウォールのルールを読めなかったため、ドアに誰が届くかは分かりません(%s: %s)。"), g.Source, g.Err)
+	return l.say("The firewall's rules could not be read, so who can reach a door is unknown (%s: %s).",
+		"ファイアウォールのルールを読めなかったため、ドアに誰が届くかは分かりません(%s: %s)。", g.Source, g.Err)
 }
 
 func (v *view) ownersGap(g monban.Gap) string {
 	l := v.style.Lang
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	say := l.say
 	switch g.Reason {
 	case monban.HiddenPrivilege:
 		if v.asRoot() {
@@ -137,9 +136,9 @@ func (v *view) ownersGap(g monban.Gap) string {
 
 // othersGap says how many doors belong to other users.
 func (v *view) othersGap(g monban.Gap) string {
-	return fmt.Sprintf(v.style.Lang.pick(
+	return v.style.Lang.say(
 		plural(g.Count, "%d door belongs to another user; with sudo its program is named.", "%d doors belong to other users; with sudo their programs are named."),
-		"%d 個のドアは別のユーザーのものです。sudo を付けて実行すると、プログラム名が分かります。"), g.Count)
+		"%d 個のドアは別のユーザーのものです。sudo を付けて実行すると、プログラム名が分かります。", g.Count)
 }
 
 // ownHidden counts the doors of the user who looks whose programs are hidden.
@@ -159,9 +158,9 @@ func (v *view) outsideGap(g monban.Gap) string {
 			"This is WSL: the ports of Windows itself, and of other WSL distributions, cannot be seen from here. Run monban.exe on Windows as well.",
 			"ここは WSL の中です。Windows 本体や他の WSL ディストリビューションのポートはここからは見えません。Windows 側でも monban.exe を実行してください。")
 	}
-	return fmt.Sprintf(v.style.Lang.pick(
+	return v.style.Lang.say(
 		"This runs inside a container (%s): the host's doors and programs, and those of other containers, cannot be seen from here.",
-		"コンテナ(%s)の中で実行されています。ホストや他のコンテナのドアとプログラムはここからは見えません。"), g.Err)
+		"コンテナ(%s)の中で実行されています。ホストや他のコンテナのドアとプログラムはここからは見えません。", g.Err)
 }
 
 // plural picks the English form; Japanese has one.

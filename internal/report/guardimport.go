@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -32,7 +31,7 @@ func ImportText(list []Imported, r Result, s Style) string {
 		v.Snapshot = hideSecrets(r.Snapshot, m)
 	}
 	l := s.Lang
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	say := l.say
 	var b strings.Builder
 	comment := func(indent, text string) {
 		for _, part := range wrap(safe(maskText(text)), 100) {

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -10,7 +9,7 @@ import (
 // guardOutcome says what was done.
 func (v *view) guardOutcome(g Guard) string {
 	l := v.style.Lang
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	say := l.say
 	switch g.Outcome {
 	case GuardSame:
 		return say("The doors are as the policy says.", "ドアはポリシーのとおりです。")
@@ -24,7 +23,7 @@ func (v *view) guardOutcome(g Guard) string {
 		return say("Nothing was changed.", "何も変更していません。")
 	case GuardOnTrial:
 		return say("On trial for %[1]s. Now open a NEW connection to this machine and run there: monban guard confirm\nWithout that, the kernel goes back to what was before, whatever happens to this program or this connection. To go back at once: monban guard rollback",
-			"%[1]sの間、試しに適用しています。このマシンに新しく接続し直し、そこで monban guard confirm を実行してください。\n実行しなければ、このプログラムや接続がどうなっても、カーネルが自動で元の状態に戻します。すぐに戻すには: monban guard rollback", seconds(l, g.State.Left))
+			"%[1]sの間、試しに適用しています。このマシンに新しく接続し直し、そこで monban guard confirm を実行してください。\n実行しなければ、このプログラムや接続がどうなっても、カーネルが自動で元の状態に戻します。すぐに戻すには: monban guard rollback", l.seconds(g.State.Left.Round(time.Second)))
 	case GuardConfirmed:
 		text := say("Confirmed and saved.", "確定し、保存しました。")
 		if g.State.Boot {
@@ -42,7 +41,7 @@ func (v *view) guardOutcome(g Guard) string {
 	case GuardNoPolicy:
 		if g.State.Left > 0 {
 			return say("No policy has been confirmed on this machine; the one on trial is in force for another %s.",
-				"このマシンで確定したポリシーはありません。試しに適用しているポリシーが効いています(残り %s)。", seconds(l, g.State.Left))
+				"このマシンで確定したポリシーはありません。試しに適用しているポリシーが効いています(残り %s)。", l.seconds(g.State.Left.Round(time.Second)))
 		}
 		return say("No policy has been confirmed on this machine: monban keeps no door closed.", "このマシンで確定したポリシーはありません。monban はどのドアも閉じていません。")
 	}
@@ -60,11 +59,6 @@ func (g Guard) differs(say func(en, ja string, args ...any) string) string {
 	}
 	return say("The rules in force are not those of the confirmed policy (%d differ; -v shows them). To load it again: monban guard apply --saved",
 		"現在のルールが、確定したポリシーと違います(%d 件。-v で表示)。読み込み直すには: monban guard apply --saved", len(g.Differences))
-}
-
-func seconds(l Lang, d time.Duration) string {
-	n := int(d.Round(time.Second).Seconds())
-	return fmt.Sprintf(l.pick("%d s", "%d 秒"), n)
 }
 
 // guardRefusal says why nothing was done.
@@ -164,7 +158,7 @@ func (v *view) guardNote(n GuardNote) string {
 
 // ConfirmGuard asks at the terminal whether a policy is to be put on trial.
 func ConfirmGuard(l Lang, timeout time.Duration) string {
-	return fmt.Sprintf(l.pick("Put it on trial for %s? [y/N] ", "%sの間、試しに適用しますか? [y/N] "), seconds(l, timeout))
+	return l.say("Put it on trial for %s? [y/N] ", "%sの間、試しに適用しますか? [y/N] ", l.seconds(timeout))
 }
 
 // ConfirmOff asks whether everything is to be taken away.
@@ -178,8 +172,8 @@ func GuardNeedsYes() error {
 }
 
 // BadTimeout says how long a trial may be.
-func BadTimeout(value string, least, most time.Duration) error {
-	return usageProblem("--timeout %[1]s: want %[2]s to %[3]s", "--timeout に %[1]s は指定できません。%[2]s から %[3]s までです", value, least.String(), most.String())
+func BadTimeout(value, least, most time.Duration) error {
+	return usageProblem("--timeout %[1]s: want %[2]s to %[3]s", "--timeout に %[1]s は指定できません。%[2]s から %[3]s までです", flagDuration(value), flagDuration(least), flagDuration(most))
 }
 
 // NoPolicyFile says that there is no policy file, and how to get one.

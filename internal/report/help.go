@@ -501,15 +501,15 @@ func flagText(name string) [2]string {
 	case "help":
 		return [2]string{"show this help", "このヘルプを表示する"}
 	case "save":
-		return [2]string{"keep the whole inside view in a file", "このマシンの状態をファイルに保存する"}
+		return [2]string{"keep the whole inside view in a file; - is standard output, which then shows nothing else", "このマシンの状態をファイルに保存する。- なら、表示の代わりに標準出力へ書き出す"}
 	case "load":
-		return [2]string{"show a saved view instead of this machine", "このマシンの代わりに、保存した状態を表示する"}
+		return [2]string{"show a saved view instead of this machine; - is standard input", "このマシンの代わりに、保存した状態を表示する。- なら標準入力から読む"}
 	case "system":
 		return [2]string{"the places where this machine's daemons keep their configuration, and the command lines of running programs", "このマシンのデーモンの設定ファイルと、動作中のプログラムのコマンドラインを調べる"}
 	case "older":
 		return [2]string{"take the registry also if it is older than the one in use", "いまの台帳より古いものでも置き換える"}
 	case "diff":
-		return [2]string{"compare with a saved view: opened, closed, changed hands, reached by others", "保存した状態と比べる(開いた、閉じた、持ち主が変わった、届く相手が変わった)"}
+		return [2]string{"compare with a saved view (- is standard input): opened, closed, changed hands, reached by others", "保存した状態(- なら標準入力)と比べる(開いた、閉じた、持ち主が変わった、届く相手が変わった)"}
 	case "fail-on":
 		return [2]string{"exit with 1 if a finding is at least this severe: critical, high, medium, low, info", "指定した重大度以上の指摘があれば終了コード 1 にする: critical, high, medium, low, info"}
 	case "proto":

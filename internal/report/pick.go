@@ -132,7 +132,7 @@ func (v *view) leaseState(l *Lease) cell {
 	if len(l.Doors) == 0 {
 		return cell{dim, v.style.Lang.pick("not open", "開いていません")}
 	}
-	return cell{green, fmt.Sprintf(v.style.Lang.pick("open: %s", "使用中: %s"), v.who(&l.Doors[0]))}
+	return cell{green, v.style.Lang.say("open: %s", "使用中: %s", v.who(&l.Doors[0]))}
 }
 
 // left says how much time there is until t, in one unit.
@@ -155,9 +155,9 @@ func PickNotes(w io.Writer, pk Pick, snap *monban.Snapshot, lang Lang) {
 	for i := range pk.Leases {
 		if l := &pk.Leases[i]; !l.New {
 			if d := l.stranger(); d != nil {
-				note(fmt.Sprintf(lang.pick(
+				note(lang.say(
 					"%[1]d is this project's, but %[2]s from %[3]s has it open now. To get another port: monban pick --release %[1]d",
-					"%[1]d はこのプロジェクト用のポートですが、いま %[2]s(フォルダー: %[3]s)が使っています。別のポートにするには: monban pick --release %[1]d"),
+					"%[1]d はこのプロジェクト用のポートですが、いま %[2]s(フォルダー: %[3]s)が使っています。別のポートにするには: monban pick --release %[1]d",
 					l.Port, v.who(d), d.Owners[0].Dir))
 			}
 		}
@@ -190,7 +190,7 @@ func (pk Pick) havenSentence(snap *monban.Snapshot, lang Lang) string {
 	dash := lang.pick("%d–%d", "%d~%d")
 	r := fmt.Sprintf(dash, pk.Range.First, pk.Range.Last)
 	lent := fmt.Sprintf(dash, snap.Host.Ephemeral.First, snap.Host.Ephemeral.Last)
-	say := func(en, ja string) string { return fmt.Sprintf(lang.pick(en, ja), r, lent) }
+	say := func(en, ja string) string { return lang.say(en, ja, r, lent) }
 	switch pk.Haven {
 	case "asked":
 		if !overlaps(pk.Range, snap.Host.Ephemeral) {

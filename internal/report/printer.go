@@ -2,7 +2,6 @@ package report
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"strings"
 	"unicode"
@@ -52,7 +51,7 @@ func newPrinter(w io.Writer, s Style) *printer {
 // f formats the sentence of the reader's language. The Japanese format may name
 // its arguments by index where the order differs.
 func (p *printer) f(en, ja string, args ...any) string {
-	return fmt.Sprintf(p.lang.pick(en, ja), args...)
+	return p.lang.say(en, ja, args...)
 }
 
 // emit writes one piece of text. It is the terminal boundary.

@@ -243,6 +243,16 @@ func Together(a, b string) error {
 	return usageProblem("%[1]s and %[2]s do not go together", "%[1]s と %[2]s は同時に指定できません", a, b)
 }
 
+// OneStdin says that two things cannot both be read from standard input.
+func OneStdin(a, b string) error {
+	return usageProblem("%[1]s and %[2]s cannot both be read from standard input", "%[1]s と %[2]s の両方を標準入力から読むことはできません", a, b)
+}
+
+// EmptyPath says that the name of a file or directory is empty.
+func EmptyPath() error {
+	return usageProblem("a path is empty: name a file or a directory, or leave it out for this directory", "パスが空です。ファイルかディレクトリーを指定するか、省略してこのディレクトリーを調べてください")
+}
+
 // UnknownUser says that a user is not known here.
 func UnknownUser(name string) error {
 	return usageProblem("--user %q: no such user here; name a user or give a number", "--user %q: そのユーザーはいません。ユーザー名か番号を指定してください", name)

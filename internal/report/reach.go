@@ -284,7 +284,7 @@ func (v *view) whyText(r *monban.Reach) string {
 			text = r.Rule.Text
 		}
 		if r.Verdict == monban.VerdictUnknown {
-			return fmt.Sprintf(l.pick("depends on %s, which cannot be judged here", "ここでは判定できない %s しだいです"), text)
+			return l.say("depends on %s, which cannot be judged here", "ここでは判定できない %s しだいです", text)
 		}
 		return l.pick("by ", "決めたルール: ") + text
 	}

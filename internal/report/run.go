@@ -62,23 +62,23 @@ func (r Run) text(p *printer, v *view) {
 
 // headline says what happened, and how sure it is that a port was why.
 func (r Run) headline(l Lang) string {
-	how := fmt.Sprintf(l.pick("ended with status %d", "終了ステータス %d で終了しました"), r.Status)
+	how := l.say("ended with status %d", "終了ステータス %d で終了しました", r.Status)
 	if r.Signal != 0 {
-		how = fmt.Sprintf(l.pick("was ended by signal %d", "シグナル %d で終了しました"), r.Signal)
+		how = l.say("was ended by signal %d", "シグナル %d で終了しました", r.Signal)
 	}
 	switch {
 	case r.NotStarted:
-		return fmt.Sprintf(l.pick("%s was not started: the door for it did not open.", "%s は起動していません。渡すためのドアを開けませんでした。"), r.Name)
+		return l.say("%s was not started: the door for it did not open.", "%s は起動していません。渡すためのドアを開けませんでした。", r.Name)
 	case r.Said:
-		return fmt.Sprintf(l.pick("%s %s, and said that it could not open a port.", "%s は%s。ポートを開けないと表示しています。"), r.Name, how)
+		return l.say("%s %s, and said that it could not open a port.", "%s は%s。ポートを開けないと表示しています。", r.Name, how)
 	default:
-		return fmt.Sprintf(l.pick("%s %s. This port cannot be opened now, which may be why:", "%s は%s。次のポートはいま開けないため、これが原因かもしれません。"), r.Name, how)
+		return l.say("%s %s. This port cannot be opened now, which may be why:", "%s は%s。次のポートはいま開けないため、これが原因かもしれません。", r.Name, how)
 	}
 }
 
 // RunNote says which port a command gets.
 func RunNote(w io.Writer, r Run, variable string, lang Lang) {
-	fmt.Fprintf(w, "monban: %s=%d %s\n", variable, r.Port, safe(fmt.Sprintf(lang.pick("for %s", "(%s 用)"), maskText(r.Name))))
+	fmt.Fprintf(w, "monban: %s=%d %s\n", variable, r.Port, safe(lang.say("for %s", "(%s 用)", maskText(r.Name))))
 }
 
 // NoCommand says that run has nothing to run.

@@ -245,7 +245,7 @@ func ScanProgressLine(w io.Writer, p ScanProgress, lang Lang, cellsWide int) {
 	if p.Left > 0 && p.Asked > 0 {
 		done = int(bar * (p.Asked - min(p.Asked, p.Left)) / p.Asked)
 	}
-	line := fmt.Sprintf(lang.pick("[%s%s] pass %d, %d left, %d open, %.0f probes/s", "[%s%s] %d 周目 残り %d 開いている %d %.0f プローブ/秒"),
+	line := lang.say("[%s%s] pass %d, %d left, %d open, %.0f probes/s", "[%s%s] %d 周目 残り %d 開いている %d %.0f プローブ/秒",
 		strings.Repeat("#", done), strings.Repeat(".", bar-done), p.Pass, p.Left, p.Open, p.Rate)
 	fmt.Fprintf(w, "\r%s\x1b[K", fit(line, max(20, cellsWide-1)))
 }
@@ -255,7 +255,7 @@ func ScanProgressEnd(w io.Writer) { io.WriteString(w, "\r\x1b[K") }
 
 // ScanBudget says before a scan of other machines what it will send.
 func ScanBudget(w io.Writer, targets uint64, doors uint64, rate float64, lang Lang) {
-	limit := fmt.Sprintf(lang.pick("at most %.0f packets a second", "毎秒最大 %.0f パケット"), rate)
+	limit := lang.say("at most %.0f packets a second", "毎秒最大 %.0f パケット", rate)
 	if rate == 0 {
 		limit = lang.pick("no limit on packets a second", "毎秒のパケット数の上限なし")
 	}

@@ -56,3 +56,8 @@ func NotAScan(path, want string) error {
 func CannotScan(err error) error {
 	return newProblem("cannot scan: %v", "スキャンできません: %v", err, err)
 }
+
+// EmptyTarget says that a target's name is empty.
+func EmptyTarget() error {
+	return usageProblem("a target is empty: name an address, a network or a host, or leave it out for this machine", "対象が空です。アドレス、ネットワーク、ホスト名を指定するか、省略してこのマシンを調べてください")
+}

@@ -248,7 +248,7 @@ func (s Scan) diffText(p *printer, v *view) {
 // sightingsGap says what a scan could not see.
 func (v *view) sightingsGap(g monban.Gap) string {
 	l := v.style.Lang
-	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
+	say := l.say
 	switch g.Err {
 	case "everything answers":
 		return say("%s: more than half of the doors that were asked are open (%d). Something on the way may be answering for it, such as a SYN proxy or a tar pit; an answer here is no proof of a service.",

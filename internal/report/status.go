@@ -191,7 +191,7 @@ func (s Status) text(p *printer, v *view) {
 		}
 		p.blank()
 	}
-	s.closing(p, all)
+	s.closing(p, v, all)
 	v.findingsText(p)
 	v.gapsText(p)
 }
@@ -608,29 +608,28 @@ func (v *view) age(t time.Time) string {
 	l := v.style.Lang
 	switch {
 	case d < time.Minute:
-		return fmt.Sprintf(l.pick("%ds", "%d秒"), max(0, int(d/time.Second)))
+		return l.say("%ds", "%d秒", max(0, int(d/time.Second)))
 	case d < time.Hour:
-		return fmt.Sprintf(l.pick("%dmin", "%d分"), int(d/time.Minute))
+		return l.say("%dmin", "%d分", int(d/time.Minute))
 	case d < 48*time.Hour:
-		return fmt.Sprintf(l.pick("%dh", "%d時間"), int(d/time.Hour))
+		return l.say("%dh", "%d時間", int(d/time.Hour))
 	default:
-		return fmt.Sprintf(l.pick("%dd", "%d日"), int(d/(24*time.Hour)))
+		return l.say("%dd", "%d日", int(d/(24*time.Hour)))
 	}
 }
 
-// closing counts doors by how widely they are bound.
-func (s Status) closing(p *printer, all []entry) {
-	var every, one, loopback, unknown int
+// closing counts doors by how widely they are bound, and by who gets in where
+// that could be judged; else it says that no firewall was considered.
+func (s Status) closing(p *printer, v *view, all []entry) {
+	var every, one, loopback int
 	for _, e := range all {
 		switch widest(e) {
 		case monban.ScopeEvery:
 			every++
-		case monban.ScopeOne:
-			one++
 		case monban.ScopeLoopback:
 			loopback++
 		default:
-			unknown++
+			one++
 		}
 	}
 	if len(all) == 0 {
@@ -641,20 +640,31 @@ func (s Status) closing(p *printer, all []entry) {
 		p.paragraph(span{}, p.f("No door is open.", "開いているドアはありません。"))
 		return
 	}
-	if judged(s.Doors) {
+	text := p.f(
+		plural(len(all), "%d door", "%d doors")+": %d on every address, %d on one address of this machine, %d on loopback only (this machine itself).",
+		"ドアは %d 個: 全アドレスで待ち受けるもの %d、特定の 1 アドレスで待ち受けるもの %d、ループバックのみ(このマシンの中だけ)%d。",
+		len(all), every, one, loopback)
+	if v.firewallSeen() {
 		everyone, some, nobody, undecided := reachCounts(all)
-		p.paragraph(span{}, p.f(
-			plural(len(all), "%d door", "%d doors")+": %d can be reached by everyone, %d by some, %d by nobody outside this machine, %d unknown (addresses, routes and the firewall's rules considered).",
-			"ドアは %d 個: 誰でも届くもの %d、一部から届くもの %d、外からは届かないもの %d、不明 %d(アドレス、経路、ファイアウォールのルールから判定)。",
-			len(all), everyone, some, nobody, undecided))
-		s.hiddenText(p)
-		return
+		text = joined(p.lang, text, p.f("With its firewall, %d can be reached by everyone, %d by some, %d by nobody outside this machine",
+			"ファイアウォールも含めて判定すると、誰でも届くもの %d、一部から届くもの %d、外からは届かないもの %d", everyone, some, nobody))
+		if undecided > 0 {
+			text += p.f("; %d cannot be told", "、判定できないもの %d", undecided)
+		}
+		text += p.f(".", "。")
+	} else {
+		text = joined(p.lang, text, p.f("No firewall was considered: it may close some of them.",
+			"ファイアウォールは考慮していません。実際には閉じられている場合があります。"))
 	}
-	p.paragraph(span{}, p.f(
-		plural(len(all), "%d door", "%d doors")+": %d on every address, %d on one address of this machine, %d on loopback only (this machine itself). No firewall was considered: it may close some of them.",
-		"ドアは %d 個: 全アドレスで待つもの %d、特定の 1 アドレスで待つもの %d、ループバックのみ(このマシンの中だけ)%d。ファイアウォールは考慮していません。実際には閉じられている場合があります。",
-		len(all), every, one+unknown, loopback))
+	p.paragraph(span{}, text)
 	s.hiddenText(p)
+}
+
+// firewallSeen reports whether who gets in was judged with the rules of the packet
+// filter: they were read, and no part of them is missing.
+func (v *view) firewallSeen() bool {
+	return judged(v.Snapshot.Doors) && v.Snapshot.Rules != nil &&
+		!slices.ContainsFunc(v.Snapshot.Gaps, func(g monban.Gap) bool { return g.Hides == monban.HidesRules })
 }
 
 func (s Status) hiddenText(p *printer) {
