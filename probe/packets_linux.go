@@ -18,10 +18,7 @@ const (
 // ports on a device, and nothing else. The filter is in place before the first
 // packet can come.
 //
-// All threads read from it and send by it: every further one would cost a grace
-// period of the kernel, a hundredth of a second, when it is closed
-// (net/packet/af_packet.c, packet_release), and a shared ring twice that, which
-// is more than it saves.
+// All threads read from it.
 func newPackets(device int, v6 bool, ports uint16) (int, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -66,7 +63,7 @@ func newReceiver() *receiver {
 func (r *receiver) drain(fd int, each func([]byte)) {
 	const rounds = 64 // then there is something to send again
 	for range rounds {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.headers[0])), batch, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.headers[0])), batch, unix.MSG_DONTWAIT, 0, 0)
 		if errno != 0 {
 			return // EAGAIN: that was all. ENETDOWN: the flows will see that nothing answers.
 		}

@@ -51,7 +51,7 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 	}
 	e := &rawEngine{s: s, hops: ways, key: cookie{rand.Uint64(), rand.Uint64()}, stamp: rand.Uint32(), ports: ports, flows: flows}
 	defer e.close()
-	if err := e.open(); err != nil {
+	if err := e.open(threads); err != nil {
 		return err
 	}
 	var group sync.WaitGroup
@@ -61,8 +61,9 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 		go func() {
 			defer group.Done()
 			r := &rawThread{rawEngine: e, second: i > 0, in: newReceiver()}
-			for _, w := range e.ways {
-				r.links = append(r.links, &link{way: w, out: newSender(w), syn: newTemplate(w.source, e.stamp)})
+			for n := range e.ways {
+				w := &e.ways[n]
+				r.links = append(r.links, &link{way: w, out: newSender(w, w.out[i]), syn: newTemplate(w.source, e.stamp)})
 			}
 			failed[i] = r.run(ctx)
 		}()
@@ -122,7 +123,9 @@ type way struct {
 	device   int
 	source   netip.Addr
 	loopback bool
-	in, out  int // descriptors
+	own      []byte // as in hop
+	in       int    // descriptors
+	out      []int  // one for each thread
 }
 
 // rawThread is one thread of the engine.
@@ -150,26 +153,26 @@ type answer struct {
 
 // link is a way with the buffers of one thread.
 type link struct {
-	way
+	*way
 	out *sender
 	syn template
 }
 
 // open opens the sockets for every way that the hops need.
-func (e *rawEngine) open() error {
+func (e *rawEngine) open(threads int) error {
 	for i := range e.hops {
 		h := &e.hops[i].hop
 		if !e.hops[i].ok || slices.ContainsFunc(e.ways, func(w way) bool { return w.device == h.device && w.source == h.source }) {
 			continue
 		}
-		w := way{device: h.device, source: h.source, loopback: h.loopback, in: -1}
+		w := way{device: h.device, source: h.source, loopback: h.loopback, own: h.own, in: -1}
 		for _, other := range e.ways {
 			if other.device == w.device && other.source.Is6() == w.source.Is6() {
 				w.in, w.out = other.in, other.out
 			}
 		}
 		if w.in < 0 {
-			if err := e.sockets(&w); err != nil {
+			if err := e.sockets(&w, threads); err != nil {
 				return fmt.Errorf("interface %d: %w", w.device, err)
 			}
 		}
@@ -178,24 +181,43 @@ func (e *rawEngine) open() error {
 	return nil
 }
 
-func (e *rawEngine) sockets(w *way) (err error) {
-	if w.in, err = newPackets(w.device, w.source.Is6(), e.ports); err != nil {
+// sockets opens one to hear by, and those to send by. Threads that send frames
+// have one each: two on one get in each other's way at its counters.
+func (e *rawEngine) sockets(w *way, threads int) (err error) {
+	keep := func(fd int, err error) (int, error) {
+		if err == nil {
+			e.fds = append(e.fds, fd)
+		}
+		return fd, err
+	}
+	if w.in, err = keep(newPackets(w.device, w.source.Is6(), e.ports)); err != nil {
 		return err
 	}
-	e.fds = append(e.fds, w.in)
-	w.out = w.in
-	if w.loopback {
-		if w.out, err = newIPSocket(w.source.Is6()); err == nil {
-			e.fds = append(e.fds, w.out)
+	fd := w.in
+	for i := range threads {
+		switch {
+		case w.own != nil:
+			fd, err = keep(newFrameSocket(w.device))
+		case w.loopback && i == 0:
+			fd, err = keep(newIPSocket(w.source.Is6()))
 		}
+		if err != nil {
+			return err
+		}
+		w.out = append(w.out, fd)
 	}
-	return err
+	return nil
 }
 
+// close closes the sockets all at the same time: each takes a grace period of the
+// kernel, a hundredth of a second (net/packet/af_packet.c, packet_release), and
+// they can share one.
 func (e *rawEngine) close() {
+	var group sync.WaitGroup
 	for _, fd := range e.fds {
-		unix.Close(fd)
+		group.Go(func() { unix.Close(fd) })
 	}
+	group.Wait()
 }
 
 func (r *rawThread) run(ctx context.Context) error {

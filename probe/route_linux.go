@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,7 @@ import (
 type hop struct {
 	device   int
 	loopback bool
+	own      []byte // link address of the device, where it is an Ethernet
 	hardware []byte // link address of the neighbour; empty where the link has none
 	source   netip.Addr
 }
@@ -182,18 +184,31 @@ func (r *rtnl) route(to netip.Addr) (device int, gateway, source netip.Addr, err
 	return device, gateway, source, err
 }
 
+// linkKind says how packets go onto a link.
+type linkKind struct {
+	loopback bool
+	// own is the device's address on an Ethernet where neighbours have addresses,
+	// which have to be found out; nil elsewhere.
+	own []byte
+}
+
 // link says what kind of link a device is.
-func (r *rtnl) link(device int) (loopback, addressed bool, err error) {
+func (r *rtnl) link(device int) (k linkKind, err error) {
 	body := make([]byte, 16)
 	native.PutUint32(body[4:], uint32(device))
 	err = r.ask(unix.RTM_GETLINK, 0, body, func(p []byte) {
-		if len(p) >= 16 {
-			kind, flags := native.Uint16(p[2:]), native.Uint32(p[8:])
-			loopback = flags&unix.IFF_LOOPBACK != 0
-			addressed = kind == unix.ARPHRD_ETHER && flags&unix.IFF_NOARP == 0
+		if len(p) < 16 {
+			return
 		}
+		kind, flags := native.Uint16(p[2:]), native.Uint32(p[8:])
+		k.loopback = flags&unix.IFF_LOOPBACK != 0
+		attributes(p[16:], func(name uint16, v []byte) {
+			if name == unix.IFLA_ADDRESS && len(v) == macLen && kind == unix.ARPHRD_ETHER && flags&unix.IFF_NOARP == 0 {
+				k.own = slices.Clone(v)
+			}
+		})
 	})
-	return loopback, addressed, err
+	return k, err
 }
 
 type neighbour struct {
@@ -293,8 +308,7 @@ func divided(r run, routes []monban.Route) bool {
 // it asks for when something is sent there: an empty datagram to the discard
 // port.
 func (r *rtnl) resolve(all hops) error {
-	type kind struct{ loopback, addressed bool }
-	kinds := make(map[int]kind)
+	kinds := make(map[int]linkKind)
 	for from := 0; from < len(all); {
 		var wanted []*hopRun
 		for ; from < len(all) && len(wanted) < 256; from++ {
@@ -305,13 +319,13 @@ func (r *rtnl) resolve(all hops) error {
 			k, seen := kinds[h.hop.device]
 			if !seen {
 				var err error
-				if k.loopback, k.addressed, err = r.link(h.hop.device); err != nil {
+				if k, err = r.link(h.hop.device); err != nil {
 					return fmt.Errorf("interface %d: %w", h.hop.device, err)
 				}
 				kinds[h.hop.device] = k
 			}
-			h.hop.loopback = k.loopback
-			if k.addressed {
+			h.hop.loopback, h.hop.own = k.loopback, k.own
+			if k.own != nil {
 				h.ok = false
 				wanted = append(wanted, h)
 			}
