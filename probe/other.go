@@ -17,8 +17,8 @@ import (
 const mostDialers = 128
 
 func (s *session) engine() (Engine, error) {
-	if s.q.Engine == Raw {
-		return Raw, errors.ErrUnsupported
+	if s.q.Engine == Raw || s.q.Engine == XDP {
+		return s.q.Engine, errors.ErrUnsupported
 	}
 	return Connect, nil
 }

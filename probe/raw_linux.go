@@ -63,13 +63,28 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 			r := &rawThread{rawEngine: e, second: i > 0, in: newReceiver()}
 			for n := range e.ways {
 				w := &e.ways[n]
-				r.links = append(r.links, &link{way: w, out: newSender(w, w.out[i]), syn: newTemplate(w.source, e.stamp)})
+				r.links = append(r.links, &link{way: w, out: w.sender(i), syn: newTemplate(w.source, e.stamp)})
 			}
 			failed[i] = r.run(ctx)
+			for _, l := range r.links {
+				if l.refused > 0 {
+					s.gap(s.deviceName(l.device), NotSent, l.refused)
+				}
+			}
 		}()
 	}
 	group.Wait()
 	return errors.Join(failed...)
+}
+
+// deviceName returns the name of an interface of this machine.
+func (s *session) deviceName(index int) string {
+	for _, i := range s.q.Host.Interfaces {
+		if i.Index == index {
+			return i.Name
+		}
+	}
+	return fmt.Sprintf("interface %d", index)
 }
 
 // unreachable ends the flows of hosts that there is no way to.
@@ -110,6 +125,7 @@ type rawEngine struct {
 	stamp uint32 // of the timestamp option
 	ways  []way
 	fds   []int
+	xdp   []*xdpSocket
 
 	mu    sync.Mutex // of what follows
 	flows []*flow
@@ -126,6 +142,32 @@ type way struct {
 	own      []byte // as in hop
 	in       int    // descriptors
 	out      []int  // one for each thread
+	// xdp are the sockets of the first threads, where AF_XDP was asked for: as
+	// many as the device has queues. The other threads send as always.
+	xdp []*xdpSocket
+}
+
+// outlet is how one thread sends on a link.
+type outlet interface {
+	// slot returns room for a packet, from the network header on, to a neighbour,
+	// or to a host on loopback; the outlet must not be full.
+	slot(hardware []byte, host netip.Addr) []byte
+	full() bool
+	// flush sends what is there, and returns how many packets a rule of this
+	// machine held back; what the system has no room for waits.
+	flush() (refused int, err error)
+	// waiting is how many packets have not been sent.
+	waiting() int
+	// drop gives up what waits, and returns how many packets that were.
+	drop() (int, error)
+}
+
+// sender returns the outlet of a thread.
+func (w *way) sender(thread int) outlet {
+	if thread < len(w.xdp) {
+		return newXDPSender(w.xdp[thread], w.source.Is6())
+	}
+	return newSender(w, w.out[thread])
 }
 
 // rawThread is one thread of the engine.
@@ -154,8 +196,41 @@ type answer struct {
 // link is a way with the buffers of one thread.
 type link struct {
 	*way
-	out *sender
+	out outlet
 	syn template
+	// refused are the packets that did not leave. since is when the system first
+	// had no room for those that wait, shut that it was for too long.
+	refused int
+	since   time.Duration
+	shut    bool
+}
+
+// patience is how long the system may have no room at all. A queue that is full
+// has some after the time of a few packets; where a rule at egress drops
+// everything, or nothing leaves the device, there is never any.
+const patience = 100 * time.Millisecond
+
+// flush sends what is there.
+func (l *link) flush(now time.Duration) error {
+	before := l.out.waiting()
+	n, err := l.out.flush()
+	l.refused += n
+	left := l.out.waiting()
+	if left+n < before {
+		l.since, l.shut = 0, false
+	}
+	if err != nil || left == 0 {
+		return err
+	}
+	if l.since == 0 {
+		l.since = max(now, 1)
+	}
+	if l.shut || now-l.since > patience {
+		l.shut, l.since = true, 0
+		n, err = l.out.drop()
+		l.refused += n
+	}
+	return err
 }
 
 // open opens the sockets for every way that the hops need.
@@ -167,13 +242,16 @@ func (e *rawEngine) open(threads int) error {
 		}
 		w := way{device: h.device, source: h.source, loopback: h.loopback, own: h.own, in: -1}
 		for _, other := range e.ways {
-			if other.device == w.device && other.source.Is6() == w.source.Is6() {
-				w.in, w.out = other.in, other.out
+			if other.device == w.device {
+				w.xdp = other.xdp // a queue has room for one
+				if other.source.Is6() == w.source.Is6() {
+					w.in, w.out = other.in, other.out
+				}
 			}
 		}
 		if w.in < 0 {
 			if err := e.sockets(&w, threads); err != nil {
-				return fmt.Errorf("interface %d: %w", w.device, err)
+				return fmt.Errorf("%s: %w", e.s.deviceName(w.device), err)
 			}
 		}
 		e.ways = append(e.ways, w)
@@ -206,6 +284,28 @@ func (e *rawEngine) sockets(w *way, threads int) (err error) {
 		}
 		w.out = append(w.out, fd)
 	}
+	if e.s.q.Engine == XDP && w.xdp == nil {
+		return e.openXDP(w, threads)
+	}
+	return nil
+}
+
+// openXDP opens AF_XDP sockets for as many threads as the device has queues.
+func (e *rawEngine) openXDP(w *way, threads int) error {
+	if w.own == nil {
+		return errors.New("AF_XDP sends on an Ethernet only, and this is none")
+	}
+	for i := range threads {
+		x, err := newXDP(w.device, i, w.own)
+		if errors.Is(err, errNoQueue) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		e.xdp = append(e.xdp, x)
+		w.xdp = append(w.xdp, x)
+	}
 	return nil
 }
 
@@ -216,6 +316,9 @@ func (e *rawEngine) close() {
 	var group sync.WaitGroup
 	for _, fd := range e.fds {
 		group.Go(func() { unix.Close(fd) })
+	}
+	for _, x := range e.xdp {
+		group.Go(x.close)
 	}
 	group.Wait()
 }
@@ -243,7 +346,7 @@ func (r *rawThread) run(ctx context.Context) error {
 // may be sent now. It returns how long there are none, and whether all is over.
 func (r *rawThread) take(now time.Duration) (wait time.Duration, over bool) {
 	for _, l := range r.links {
-		if l.out.waiting() {
+		if l.out.waiting() > 0 {
 			return quantum, false
 		}
 	}
@@ -318,7 +421,7 @@ func (r *rawThread) send() error {
 		}
 		l := r.link(&way.hop)
 		for l.out.full() {
-			if err := l.out.flush(); err != nil {
+			if err := l.flush(r.s.now()); err != nil {
 				return err
 			}
 			if l.out.full() { // the device has no room
@@ -331,7 +434,7 @@ func (r *rawThread) send() error {
 	}
 	r.asked = r.asked[:0]
 	for _, l := range r.links {
-		if err := l.out.flush(); err != nil {
+		if err := l.flush(r.s.now()); err != nil {
 			return err
 		}
 	}

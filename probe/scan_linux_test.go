@@ -54,11 +54,16 @@ func (p pair) listen(t *testing.T, n int) (ports []uint16) {
 // rules loads an nftables ruleset into the far side.
 func (p pair) rules(t *testing.T, text string) {
 	t.Helper()
+	p.load(t, p.far, text)
+}
+
+func (p pair) load(t *testing.T, ns *netnstest.NS, text string) {
+	t.Helper()
 	file := t.TempDir() + "/rules.nft"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.far.Run("nft", "-f", file)
+	ns.Run("nft", "-f", file)
 }
 
 func all() (ports []uint16) {

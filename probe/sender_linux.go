@@ -2,7 +2,6 @@ package probe
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
 	"os"
 	"unsafe"
@@ -141,7 +140,7 @@ func (s *sender) slot(hardware []byte, host netip.Addr) []byte {
 //
 // The runtime is not told of the call, which does not block: otherwise its
 // monitor wakes up every 20 µs to hand the processor on, and back.
-func (s *sender) flush() error {
+func (s *sender) flush() (refused int, err error) {
 	for s.sent < s.n {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.headers[s.sent])), uintptr(s.n-s.sent), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
@@ -149,19 +148,27 @@ func (s *sender) flush() error {
 			s.sent += int(n)
 		case unix.EINTR:
 		case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM:
-			return nil
-		case unix.EPERM, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.ECONNREFUSED:
-			s.sent++ // a rule of this machine, or an answer to an earlier packet: this one is lost
+			return refused, nil
+		case unix.EPERM:
+			s.sent++
+			refused++
+		case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.ECONNREFUSED:
+			s.sent++ // an answer to an earlier packet: this one is lost
 		default:
-			return os.NewSyscallError("sendmmsg", errors.Join(errno))
+			return refused, os.NewSyscallError("sendmmsg", errno)
 		}
 	}
 	s.n, s.sent = 0, 0
-	return nil
+	return refused, nil
+}
+
+func (s *sender) drop() (int, error) {
+	n := s.n - s.sent
+	s.n, s.sent = 0, 0
+	return n, nil
 }
 
 // full reports whether there is no slot left.
 func (s *sender) full() bool { return s.n == batch }
 
-// waiting reports whether packets are waiting for room.
-func (s *sender) waiting() bool { return s.sent < s.n }
+func (s *sender) waiting() int { return s.n - s.sent }

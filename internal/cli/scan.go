@@ -38,6 +38,7 @@ type scanOptions struct {
 	ports      string
 	udp        bool
 	connect    bool
+	xdp        bool
 	rate       float64
 	exclude    []string
 	all        bool
@@ -59,6 +60,7 @@ func (a *app) scanCommand() *cobra.Command {
 	flags.StringVarP(&o.ports, "ports", "p", "", "")
 	flags.BoolVar(&o.udp, "udp", false, "")
 	flags.BoolVar(&o.connect, "connect", false, "")
+	flags.BoolVar(&o.xdp, "xdp", false, "")
 	flags.Float64Var(&o.rate, "rate", nearRate, "")
 	flags.StringSliceVar(&o.exclude, "exclude", nil, "")
 	flags.BoolVar(&o.all, "all", false, "")
@@ -130,6 +132,9 @@ func (j *scanJob) prepare(cmd *cobra.Command, args []string) error {
 	if set("rate") && o.rate != 0 && (o.rate < 1 || o.rate != o.rate) {
 		return report.BadRate(o.rate)
 	}
+	if o.connect && o.xdp {
+		return report.Together("--connect", "--xdp")
+	}
 	var prefixes []netip.Prefix
 	var err error
 	if o.resume != "" {
@@ -176,8 +181,11 @@ func (j *scanJob) prepare(cmd *cobra.Command, args []string) error {
 		return report.TooManyTargets(mostDoors)
 	}
 	q.Rate, q.Pinned, q.Host = rate, set("rate") && (o.rate == 0 || o.rate > nearRate), j.host
-	if o.connect {
+	switch {
+	case o.connect:
 		q.Engine = probe.Connect
+	case o.xdp:
+		q.Engine = probe.XDP
 	}
 	return nil
 }

@@ -99,6 +99,11 @@ func errorWords() [][2]string {
 		{"operation not supported", "このシステムでは使えません"},
 		{"unexpected EOF", "途中で終わっています"},
 		{"EOF", "途中で終わっています"},
+		{"address family not supported by protocol", "このシステムにないアドレスファミリーです"},
+		{"device or resource busy", "使用中です"},
+		{"AF_XDP sends on an Ethernet only, and this is none", "AF_XDP で送信できるのはイーサネットだけで、これは違います"},
+		{"AF_XDP: the device has stopped sending", "AF_XDP: デバイスが送信しなくなりました"},
+		{"the range of ephemeral ports leaves no source ports", "エフェメラルポートの範囲が広すぎて、送信元に使えるポートがありません"},
 		{"exit status %v", "終了コード %[1]s"},
 		// readers of CSV and JSON
 		{"parse error on line %v, column %v: %v", "%[1]s 行 %[2]s 文字目の形式が違います: %[3]s"},

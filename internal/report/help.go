@@ -550,6 +550,8 @@ func flagText(name string) [2]string {
 		return [2]string{"ask each open door what is behind it, by talking to it", "開いている各ドアと通信し、何のサービスかを確かめる"}
 	case "connect":
 		return [2]string{"make ordinary connections, also as root", "root でも通常の接続で調べる"}
+	case "xdp":
+		return [2]string{"send by AF_XDP in copy mode: more packets a second to targets that are silent (as root, on an Ethernet)", "AF_XDP(コピーモード)で送信する。応答のない対象に、毎秒より多くのパケットを送れる(root が必要。イーサネットのみ)"}
 	case "rate":
 		return [2]string{"the most packets a second (default 250000; 1000 if a target is neither private nor link-local nor loopback); 0 lifts the ceiling", "毎秒の最大パケット数(既定は 250000。プライベート、リンクローカル、ループバック以外の対象があれば 1000)。0 で上限をなくす"}
 	case "exclude":

@@ -14,7 +14,7 @@ type Scan struct {
 	Targets []string // prefixes
 	TCP     []monban.PortRange
 	UDP     []monban.PortRange
-	Engine  string // "raw" or "connect"
+	Engine  string // "raw", "xdp" or "connect"
 	Seen    []Seen
 	Counts  []ScanCount
 	Stats   ScanStats

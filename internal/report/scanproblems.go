@@ -1,5 +1,10 @@
 package report
 
+import (
+	"errors"
+	"io/fs"
+)
+
 // BadTarget says that a word is no address, prefix or name of a host.
 func BadTarget(target string, err error) error {
 	p := newProblem("%[1]s: no address of this name was found: %[2]v", "%[1]s: この名前のアドレスが見つかりません: %[2]v", err, target, pathless(err))
@@ -54,6 +59,9 @@ func NotAScan(path, want string) error {
 
 // CannotScan says that nothing could be asked.
 func CannotScan(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return newProblem("cannot scan: %v; sending packets directly needs root or CAP_NET_RAW", "スキャンできません: %v。パケットを直接送信するには root か CAP_NET_RAW が必要です", err, err)
+	}
 	return newProblem("cannot scan: %v", "スキャンできません: %v", err, err)
 }
 

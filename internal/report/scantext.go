@@ -268,6 +268,9 @@ func (v *view) sightingsGap(g monban.Gap) string {
 		}
 		return say(plural(g.Count, "%d target is not there: nobody on the link answers for its address.", "%d targets are not there: nobody on the link answers for their addresses."),
 			"%d 個の対象は存在しません。そのアドレスに応答する機器がリンク上にありません。", g.Count)
+	case "not sent":
+		return say(plural(g.Count, "This machine did not let %d packet out by %s: a firewall rule of its own forbids it, or the device takes none.", "This machine did not let %d packets out by %s: a firewall rule of its own forbids it, or the device takes none."),
+			"このマシンは %[2]s からパケット %[1]d 個を送り出しませんでした。自身のファイアウォールの規則で禁止されているか、デバイスが送信できない状態です。", g.Count, g.Source)
 	case "not privileged":
 		return say("This process may not send packets itself; ordinary connections were made instead.",
 			"パケットを直接送信できないため、通常の接続で調べました。")

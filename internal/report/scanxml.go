@@ -74,7 +74,7 @@ func (s Scan) writeXML(w io.Writer, v *view) error {
 	for _, part := range []struct {
 		proto, kind string
 		ranges      []monban.PortRange
-	}{{"tcp", map[string]string{"raw": "syn"}[s.Engine], s.TCP}, {"udp", "udp", s.UDP}} {
+	}{{"tcp", map[string]string{"raw": "syn", "xdp": "syn"}[s.Engine], s.TCP}, {"udp", "udp", s.UDP}} {
 		n := 0
 		for _, r := range part.ranges {
 			n += r.Len()
