@@ -64,17 +64,17 @@ func TestSet(t *testing.T) {
 		if !both.same(&x) || meets(&a, &b) != (len(both) > 0) || within(&a, &b) != inside {
 			t.Fatalf("%v and %v: %v", a, b, x)
 		}
-		x = a.clone()
+		x = a
 		x.add(&b)
 		if !either.same(&x) {
 			t.Fatalf("%v and %v together: %v", a, b, x)
 		}
-		x = a.clone()
+		x = a
 		x.remove(&b)
 		if !without.same(&x) || !ma.same(&a) {
 			t.Fatalf("%v without %v: %v", a, b, x)
 		}
-		y := x.clone()
+		y := x
 		if !equal(&x, &y) || x.hash() != y.hash() {
 			t.Fatalf("%v is not itself", x)
 		}

@@ -68,7 +68,7 @@ type step struct {
 	hasSet bool
 	target *chain
 	lookup *lookup
-	tag    *tag
+	tag    tag
 }
 
 // tag is something that makes a packet's way uncertain.
@@ -135,6 +135,7 @@ func compile(rules *monban.Ruleset, f monban.Family, cut *cutter) *program {
 		}
 	}
 	c.space = cut.space()
+	c.ports.sorted = slices.Sorted(maps.Keys(c.ports.begins))
 	slices.SortFunc(c.ours, compareAddr)
 	c.ours = slices.Compact(c.ours)
 	for i, t := range tables {
@@ -435,7 +436,7 @@ func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
 			case l.Field == monban.FieldDestPort && !s.Not && l.Len == 2 && l.Mask == nil:
 				r.ports = s.Within
 			}
-			s.tag = &tag{monban.ByOpaque, testText(s.Step), r}
+			s.tag = tag{monban.ByOpaque, testText(s.Step), r}
 			if f := s.Key[0].Field; f == monban.FieldSourcePort || f == monban.FieldDestPort || f == monban.FieldConnSourcePort {
 				s.tag.kind = monban.BySourcePort
 			}
@@ -444,7 +445,7 @@ func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
 			if set != nil {
 				s.lookup = c.lookup(ch.table, set, s.Key)
 			}
-			s.tag = &tag{monban.ByOpaque, "@" + s.Set, r}
+			s.tag = tag{monban.ByOpaque, "@" + s.Set, r}
 			switch {
 			case set == nil || set.Unread:
 			case set.Dynamic:
@@ -456,13 +457,13 @@ func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
 			}
 		case monban.OpDecide:
 			s.target = c.target(ch.table, s.Action)
-			s.tag = &tag{monban.ByOpaque, s.Action.Kind.String(), r}
+			s.tag = tag{monban.ByOpaque, s.Action.Kind.String(), r}
 		case monban.OpChance:
-			s.tag = &tag{chanceKind(s.Name), s.Name, r}
+			s.tag = tag{chanceKind(s.Name), s.Name, r}
 		case monban.OpUpdate:
-			s.tag = &tag{monban.ByRate, s.Name, r}
+			s.tag = tag{monban.ByRate, s.Name, r}
 		default:
-			s.tag = &tag{monban.ByOpaque, s.Name, r}
+			s.tag = tag{monban.ByOpaque, s.Name, r}
 		}
 		r.steps = append(r.steps, s)
 	}
@@ -621,9 +622,6 @@ func (p *portClasses) cut(l *monban.Load, s monban.Span) {
 func (p *portClasses) of(port uint16) int32 {
 	if p.each {
 		return int32(port)
-	}
-	if p.sorted == nil {
-		p.sorted = slices.Sorted(maps.Keys(p.begins))
 	}
 	n, found := slices.BinarySearch(p.sorted, int(port))
 	if found {

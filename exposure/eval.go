@@ -15,7 +15,8 @@ import (
 // everything that may happen to its packets.
 type eval struct {
 	*program
-	host  *machine
+	host *machine
+	divisions
 	in    *monban.Interface // nil where the packet comes from this machine
 	out   *monban.Interface // nil before routing
 	proto byte
@@ -77,29 +78,56 @@ type outcome struct {
 
 func (s *state) clone() *state {
 	c := *s
-	c.src = s.src.clone()
 	return &c
 }
 
 // tagWith returns a copy of s's tags with one more, for all its packets.
 func (s *state) tagWith(t *tag) {
-	s.tags = append(slices.Clip(s.tags), tagged{t, s.src.clone()})
+	s.tags = append(slices.Clip(s.tags), tagged{t, s.src})
 }
 
 // part takes the packets from the given sources out of s. It returns nil for none
 // and s itself for all.
-func (s *state) part(src *set) *state {
-	both := and(&s.src, src)
+func (e *eval) part(s *state, src *set) *state {
+	in, out := e.divisions.divide(&s.src, src)
 	switch {
-	case both.empty():
+	case in.empty():
 		return nil
-	case within(&s.src, src):
+	case out.empty():
 		return s
 	}
 	p := *s
-	p.src = both
-	s.src.remove(src)
+	p.src, s.src = in, out
 	return &p
+}
+
+// divisions remembers what came of dividing sources by the larger sets of a
+// ruleset: most doors come to the same rules with the same sources.
+type divisions map[setID][]division
+
+type division struct{ from, in, out set }
+
+// divide returns the atoms of a that are in b, and those that are not.
+func (d divisions) divide(a, b *set) (in, out set) {
+	const large, most = 4, 8 // chunks, and divisions by one set
+	if len(b.chunks) < large {
+		in, out = and(a, b), *a
+		out.remove(b)
+		return in, out
+	}
+	known := d[b.id()]
+	for i := range known {
+		if known[i].from.is(a) {
+			return known[i].in, known[i].out
+		}
+	}
+	in, out = and(a, b), *a
+	out.remove(b)
+	if len(known) >= most {
+		known = append(known[:0:0], known[1:]...)
+	}
+	d[b.id()] = append(known, division{*a, in, out})
+	return in, out
 }
 
 // fork returns a copy of s, both tagged.
@@ -157,13 +185,13 @@ next:
 				continue next
 			}
 		}
-		out = append(out, tagged{t.tag, t.src.clone()})
+		out = append(out, tagged{t.tag, t.src})
 	}
 	return out
 }
 
 func (e *eval) accept(r *rule, s *state) {
-	e.accepts = append(e.accepts, outcome{by: r, src: s.src.clone()})
+	e.accepts = append(e.accepts, outcome{by: r, src: s.src})
 	e.accepted = append(e.accepted, s)
 }
 
@@ -184,7 +212,7 @@ func (e *eval) base(b *base, in []*state) []*state {
 			e.drop(outcome{base: b}, s)
 			continue
 		}
-		e.accepts = append(e.accepts, outcome{base: b, src: s.src.clone()})
+		e.accepts = append(e.accepts, outcome{base: b, src: s.src})
 		e.accepted = append(e.accepted, s)
 	}
 	return join(e.accepted)
@@ -276,7 +304,7 @@ func (e *eval) steps(r *rule, i int, s *state, t temps, next, returned *[]*state
 			e.lookUp(r, i, s, t, next, returned, depth)
 			return
 		case monban.OpDecide:
-			e.decide(r, st.Action, st.target, st.tag, s, next, returned, depth)
+			e.decide(r, st.Action, st.target, &st.tag, s, next, returned, depth)
 			return
 		case monban.OpAssign:
 			e.assign(st, s, &t)
@@ -293,17 +321,17 @@ func (e *eval) steps(r *rule, i int, s *state, t temps, next, returned *[]*state
 		case monban.OpNoTrack:
 			s.untracked = s.untracked || !e.tracked
 		case monban.OpChance:
-			*next = append(*next, s.fork(st.tag))
+			*next = append(*next, s.fork(&st.tag))
 		case monban.OpUpdate:
 			if st.Name != "" {
-				*next = append(*next, s.fork(st.tag))
+				*next = append(*next, s.fork(&st.tag))
 			}
 		case monban.OpOpaque:
 			if st.Final {
-				e.accept(r, s.fork(st.tag))
+				e.accept(r, s.fork(&st.tag))
 				e.drop(outcome{by: r}, s.clone())
 			}
-			*next = append(*next, s.fork(st.tag))
+			*next = append(*next, s.fork(&st.tag))
 		}
 	}
 	*next = append(*next, s)
@@ -351,11 +379,11 @@ func (e *eval) test(st *step, s *state, t *temps, next *[]*state) *state {
 			*next = append(*next, s)
 			return nil
 		case st.hasSet && role == theirs:
-			return split(s, &st.atoms, st.Not, next)
+			return e.split(s, &st.atoms, st.Not, next)
 		case st.hasSet:
 			return choose(s, st.atoms.has(e.space.atom(e.ours(l.Field, s))) != st.Not, next)
 		case role == theirs:
-			*next = append(*next, s.fork(st.tag))
+			*next = append(*next, s.fork(&st.tag))
 			return s
 		}
 	}
@@ -373,7 +401,7 @@ func (e *eval) test(st *step, s *state, t *temps, next *[]*state) *state {
 				return choose(s, !st.Not, next)
 			}
 		}
-		*next = append(*next, s.fork(st.tag))
+		*next = append(*next, s.fork(&st.tag))
 		return s
 	}
 	pass := inSpans(v, st.Within)
@@ -403,8 +431,8 @@ func choose(s *state, pass bool, next *[]*state) *state {
 }
 
 // split sends the packets from src one way and the others the other.
-func split(s *state, src *set, not bool, next *[]*state) *state {
-	part := s.part(src)
+func (e *eval) split(s *state, src *set, not bool, next *[]*state) *state {
+	part := e.part(s, src)
 	if not {
 		switch {
 		case part == nil:
@@ -430,7 +458,7 @@ func (e *eval) lookIn(st *step, s *state, t *temps, next *[]*state) *state {
 		*next = append(*next, s)
 		return nil
 	case unforeseen:
-		*next = append(*next, s.fork(st.tag))
+		*next = append(*next, s.fork(&st.tag))
 		return s
 	}
 	if st.lookup.set.Else != nil {
@@ -439,14 +467,7 @@ func (e *eval) lookIn(st *step, s *state, t *temps, next *[]*state) *state {
 	if st.lookup.remote < 0 || !e.remotePart(st.lookup) {
 		return choose(s, e.element(st.lookup, a, s) != nil != st.Not, next)
 	}
-	var all set
-	for i := range a.groups {
-		all.add(&a.groups[i].atoms)
-	}
-	if len(a.groups) == 1 {
-		all = a.groups[0].atoms
-	}
-	return split(s, &all, st.Not, next)
+	return e.split(s, &a.any, st.Not, next)
 }
 
 // lookUp does a look-up in a map and goes on with every element that packets may
@@ -455,7 +476,7 @@ func (e *eval) lookUp(r *rule, i int, s *state, t temps, next, returned *[]*stat
 	st := &r.steps[i]
 	meet := func(el *monban.Element, s *state) {
 		if st.Op == monban.OpVerdict {
-			e.decide(r, el.Action, st.lookup.targets[el.Action.Chain], st.tag, s, next, returned, depth)
+			e.decide(r, el.Action, st.lookup.targets[el.Action.Chain], &st.tag, s, next, returned, depth)
 			return
 		}
 		t := t
@@ -482,11 +503,11 @@ func (e *eval) lookUp(r *rule, i int, s *state, t temps, next, returned *[]*stat
 			all = st.lookup.outcomes()
 		}
 		if all == nil || st.lookup.set.Dynamic {
-			e.anything(r, st.tag, s, next)
+			e.anything(r, &st.tag, s, next)
 			return
 		}
 		for _, el := range all {
-			meet(el, s.fork(st.tag))
+			meet(el, s.fork(&st.tag))
 		}
 		*next = append(*next, s)
 		return
@@ -499,7 +520,7 @@ func (e *eval) lookUp(r *rule, i int, s *state, t temps, next, returned *[]*stat
 		return
 	}
 	for k := range a.groups {
-		part := s.part(&a.groups[k].atoms)
+		part := e.part(s, &a.groups[k].atoms)
 		if part == nil {
 			continue
 		}
@@ -601,12 +622,12 @@ func (e *eval) translate(r *rule, st *step, s *state, t *temps) bool {
 	if v, known := e.firstOf(st.Addr, s, t); known && len(v) == addrLen(e.family) {
 		s.addr = addrOfBytes(v)
 	} else if len(st.Addr) > 0 {
-		s.tagWith(st.tag)
+		s.tagWith(&st.tag)
 	}
 	if v, known := e.firstOf(st.Port, s, t); known && len(v) == 2 {
 		s.port = binary.BigEndian.Uint16(v)
 	} else if len(st.Port) > 0 {
-		s.tagWith(st.tag)
+		s.tagWith(&st.tag)
 	}
 	return true
 }

@@ -16,8 +16,10 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/monban-dev/monban"
 )
@@ -32,31 +34,65 @@ func Judge(s *monban.Snapshot) [][]monban.Reach {
 	if len(s.Host.Interfaces) == 0 {
 		return out
 	}
-	j := newJudge(s)
-	for i := range s.Doors {
-		d := &s.Doors[i]
-		if d.State == monban.Bound && d.Bind.Port.Proto != monban.UDP || d.Bind.NetNS != "" && d.Bind.NetNS != s.Host.NetNS {
-			continue
+	// Doors with one port have the most in common, so they go to one judge.
+	const few = 32
+	judges := []*judge{newJudge(s)}
+	if len(s.Doors) > few {
+		var both sync.WaitGroup
+		for _, f := range [...]monban.Family{monban.IPv4, monban.IPv6} {
+			both.Go(func() { judges[0].colleague().view(f) })
 		}
-		out[i] = j.door(d)
+		both.Wait()
+		for range runtime.GOMAXPROCS(0) - 1 {
+			judges = append(judges, judges[0].colleague())
+		}
 	}
+	var all sync.WaitGroup
+	for n, j := range judges {
+		all.Go(func() {
+			for i := range s.Doors {
+				d := &s.Doors[i]
+				if int(d.Bind.Port.Num)%len(judges) != n || d.State == monban.Bound && d.Bind.Port.Proto != monban.UDP ||
+					d.Bind.NetNS != "" && d.Bind.NetNS != s.Host.NetNS {
+					continue
+				}
+				out[i] = j.door(d)
+			}
+		})
+	}
+	all.Wait()
 	return out
 }
 
 // judge keeps what the doors of one snapshot have in common.
 type judge struct {
+	*shared
 	*machine
+	ways      map[wayKey][]*way
+	sums      map[*way]*summary
+	divisions divisions
+	places    map[placeKey][]entry
+}
+
+// shared is what several judges, who work side by side, have in common.
+type shared struct {
 	rules  *monban.Ruleset
 	unseen bool // some rules could not be read
 	devs   []*monban.Interface
-	progs  map[monban.Family]*program
-	ways   map[wayKey][]*way
-	sums   map[*way]*summary
-	// names are the interfaces' classes, by family.
-	names map[monban.Family]map[string]string
-	each  map[monban.Family]bool // every interface is a class
+	views  [2]view // of IPv4 and IPv6
 	// lists holds the ranges of sets, which many doors have in common.
+	lock  sync.Mutex
 	lists map[uint64][]listed
+}
+
+// view is the ruleset as it is for the packets of one family.
+type view struct {
+	once    sync.Once
+	program *program
+	// class of each interface: alike in all that the machine itself makes of
+	// packets that come in by it.
+	class map[*monban.Interface]int
+	each  bool // every interface is a class
 }
 
 type listed struct {
@@ -68,21 +104,32 @@ type listed struct {
 // wayKey is what makes the ways of two packets the same.
 type wayKey struct {
 	family monban.Family
-	device string // its class
+	device int // its class
 	proto  byte
-	atom   int
-	owner  string
+	class  int // of the address
+	own    bool
 	port   int32
 }
 
+// placeKey is an interface, and a family.
+type placeKey struct {
+	family monban.Family
+	device *monban.Interface
+}
+
+// entry is an address of this machine that packets may be sent to.
+type entry struct {
+	addr  netip.Addr
+	class int
+	own   bool // the address is one of the interface itself, and rules may ask for it
+	// again: an address before has the same class.
+	again bool
+}
+
 func newJudge(s *monban.Snapshot) *judge {
-	j := &judge{
-		machine: newMachine(&s.Host), rules: s.Rules, unseen: s.Rules == nil,
-		progs: map[monban.Family]*program{}, ways: map[wayKey][]*way{}, sums: map[*way]*summary{},
-		names: map[monban.Family]map[string]string{}, each: map[monban.Family]bool{}, lists: map[uint64][]listed{},
-	}
+	sh := &shared{rules: s.Rules, unseen: s.Rules == nil, lists: map[uint64][]listed{}}
 	for _, g := range s.Gaps {
-		j.unseen = j.unseen || g.Hides == monban.HidesRules
+		sh.unseen = sh.unseen || g.Hides == monban.HidesRules
 	}
 	vrf := map[string]bool{}
 	for _, i := range s.Host.Interfaces {
@@ -93,21 +140,31 @@ func newJudge(s *monban.Snapshot) *judge {
 		// the other end of a dummy.
 		dev := &s.Host.Interfaces[i]
 		if dev.Up && !dev.Loopback && dev.Kind != "dummy" && dev.Kind != "ifb" && (dev.Master == "" || vrf[dev.Master]) && dev.Kind != "vrf" {
-			j.devs = append(j.devs, dev)
+			sh.devs = append(sh.devs, dev)
 		}
 	}
-	return j
+	return sh.judge(&s.Host)
 }
 
-// program returns the ruleset made ready for a family.
-func (j *judge) program(f monban.Family) *program {
-	if p, ok := j.progs[f]; ok {
-		return p
+func (s *shared) judge(h *monban.Host) *judge {
+	return &judge{shared: s, machine: newMachine(h), ways: map[wayKey][]*way{}, sums: map[*way]*summary{},
+		divisions: divisions{}, places: map[placeKey][]entry{}}
+}
+
+// colleague returns a judge for other doors of the same snapshot.
+func (j *judge) colleague() *judge { return j.shared.judge(j.Host) }
+
+// view returns the ruleset made ready for a family.
+func (j *judge) view(f monban.Family) *view {
+	v := &j.views[0]
+	if f == monban.IPv6 {
+		v = &j.views[1]
 	}
-	p := compile(j.rules, f, j.cut(f))
-	j.progs[f] = p
-	j.names[f] = j.classes(p)
-	return p
+	v.once.Do(func() {
+		v.program = compile(j.rules, f, j.cut(f))
+		j.classes(v)
+	})
+	return v
 }
 
 func protoNumber(p monban.Proto) byte {
@@ -124,13 +181,13 @@ func protoNumber(p monban.Proto) byte {
 
 // door judges one door.
 func (j *judge) door(d *monban.Door) []monban.Reach {
-	out := []monban.Reach{}
+	out := make([]monban.Reach, 0, 2*len(j.devs))
 	for _, f := range [...]monban.Family{monban.IPv4, monban.IPv6} {
 		if !answers(d, f) {
 			continue
 		}
 		for _, dev := range j.devs {
-			out = append(out, j.reach(d, f, dev)...)
+			out = j.reach(out, d, f, dev)
 		}
 	}
 	return out
@@ -153,42 +210,65 @@ func at(d *monban.Door, a netip.Addr) bool {
 }
 
 // entries are the addresses of this machine that packets by the interface may be
-// sent to, to reach a door.
-func (j *judge) entries(d *monban.Door, p *program, dev *monban.Interface) []netip.Addr {
-	var out []netip.Addr
+// sent to.
+func (j *judge) entries(v *view, dev *monban.Interface) []entry {
+	key := placeKey{v.program.family, dev}
+	if list, ok := j.places[key]; ok {
+		return list
+	}
+	var out []entry
 	for _, i := range j.Interfaces {
 		if !i.Up {
 			continue
 		}
 		for _, prefix := range i.Addrs {
 			a := prefix.Addr().WithZone("").Unmap()
-			if monban.FamilyOf(a) != p.family || a.IsLoopback() {
+			if monban.FamilyOf(a) != key.family || a.IsLoopback() {
 				continue
 			}
 			if a.IsLinkLocalUnicast() && a.Is6() && i.Name != dev.Name {
 				continue // another interface's
 			}
-			// Only translation leads from one address to a door at another.
-			if at(d, a) || p.translates && d.State != monban.Forwarded {
-				out = append(out, a)
-			}
+			e := entry{addr: a, class: v.program.class(addrOf(a)), own: v.each && j.owned[a] == dev.Name}
+			e.again = slices.ContainsFunc(out, func(o entry) bool { return o.class == e.class && o.own == e.own })
+			out = append(out, e)
 		}
 	}
+	j.places[key] = out
 	return out
 }
 
-// reach judges a door for one family and interface.
-func (j *judge) reach(d *monban.Door, f monban.Family, dev *monban.Interface) []monban.Reach {
+// reach adds to out who can reach a door for one family and interface.
+func (j *judge) reach(out []monban.Reach, d *monban.Door, f monban.Family, dev *monban.Interface) []monban.Reach {
 	one := func(v monban.Verdict, why monban.Reason) []monban.Reach {
-		return []monban.Reach{{Family: f, Device: dev.Name, Verdict: v, Why: why}}
+		return append(out, monban.Reach{Family: f, Device: dev.Name, Verdict: v, Why: why})
 	}
 	zone := d.Bind.Addr.Zone()
 	if d.Bind.Device != "" && d.Bind.Device != dev.Name || zone != "" && zone != dev.Name {
 		return one(monban.VerdictClosed, monban.ByDevice)
 	}
-	p := j.program(f)
-	entries := j.entries(d, p, dev)
-	if len(entries) == 0 {
+	v := j.view(f)
+	wild, found := d.Bind.Wildcard(), false
+	var sums []*summary
+	for _, e := range j.entries(v, dev) {
+		here := wild || at(d, e.addr)
+		// Only translation leads from one address to a door at another.
+		if !here && (!v.program.translates || d.State == monban.Forwarded) {
+			continue
+		}
+		found = true
+		if j.unseen || dev.Master != "" {
+			break
+		}
+		if wild && e.again {
+			continue
+		}
+		sum := j.summarise(v.program, j.way(v, dev, protoNumber(d.Bind.Port.Proto), &e, d.Bind.Port.Num), d, here)
+		if !slices.Contains(sums, sum) {
+			sums = append(sums, sum)
+		}
+	}
+	if !found {
 		if d.Bind.Addr.Unmap().IsLoopback() {
 			if j.unseen && dev.RouteLocalnet != monban.Off && f == monban.IPv4 {
 				return one(monban.VerdictUnknown, monban.ByUnseen)
@@ -203,13 +283,6 @@ func (j *judge) reach(d *monban.Door, f monban.Family, dev *monban.Interface) []
 	if dev.Master != "" { // of a VRF: chains see packets twice
 		return one(monban.VerdictUnknown, monban.ByRouting)
 	}
-	var sums []*summary
-	for _, a := range entries {
-		sum := j.summarise(p, j.way(p, dev, protoNumber(d.Bind.Port.Proto), a, d.Bind.Port.Num), d, at(d, a))
-		if !slices.Contains(sums, sum) {
-			sums = append(sums, sum)
-		}
-	}
 	total := sums[0]
 	if len(sums) > 1 {
 		total = &summary{}
@@ -220,24 +293,22 @@ func (j *judge) reach(d *monban.Door, f monban.Family, dev *monban.Interface) []
 	if d.Bind.Addr.Unmap().IsLoopback() && total.open.empty() && total.conditional.empty() && total.unknown.empty() {
 		return one(monban.VerdictClosed, monban.ByLoopback)
 	}
-	return j.report(total, p, dev)
+	return j.report(out, total, v, dev)
 }
 
 // way returns what becomes of packets to a place.
-func (j *judge) way(p *program, dev *monban.Interface, proto byte, a netip.Addr, port uint16) *way {
-	key := wayKey{family: p.family, device: j.names[p.family][dev.Name], proto: proto, atom: p.class(addrOf(a)), port: p.ports.of(port)}
+func (j *judge) way(v *view, dev *monban.Interface, proto byte, to *entry, port uint16) *way {
+	p := v.program
+	key := wayKey{family: p.family, device: v.class[dev], proto: proto, class: to.class, own: to.own, port: p.ports.of(port)}
 	if p.translates {
 		key.port = int32(port)
-	}
-	if j.owned[a] == dev.Name && j.each[p.family] {
-		key.owner = "own"
 	}
 	for _, w := range j.ways[key] {
 		if alike(w.asked, dev) {
 			return w
 		}
 	}
-	w := p.follow(j.machine, dev, proto, place{addrOf(a), port})
+	w := p.follow(j.machine, j.divisions, dev, proto, place{addrOf(to.addr), port})
 	j.ways[key] = append(j.ways[key], w)
 	return w
 }
@@ -275,7 +346,7 @@ type summary struct {
 	tags                       []tagged
 	// reported is the answer to an interface of the class.
 	reported []monban.Reach
-	class    string
+	class    int
 }
 
 func (s *summary) merge(o *summary) {
@@ -283,7 +354,7 @@ func (s *summary) merge(o *summary) {
 		return
 	}
 	if s.drops == nil && s.accepts == nil && s.open.empty() && s.conditional.empty() && s.unknown.empty() {
-		*s = summary{open: o.open.clone(), conditional: o.conditional.clone(), unknown: o.unknown.clone(), drops: o.drops, accepts: o.accepts, tags: o.tags}
+		*s = summary{open: o.open, conditional: o.conditional, unknown: o.unknown, drops: o.drops, accepts: o.accepts, tags: o.tags}
 		return
 	}
 	s.open.add(&o.open)
@@ -330,9 +401,12 @@ func (j *judge) summarise(p *program, w *way, d *monban.Door, here bool) *summar
 	}
 	for i := range sum.drops {
 		o := &sum.drops[i]
+		if len(o.tags) == 0 {
+			continue // nothing unforeseen happened to them: they have one fate
+		}
 		again := and(&in, &o.src)
 		both.add(&again)
-		if len(o.tags) > 0 && !again.empty() {
+		if !again.empty() {
 			tags = append(tags, restrict(o.tags, &again)...)
 		}
 	}
@@ -356,21 +430,24 @@ func (j *judge) summarise(p *program, w *way, d *monban.Door, here bool) *summar
 	return sum
 }
 
-// report puts a summary into words of the root package.
-func (j *judge) report(s *summary, p *program, dev *monban.Interface) []monban.Reach {
-	class := j.names[p.family][dev.Name]
-	if s.reported != nil && s.class == class {
-		// Another interface of the same kind, or another door.
-		out := slices.Clone(s.reported)
-		for i := range out {
-			out[i].Device = dev.Name
-		}
-		return out
+// report adds a summary to out in words of the root package.
+func (j *judge) report(out []monban.Reach, s *summary, v *view, dev *monban.Interface) []monban.Reach {
+	if s.reported == nil || s.class != v.class[dev] {
+		s.reported, s.class = j.inWords(s, v, dev), v.class[dev]
 	}
+	for _, r := range s.reported { // to another interface of the class, or another door
+		r.Device = dev.Name
+		out = append(out, r)
+	}
+	return out
+}
+
+func (j *judge) inWords(s *summary, v *view, dev *monban.Interface) []monban.Reach {
+	p := v.program
 	valid := j.sources(p, dev)
 	var out []monban.Reach
 	add := func(v monban.Verdict, atoms *set, conditions []monban.Condition) {
-		r := monban.Reach{Family: p.family, Device: dev.Name, Verdict: v, Conditions: conditions}
+		r := monban.Reach{Family: p.family, Verdict: v, Conditions: conditions}
 		if v != monban.VerdictClosed && !within(valid, atoms) {
 			r.Sources = j.ranges(p, atoms)
 		}
@@ -392,19 +469,20 @@ func (j *judge) report(s *summary, p *program, dev *monban.Interface) []monban.R
 	if len(out) == 0 {
 		add(monban.VerdictClosed, valid, nil)
 	}
-	s.reported, s.class = out, class
 	return out
 }
 
 // ranges returns a set as ranges of addresses; equal sets share one list.
 func (j *judge) ranges(p *program, atoms *set) []monban.AddrRange {
 	h := atoms.hash()
+	j.lock.Lock()
+	defer j.lock.Unlock()
 	for _, l := range j.lists[h] {
 		if l.family == p.family && equal(&l.atoms, atoms) {
 			return l.ranges
 		}
 	}
-	l := listed{atoms.clone(), p.family, p.space.ranges(atoms)}
+	l := listed{*atoms, p.family, p.space.ranges(atoms)}
 	j.lists[h] = append(j.lists[h], l)
 	return l.ranges
 }
@@ -503,10 +581,11 @@ func conditions(s *summary, atoms *set) []monban.Condition {
 // classes puts interfaces into classes by what the machine itself makes of their
 // packets. What plain tests of rules say of an interface is noted on each way; where
 // rules ask in other ways, every interface is a class.
-func (j *judge) classes(p *program) map[string]string {
-	out := map[string]string{}
-	each := asksDevice(j.rules)
-	j.each[p.family] = each
+func (j *judge) classes(v *view) {
+	p := v.program
+	v.each = asksDevice(j.rules)
+	v.class = map[*monban.Interface]int{}
+	known := map[string]int{}
 	for _, dev := range j.devs {
 		var b strings.Builder
 		sources := j.sources(p, dev)
@@ -515,12 +594,14 @@ func (j *judge) classes(p *program) map[string]string {
 			strict = dev.Name
 		}
 		fmt.Fprint(&b, sources.hash(), strict, dev.ReversePath, dev.Forward4, dev.Forward6, dev.RouteLocalnet, dev.Program)
-		if each || dev.Kind == "bridge" && len(p.bridge) > 0 {
+		if v.each || dev.Kind == "bridge" && len(p.bridge) > 0 {
 			b.WriteString(dev.Name)
 		}
-		out[dev.Name] = b.String()
+		if _, ok := known[b.String()]; !ok {
+			known[b.String()] = 1 + len(known)
+		}
+		v.class[dev] = known[b.String()]
 	}
-	return out
 }
 
 // asksDevice reports whether rules tell interfaces apart in other ways than by a

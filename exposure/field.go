@@ -264,7 +264,7 @@ const (
 func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 	l := &st.Key[0]
 	unknown := func() *state {
-		*next = append(*next, s.fork(st.tag))
+		*next = append(*next, s.fork(&st.tag))
 		return s
 	}
 	if l.Mask != nil {
@@ -280,7 +280,7 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 		}
 		routed := e.host.routed(e.program, dev)
 		// Within is {0}, there is no route, or {1}, there is one.
-		return split(s, &routed, st.Within[0].First[0] == 0 != st.Not, next)
+		return e.split(s, &routed, st.Within[0].First[0] == 0 != st.Not, next)
 	}
 	remote := l.Field == monban.FieldSourceType != e.reply
 	if !remote {
@@ -301,5 +301,5 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 			all.add(&atoms)
 		}
 	}
-	return split(s, &all, st.Not, next)
+	return e.split(s, &all, st.Not, next)
 }

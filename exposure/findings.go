@@ -87,12 +87,16 @@ func pastFirewall(s *monban.Snapshot) (out []monban.Finding) {
 		if j == nil {
 			j = newJudge(s)
 		}
-		p := *j.program(r.Family)
+		v := j.view(r.Family)
+		p := *v.program
 		p.nat, p.translates = nil, false
 		dev := j.named(r.Device)
 		var own *monban.RuleRef
-		for _, a := range j.entries(d, &p, dev) {
-			w := p.follow(j.machine, dev, protoNumber(d.Bind.Port.Proto), place{addrOf(a), d.Bind.Port.Num})
+		for _, e := range j.entries(v, dev) {
+			if !at(d, e.addr) {
+				continue
+			}
+			w := p.follow(j.machine, j.divisions, dev, protoNumber(d.Bind.Port.Proto), place{addrOf(e.addr), d.Bind.Port.Num})
 			if len(w.in) > 0 {
 				own = nil
 				break

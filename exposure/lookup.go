@@ -3,6 +3,7 @@ package exposure
 import (
 	"bytes"
 	"slices"
+	"sync"
 
 	"github.com/monban-dev/monban"
 )
@@ -21,7 +22,9 @@ type lookup struct {
 	// they are not ranges; ranged are the others.
 	exact  map[string][]int
 	ranged []int
-	// cache holds answers by the bytes of the same parts.
+	// cache holds answers by the bytes of the same parts. It and what index makes
+	// are behind the lock: doors are judged side by side.
+	lock  sync.Mutex
 	cache map[string]*answer
 	// targets are the chains of a verdict map.
 	targets map[string]*chain
@@ -31,6 +34,7 @@ type lookup struct {
 // with one element's data each. Without an address in the key, all is set.
 type answer struct {
 	groups []group
+	any    set // the addresses of all groups
 	all    *monban.Element
 }
 
@@ -67,6 +71,9 @@ func (c *compiler) lookup(t *monban.Table, s *monban.Set, key []monban.Load) *lo
 // index prepares finding elements by the parts besides the address.
 func (l *lookup) index() {
 	l.exact = map[string][]int{}
+	if l.remote == 0 && len(l.key) == 1 {
+		return // any element
+	}
 	var buf []byte
 	for i := range l.set.Elements {
 		e := &l.set.Elements[i]
@@ -105,6 +112,8 @@ func (l *lookup) part(e *monban.Element, k int) (first, last []byte, ok bool) {
 // bytes are in parts.
 func (l *lookup) ask(parts [][]byte) *answer {
 	id := string(bytes.Join(parts, nil))
+	l.lock.Lock()
+	defer l.lock.Unlock()
 	if a, ok := l.cache[id]; ok {
 		return a
 	}
@@ -113,6 +122,7 @@ func (l *lookup) ask(parts [][]byte) *answer {
 	}
 	a := &answer{}
 	l.cache[id] = a
+	from := 0 // elements are in order, and so are their atoms
 	take := func(i int) {
 		e := &l.set.Elements[i]
 		if l.remote < 0 {
@@ -125,7 +135,13 @@ func (l *lookup) ask(parts [][]byte) *answer {
 		if !ok {
 			return
 		}
-		a.add(e, l.space.atom(addrOfBytes(first)), l.space.atom(addrOfBytes(last)))
+		from = l.space.atomNear(from, addrOfBytes(first))
+		a.add(e, from, l.space.atomNear(from, addrOfBytes(last)))
+	}
+	if l.remote == 0 && len(l.key) == 1 {
+		for i := range l.set.Elements {
+			take(i)
+		}
 	}
 	for _, i := range l.exact[id] {
 		take(i)
@@ -134,6 +150,9 @@ func (l *lookup) ask(parts [][]byte) *answer {
 		if l.fits(&l.set.Elements[i], parts) {
 			take(i)
 		}
+	}
+	for i := range a.groups {
+		a.any.add(&a.groups[i].atoms)
 	}
 	return a
 }
@@ -159,8 +178,11 @@ func (a *answer) add(e *monban.Element, first, last int) {
 	for i := range a.groups {
 		g := &a.groups[i]
 		if g.element.Action == e.Action && bytes.Equal(g.element.Data, e.Data) {
-			// Room ahead, so that a hundred thousand elements in order do not
-			// copy the words each time.
+			if first/chunkAtoms < g.atoms.off {
+				more := span(first, last)
+				g.atoms.add(&more)
+				return
+			}
 			g.atoms.extend(first, last)
 			return
 		}
@@ -169,19 +191,6 @@ func (a *answer) add(e *monban.Element, first, last int) {
 		}
 	}
 	a.groups = append(a.groups, group{span(first, last), e})
-}
-
-// extend adds atoms and makes room for them.
-func (s *set) extend(first, last int) {
-	if first/64 < s.off {
-		more := span(first, last)
-		s.add(&more)
-		return
-	}
-	for s.off+len(s.words) <= last/64 {
-		s.words = append(s.words, 0)
-	}
-	s.fill(first, last)
 }
 
 // outcomes lists every different thing that a set may answer.

@@ -249,7 +249,7 @@ func (m *machine) ofType(p *program, kind uint32) set {
 	case typeUnicast:
 		out = p.space.all()
 		if p.family == monban.IPv6 {
-			out = m.routing(p).any.clone()
+			out = m.routing(p).any
 		}
 		for _, other := range [...]uint32{typeLocal, typeMulticast, typeBroadcast} {
 			atoms := m.ofType(p, other)

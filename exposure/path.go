@@ -37,8 +37,8 @@ const (
 )
 
 // follow sends packets to a place and reports their way.
-func (p *program) follow(m *machine, i *monban.Interface, proto byte, to place) *way {
-	e := &eval{program: p, host: m, in: i, proto: proto, first: to}
+func (p *program) follow(m *machine, d divisions, i *monban.Interface, proto byte, to place) *way {
+	e := &eval{program: p, host: m, divisions: d, in: i, proto: proto, first: to}
 	states := e.enter(i, to)
 	if i.Kind == "bridge" && len(p.bridge) > 0 {
 		states = e.uncertain(states, &tag{monban.ByOpaque, "bridge", nil}, outcome{base: p.bridge[0]})
@@ -85,16 +85,16 @@ func (e *eval) uncertain(states []*state, t *tag, o outcome) []*state {
 // enter returns the packets that routing lets in at all: the filter of reverse
 // paths (fib_validate_source), and a way back for the answers.
 func (e *eval) enter(i *monban.Interface, to place) []*state {
-	s := &state{facts: facts{place: to}, src: e.host.sources(e.program, i).clone()}
+	s := &state{facts: facts{place: to}, src: *e.host.sources(e.program, i)}
 	sure := e.host.PolicyRouting == monban.Off
 	routing := &tag{monban.ByOpaque, "policy routing", nil}
 	keep := func(only set, why monban.Reason) {
-		if within(&s.src, &only) {
+		in, out := e.divisions.divide(&s.src, &only)
+		if out.empty() {
 			return
 		}
 		rest := s.clone()
-		rest.src.remove(&only)
-		s.src = and(&s.src, &only)
+		s.src, rest.src = in, out
 		o := outcome{why: why}
 		if sure {
 			e.drop(o, rest)
@@ -325,7 +325,6 @@ func (e *eval) answers(states []*state, leave func([]*state, *monban.Interface) 
 	var out []*state
 	for _, s := range states {
 		rest := *s
-		rest.src = s.src.clone()
 		routing := e.host.routing(e.program)
 		for _, i := range e.host.backFirst(in) {
 			by := routing.byDevice[i]

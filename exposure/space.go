@@ -113,10 +113,16 @@ func (c *cutter) between(first, last addr) {
 }
 
 func (c *cutter) prefix(p netip.Prefix) {
-	if p.IsValid() && monban.FamilyOf(p.Addr()) == c.family {
-		r := monban.RangeOf(p)
-		c.between(addrOf(r.First), addrOf(r.Last))
+	if p.IsValid() && p.Addr().Is4() == (c.family == monban.IPv4) {
+		c.between(bounds(p))
 	}
+}
+
+// bounds returns the first and the last address of p, as numbers of its family:
+// those of ::ffff:0:0/96 are no IPv4 addresses here.
+func bounds(p netip.Prefix) (first, last addr) {
+	r := monban.RangeOf(p)
+	return addrOfBytes(r.First.AsSlice()), addrOfBytes(r.Last.AsSlice())
 }
 
 func (c *cutter) space() *space {
@@ -189,6 +195,24 @@ func (s *space) atom(a addr) int {
 	return i
 }
 
+// atomNear is atom for an address that is likely just behind an atom.
+func (s *space) atomNear(near int, a addr) int {
+	if a.less(s.starts[near]) {
+		return s.atom(a)
+	}
+	step := 1
+	for near+step < len(s.starts) && !a.less(s.starts[near+step]) {
+		near += step
+		step *= 2
+	}
+	end := min(near+step, len(s.starts))
+	i, ok := slices.BinarySearchFunc(s.starts[near:end], a, compareAddr)
+	if !ok {
+		i--
+	}
+	return near + i
+}
+
 // all returns every atom.
 func (s *space) all() set { return span(0, len(s.starts)-1) }
 
@@ -196,13 +220,14 @@ func (s *space) all() set { return span(0, len(s.starts)-1) }
 func (s *space) between(first, last addr) set { return span(s.atom(first), s.atom(last)) }
 
 func (s *space) prefix(p netip.Prefix) set {
-	r := monban.RangeOf(p)
-	return s.between(addrOf(r.First), addrOf(r.Last))
+	return s.between(bounds(p))
 }
 
 // ranges returns the addresses of the atoms.
 func (s *space) ranges(atoms *set) []monban.AddrRange {
-	var out []monban.AddrRange
+	n := 0
+	atoms.runs(func(int, int) { n++ })
+	out := make([]monban.AddrRange, 0, n)
 	atoms.runs(func(first, last int) {
 		end := lastAddr(s.family)
 		if last+1 < len(s.starts) {
@@ -220,11 +245,5 @@ func (s *space) example(atoms *set) int {
 			return a
 		}
 	}
-	found := -1
-	atoms.runs(func(first, _ int) {
-		if found < 0 {
-			found = first
-		}
-	})
-	return found
+	return atoms.first()
 }

@@ -35,6 +35,8 @@ type shootingRange struct {
 	listeners                 []listener
 	rng                       *rand.Rand
 	tally                     tally
+	// What is told when the test fails, whatever it fails at.
+	replay, loading string
 }
 
 // listener is one of the server's sockets, or the container's.
@@ -60,6 +62,12 @@ func newShootingRange(t testing.TB, seed uint64) *shootingRange {
 	netnstest.Need(t, "nft")
 	r := &shootingRange{t: t, server: netnstest.New(t), client: netnstest.New(t), container: netnstest.New(t),
 		devices: []string{"eth0", "eth1"}, rng: rand.New(rand.NewPCG(seed, 5))}
+	r.replay = fmt.Sprintf("seed %d", seed)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("after %+v; to have it again: %s\nthe rules in force:\n%s", r.tally, r.replay, r.loading)
+		}
+	})
 	netnstest.Connect(r.server, "eth0", r.client, "c0")
 	netnstest.Connect(r.server, "eth1", r.client, "c1")
 	netnstest.Connect(r.server, "docker0", r.container, "eth0")
@@ -190,6 +198,7 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 
 // nft loads a ruleset in place of the one there is.
 func (r *shootingRange) nft(text string) error {
+	r.loading = text
 	cmd := r.server.Command("nft", "-f", "-")
 	cmd.Stdin = strings.NewReader("flush ruleset\n" + text)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -232,8 +241,9 @@ func (p *probe) String() string {
 	return fmt.Sprintf("%s from %s by eth%d to %s", p.proto, p.src, p.device, p.dst)
 }
 
-// fire sends the probes and finds out where they arrive.
-func (r *shootingRange) fire(probes []*probe) {
+// fire sends the probes and finds out where they arrive, which it gives them at
+// least the given time for.
+func (r *shootingRange) fire(probes []*probe, wait time.Duration) {
 	r.t.Helper()
 	byEnd := map[string]*probe{}
 	r.client.Do(func() {
@@ -270,7 +280,7 @@ func (r *shootingRange) fire(probes []*probe) {
 			r.t.Fatalf("%s: %v", p, err)
 		}
 	}
-	deadline := time.Now().Add(12 * time.Millisecond)
+	deadline := time.Now().Add(wait)
 	for {
 		got := r.collect(func(proto monban.Proto, from netip.AddrPort, at monban.Bind) {
 			if p := byEnd[end(proto, from)]; p != nil {
@@ -359,6 +369,7 @@ func lookFor(reach []monban.Reach, device string, src netip.Addr) (computed, *mo
 // check fires n probes from the given and other sources and compares.
 func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []monban.Port, n int) {
 	r.t.Helper()
+	r.loading = text
 	snap := r.snapshot()
 	probes := make([]*probe, n)
 	// The doors at one address each, of which the real ones are made up.
@@ -377,7 +388,7 @@ func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []m
 	}
 	snap.Doors = slices.Concat(doors, r.doors)
 	reach := exposure.Judge(snap)
-	r.fire(probes)
+	r.fire(probes, 12*time.Millisecond)
 	var again []*probe
 	verdict := func(p *probe) (computed, *monban.Reach) {
 		return lookFor(reach[index[monban.Port{Num: p.dst.Port(), Proto: p.proto}.String()+p.dst.Addr().String()]], r.devices[p.device], p.src)
@@ -388,9 +399,8 @@ func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []m
 			again = append(again, p)
 		}
 	}
-	for try := 0; try < 3 && len(again) > 0; try++ {
-		time.Sleep(time.Duration(20*(try+1)) * time.Millisecond)
-		r.fire(again)
+	for try := 1; try <= 6 && len(again) > 0; try++ {
+		r.fire(again, time.Duration(30*try*try)*time.Millisecond)
 		again = slices.DeleteFunc(again, func(p *probe) bool { return p.hit.Port.Num != 0 })
 	}
 	r.tally.rulesets++
@@ -417,7 +427,7 @@ func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []m
 			if from != nil {
 				rule = fmt.Sprintf("%s %v sources %v: %s", from.Why, from.Verdict, from.Sources, from.Rule)
 			}
-			r.t.Errorf("%s: %s: computed %s, and it got in: %v (%v)\n%s\n%s", name, p, v, in, p.hit, rule, text)
+			r.t.Errorf("%s: %s: computed %s, and it got in: %v (%v)\n%s", name, p, v, in, p.hit, rule)
 			return
 		}
 		// The real door answers at every address: it cannot be closed to
@@ -430,7 +440,7 @@ func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []m
 				continue
 			}
 			if v, _ := lookFor(reach[len(doors)+i], r.devices[p.device], p.src); v == saysClosed && p.hit.Port.Num == p.dst.Port() {
-				r.t.Errorf("%s: %s got in, and the door %v is computed closed\n%s", name, p, p.hit, text)
+				r.t.Errorf("%s: %s got in, and the door %v is computed closed", name, p, p.hit)
 				return
 			}
 		}
@@ -481,8 +491,11 @@ func (r *shootingRange) anyAddr(v4 bool) netip.Addr {
 		return netip.AddrFrom4(b)
 	}
 	b := netip.MustParseAddr("2001:db8:99::").As16()
-	if r.rng.IntN(2) == 0 {
+	switch r.rng.IntN(4) {
+	case 0:
 		binary.BigEndian.PutUint64(b[:], 1<<61+r.rng.Uint64N(1<<61)) // of 2000::/3
+	case 1:
+		binary.BigEndian.PutUint64(b[:], 1<<61+r.rng.Uint64N(1<<48+0xdb8<<32)) // below all that rules and routes name
 	}
 	binary.BigEndian.PutUint64(b[8:], r.rng.Uint64())
 	return netip.AddrFrom16(b)

@@ -22,8 +22,8 @@ func TestReachRandom(t *testing.T) {
 	if n, err := strconv.ParseUint(os.Getenv("MONBAN_REACH_SEED"), 10, 64); err == nil {
 		seed = n
 	}
-	t.Logf("seed %d", seed)
 	r := newShootingRange(t, seed)
+	r.replay = fmt.Sprintf("MONBAN_REACH_SEED=%d MONBAN_REACH_RULESETS=%d", seed, rulesets)
 	ports := r.openDoors()
 	refused := 0
 	for i := range rulesets {
