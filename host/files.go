@@ -25,6 +25,8 @@ type files struct {
 	// ownsNet tells whether the network namespace belongs to the user namespace
 	// of the caller. It is asked only outside the initial user namespace.
 	ownsNet func() monban.Flag
+	// mounted is Off where nothing is mounted at a path. nil is unknown.
+	mounted func(name string) monban.Flag
 }
 
 // self is the directory of the calling thread. It is not /proc/self, which is

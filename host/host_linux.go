@@ -10,7 +10,7 @@ import (
 )
 
 func (v *view) read(parts Parts) {
-	f := files{root: root(), getenv: os.Getenv, ownsNet: ownsNet}
+	f := files{root: root(), getenv: os.Getenv, ownsNet: ownsNet, mounted: mounted}
 	if !f.identity(v) {
 		return
 	}
@@ -46,4 +46,18 @@ func ownsNet() monban.Flag {
 		return monban.FlagUnknown
 	}
 	return monban.FlagOf(owner.Dev == own.Dev && owner.Ino == own.Ino)
+}
+
+// mounted tells whether something is mounted at name, below the root directory
+// (STATX_ATTR_MOUNT_ROOT, since Linux 5.8).
+func mounted(name string) monban.Flag {
+	var x unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, "/"+name, unix.AT_SYMLINK_NOFOLLOW, 0, &x)
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return monban.Off
+	case err != nil, x.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0:
+		return monban.FlagUnknown
+	}
+	return monban.FlagOf(x.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0)
 }

@@ -432,7 +432,7 @@ func TestTooManyRoutes(t *testing.T) {
 		if len(h.Routes) != maxRoutes {
 			t.Errorf("%d routes", len(h.Routes))
 		}
-		if !slices.ContainsFunc(gaps, func(g monban.Gap) bool { return g.Source == "rtnetlink routes" && g.Err == errRoutes.Error() }) {
+		if !slices.ContainsFunc(gaps, func(g monban.Gap) bool { return g.Source == "rtnetlink routes" && g.Err == errRoutes{}.Error() }) {
 			t.Errorf("gaps %v", gaps)
 		}
 	})

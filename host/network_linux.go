@@ -174,7 +174,12 @@ func readLinks() ([]link, error) {
 // whole table of the Internet has a million.
 const maxRoutes = 10_000
 
-var errRoutes = fmt.Errorf("more than %d routes: the rest was not read", maxRoutes)
+// errRoutes is a type, as a variable would be made at every start.
+type errRoutes struct{}
+
+func (errRoutes) Error() string {
+	return fmt.Sprintf("more than %d routes: the rest was not read", maxRoutes)
+}
 
 func readRoutes(family byte, name func(int) string) ([]monban.Route, error) {
 	var routes []monban.Route
@@ -185,7 +190,7 @@ func readRoutes(family byte, name func(int) string) ([]monban.Route, error) {
 		hops, err := parseRoute(b)
 		for _, h := range hops {
 			if len(routes) == maxRoutes {
-				return errRoutes
+				return errRoutes{}
 			}
 			routes = append(routes, monban.Route{Dst: h.dst, Gateway: h.gateway, Device: name(h.index)})
 		}

@@ -21,6 +21,17 @@ var (
 // homeSockets are further sockets below the home directory.
 func homeSockets() []string { return nil }
 
+// loggedIn returns the users who have a directory of their own for sockets.
+func loggedIn() []int {
+	dir, err := openDirectory("/run/user")
+	if err != nil {
+		return nil // without a login manager there is none
+	}
+	defer dir.close()
+	users, _ := dir.numbers()
+	return users
+}
+
 // awake returns nil if a daemon listens on e's socket, so that to connect
 // disturbs nobody. A service manager may hold the socket and start the daemon at
 // the first connection: that must not come from here. Where it cannot be seen

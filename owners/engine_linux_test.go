@@ -198,9 +198,7 @@ func TestEngines(t *testing.T) {
 	env := func(vars map[string]string) func(string) string {
 		return func(name string) string { return vars[name] }
 	}
-	glob := func(pattern string) ([]string, error) {
-		return []string{strings.Replace(pattern, "*", "1000", 1), strings.Replace(pattern, "*", "x", 1)}, nil
-	}
+	users := func() []int { return []int{1000} }
 	paths := func(list []engine) (paths []string) {
 		for _, e := range list {
 			paths = append(paths, fmt.Sprint(e.uid, " ", e.kind, " ", e.path))
@@ -210,17 +208,17 @@ func TestEngines(t *testing.T) {
 	host := map[string]string{"DOCKER_HOST": "unix:///home/u/d.sock", "XDG_RUNTIME_DIR": "/run/user/0"}
 	want := []string{"0 docker /var/run/docker.sock", "0 podman /run/podman/podman.sock",
 		"1000 docker /run/user/1000/docker.sock", "1000 podman /run/user/1000/podman/podman.sock"}
-	if got := paths(engines(0, env(host), glob)); !slices.Equal(got, want) {
+	if got := paths(engines(0, env(host), users)); !slices.Equal(got, want) {
 		t.Errorf("root: %q", got)
 	}
 	want = []string{"7 docker /var/run/docker.sock", "7 podman /run/podman/podman.sock",
 		"7 docker /run/user/7/docker.sock", "7 podman /run/user/7/podman/podman.sock"}
 	for _, host := range []string{"", "tcp://192.0.2.1:2375", "ssh://x", "unix://relative", "npipe://x"} {
-		if got := paths(engines(7, env(map[string]string{"DOCKER_HOST": host}), glob)); !slices.Equal(got, want) {
+		if got := paths(engines(7, env(map[string]string{"DOCKER_HOST": host}), users)); !slices.Equal(got, want) {
 			t.Errorf("%q: %q", host, got)
 		}
 	}
-	got := paths(engines(7, env(map[string]string{"DOCKER_HOST": "unix:///home/u/d.sock", "XDG_RUNTIME_DIR": "/x"}), glob))
+	got := paths(engines(7, env(map[string]string{"DOCKER_HOST": "unix:///home/u/d.sock", "XDG_RUNTIME_DIR": "/x"}), users))
 	if want := []string{"7 docker /x/docker.sock", "7 podman /x/podman/podman.sock", "7 docker /home/u/d.sock"}; !slices.Equal(got[2:], want) {
 		t.Errorf("%q", got)
 	}

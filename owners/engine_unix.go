@@ -35,13 +35,13 @@ const engineTimeout = 300 * time.Millisecond
 var errSlow = errors.New("no answer within 300ms") // engineTimeout
 
 func askContainers(ctx context.Context) (answer func() ([]monban.Container, []monban.Gap)) {
-	return askAll(ctx, engines(os.Geteuid(), os.Getenv, filepath.Glob), awake)
+	return askAll(ctx, engines(os.Geteuid(), os.Getenv, loggedIn), awake)
 }
 
 // engines lists where engines may be. Root does not follow DOCKER_HOST: what is
 // in the environment is not always meant for root, and a daemon's answer is
 // believed.
-func engines(uid int, env func(string) string, glob func(string) ([]string, error)) []engine {
+func engines(uid int, env func(string) string, loggedIn func() []int) []engine {
 	list := []engine{{"docker", "/var/run/docker.sock", uid}, {"podman", "/run/podman/podman.sock", uid}}
 	if uid != 0 {
 		own := cmp.Or(env("XDG_RUNTIME_DIR"), "/run/user/"+strconv.Itoa(uid))
@@ -56,14 +56,9 @@ func engines(uid int, env func(string) string, glob func(string) ([]string, erro
 		}
 		return list
 	}
-	for _, at := range [...]string{"docker.sock", "podman/podman.sock"} {
-		paths, _ := glob("/run/user/*/" + at) // the pattern is right
-		for _, path := range paths {
-			owner, err := strconv.Atoi(strings.Split(path, "/")[3])
-			if err == nil {
-				list = append(list, engine{strings.TrimSuffix(filepath.Base(at), ".sock"), path, owner})
-			}
-		}
+	for _, user := range loggedIn() {
+		dir := "/run/user/" + strconv.Itoa(user)
+		list = append(list, engine{"docker", dir + "/docker.sock", user}, engine{"podman", dir + "/podman/podman.sock", user})
 	}
 	return list
 }

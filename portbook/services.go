@@ -1,7 +1,6 @@
 package portbook
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 	"io/fs"
@@ -32,22 +31,42 @@ func ReadServices(fsys fs.FS, name string, only ...monban.PortRange) (Services, 
 		return nil, err
 	}
 	defer f.Close()
-	return parseServices(f, only)
+	data := make([]byte, 0, min(info.Size(), maxServices)+1)
+	for len(data) < cap(data) {
+		n, err := f.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return parseServices(data, only), nil
 }
 
 // maxServices is how much of a services file is read. Debian's has 12 KB, and
 // one with the whole registry 700 KB.
 const maxServices = 4 << 20
 
-func parseServices(r io.Reader, only []monban.PortRange) (Services, error) {
-	var out Services
-	lines := bufio.NewScanner(io.LimitReader(r, maxServices))
-	lines.Buffer(make([]byte, 4096), maxServices+1)
-	for lines.Scan() {
-		if len(only) > 0 && !mayNameAny(lines.Bytes(), only) {
+func parseServices(data []byte, only []monban.PortRange) (out Services) {
+	for len(data) > 0 {
+		// A line without a slash names no port.
+		slash := bytes.IndexByte(data, '/')
+		if slash < 0 {
+			return out
+		}
+		start := bytes.LastIndexByte(data[:slash], '\n') + 1
+		end := slash + bytes.IndexByte(data[slash:], '\n')
+		if end < slash {
+			end = len(data)
+		}
+		text := data[start:end]
+		data = data[min(end+1, len(data)):]
+		if len(only) > 0 && !mayNameAny(text, only) {
 			continue
 		}
-		line, comment, _ := strings.Cut(lines.Text(), "#")
+		line, comment, _ := strings.Cut(string(text), "#")
 		fields := strings.Fields(line)
 		if len(fields) < 2 {
 			continue
@@ -59,7 +78,7 @@ func parseServices(r io.Reader, only []monban.PortRange) (Services, error) {
 		}
 		out = append(out, Entry{Port: port, Name: fields[0], Aliases: fields[2:], Description: strings.TrimSpace(comment)})
 	}
-	return out, lines.Err()
+	return out
 }
 
 // mayNameAny is a quick look at a line: it reports whether an entry of only may
