@@ -18,7 +18,9 @@ import (
 	"github.com/monban-dev/monban/claims"
 	"github.com/monban-dev/monban/conflict"
 	"github.com/monban-dev/monban/host"
+	"github.com/monban-dev/monban/internal/edit"
 	"github.com/monban-dev/monban/internal/gather"
+	"github.com/monban-dev/monban/internal/mend"
 	"github.com/monban-dev/monban/internal/report"
 	"github.com/monban-dev/monban/sockets"
 )
@@ -73,6 +75,7 @@ func (a *app) check(ctx context.Context, in *inside, system bool, paths []string
 	}
 	book, bookGaps := a.book()
 	checked := conflict.Predict(asked, snap)
+	a.advise(checked, snap, in, system, paths)
 	snap.Gaps = slices.Concat(snap.Gaps, gaps, bookGaps)
 	result := report.Result{Verb: "check", Snapshot: snap, Book: book, Findings: conflict.Warn(checked, snap),
 		Data: report.Check{Claims: checked, System: system, Release: ownVersion()}}
@@ -80,6 +83,36 @@ func (a *app) check(ctx context.Context, in *inside, system bool, paths []string
 		return err
 	}
 	return checkResult(checked, snap.Gaps)
+}
+
+// advise puts the ports that fix would choose into what is advised about claims
+// that cannot start, so that both say the same. Where it cannot be told what is
+// leased, the advice of the judgement stays.
+func (a *app) advise(checked []monban.Checked, snap *monban.Snapshot, in *inside, system bool, paths []string) {
+	if !slices.ContainsFunc(checked, func(c monban.Checked) bool { return c.Judgement.Outcome == monban.Fails }) {
+		return
+	}
+	view := *snap
+	f := &fixing{app: a, o: &fixOptions{in: *in, system: system}, paths: paths, snap: &view, files: map[string]*edit.File{}, why: map[string]error{}}
+	if in.load != "" {
+		f.saved = snap
+	} else {
+		// A connection may have any of the ports to choose from.
+		view.Traffic, _ = sockets.Traffic(sockets.Options{Ports: []monban.PortRange{{First: 0, Last: 65535}}})
+	}
+	var err error
+	if f.dir, err = workTree(); err != nil {
+		return
+	}
+	asked := make([]monban.Claim, len(checked))
+	for i := range checked {
+		asked[i] = checked[i].Claim
+	}
+	q := &mend.Question{Claims: asked, Snapshot: &view, File: f.source}
+	if q.Numbers, err = f.numbers(asked); err != nil {
+		return
+	}
+	q.Advise(checked)
 }
 
 // checkResult is the exit code: a conflict, or else an answer that something

@@ -152,8 +152,11 @@ func (f *fixing) numbers(asked []monban.Claim) (mend.Numbers, error) {
 	}
 	// What nobody has asked about here must not be run into either.
 	known := slices.Clone(asked)
-	if more, _ := f.app.projectClaims(f.dir); f.saved == nil {
-		known = append(known, more...)
+	if f.saved == nil {
+		if dir, err := os.Getwd(); err != nil || dir != f.dir || len(f.paths) > 0 || f.o.system {
+			more, _ := f.app.projectClaims(f.dir)
+			known = append(known, more...)
+		}
 		if p, err := place(nil); err == nil {
 			system, _ := claims.System(p)
 			// Of the machine's own daemons, those that it will start.

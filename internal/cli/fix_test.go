@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -64,11 +65,7 @@ func TestFixGolden(t *testing.T) {
 type fixData struct {
 	Data struct {
 		Outcome, Reason, Backup string
-		Moves                   []struct {
-			Name, By, Kind, Reason, File string
-			From, To, Line               int
-			Stay                         []string
-		}
+		Moves                   []fixMove
 		Edits []struct {
 			File, Target, Before, After string
 			Line                        int
@@ -79,6 +76,12 @@ type fixData struct {
 		}
 		Applied bool
 	}
+}
+
+type fixMove struct {
+	Name, By, Kind, Reason, File string
+	From, To, Line               int
+	Stay                         []string
 }
 
 func (f fixer) json(args ...string) (fixData, int) {
@@ -356,9 +359,15 @@ func TestFixOnlyPorts(t *testing.T) {
 		f, dir := fixer{t, t.TempDir()}, t.TempDir()
 		randomTree(t, r, dir)
 		before := contents(t, dir)
+		advised := f.advice(dir, "--load", quiet)
 		d, code := f.json(dir, "--load", quiet, "--yes")
 		if d.Data.Outcome == "nothing" {
 			continue
+		}
+		for _, a := range advised {
+			if !slices.ContainsFunc(d.Data.Moves, func(m fixMove) bool { return a == fmt.Sprintf("%s %d", m.File, m.To) }) {
+				t.Errorf("seed %d: check advises %s, and fix does %+v", seed, a, d.Data.Moves)
+			}
 		}
 		if code != exitOK || len(d.Data.Left) > 0 {
 			t.Errorf("seed %d: exit %d, left %+v", seed, code, d.Data.Left)
@@ -397,6 +406,32 @@ func TestFixOnlyPorts(t *testing.T) {
 	if moved < 60 || leased < 10 {
 		t.Errorf("%d moves, %d to leased ports", moved, leased)
 	}
+}
+
+// advice is which file check would give which port, "p1/my.cnf 3307".
+func (f fixer) advice(args ...string) (list []string) {
+	f.t.Helper()
+	out, errs, _ := f.run(System{}, append([]string{"check", "--json"}, args...)...)
+	var d struct {
+		Data struct {
+			Claims []struct {
+				Outcome string
+				Fix     []struct{ Text string }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &d); err != nil {
+		f.t.Fatal(err, out, errs)
+	}
+	line := regexp.MustCompile(`^Use another port in (.*):[0-9]+; ([0-9]+) is free now\.$`)
+	for _, c := range d.Data.Claims {
+		for _, fix := range c.Fix {
+			if m := line.FindStringSubmatch(fix.Text); m != nil && c.Outcome == "fails" {
+				list = append(list, m[1]+" "+m[2])
+			}
+		}
+	}
+	return list
 }
 
 // digitRuns compares two texts that may differ in numbers only, and returns the

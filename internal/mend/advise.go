@@ -1,0 +1,69 @@
+package mend
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/conflict"
+)
+
+// Advise puts into the advice about claims that cannot start what a plan would
+// do: the side that moves, and the port that it moves to. What no plan would move
+// keeps its advice, unless a plan gives that port away. checked are the claims of
+// the question as they were judged; the advice is replaced and not changed in
+// place. The plan is not proven: that would take reading every file again.
+func (q *Question) Advise(checked []monban.Checked) {
+	plan := q.plan(nil)
+	taken := map[uint16]bool{}
+	for i := range plan.Moves {
+		taken[plan.Moves[i].To] = true
+	}
+	for i := range checked {
+		done := &checked[i]
+		if done.Judgement.Outcome != monban.Fails {
+			continue
+		}
+		done.Judgement.Fix = slices.Clone(done.Judgement.Fix)
+		for k := range done.Judgement.Fix {
+			if f := &done.Judgement.Fix[k]; f.Code == conflict.FixEditPort || f.Code == conflict.FixOtherPort {
+				f.Args = slices.Clone(f.Args)
+				q.advise(f, i, plan, taken)
+			}
+		}
+	}
+}
+
+// advise makes the advice to use another port what the plan does for a claim.
+func (q *Question) advise(f *monban.Fix, claim int, plan *Plan, taken map[uint16]bool) {
+	m := plan.moveFor(claim)
+	switch {
+	case m == nil:
+		if num, err := strconv.ParseUint(f.Args[1], 10, 16); err == nil && taken[uint16(num)] {
+			f.Args[1] = ""
+			if to, _, ok := q.Numbers.choose(&q.Claims[claim], taken); ok {
+				f.Args[1], taken[to] = strconv.Itoa(int(to)), true
+			}
+		}
+		return
+	case !slices.Contains(m.Claims, claim) && f.Code == conflict.FixEditPort: // it stays, and the other side moves
+		f.Args[2] = q.Claims[m.Claims[0]].Pos.String()
+	}
+	f.Args[0], f.Args[1] = strconv.Itoa(int(m.From)), strconv.Itoa(int(m.To))
+}
+
+// moveFor returns the move that lets a claim start: its own, or that of a side in
+// its way.
+func (p *Plan) moveFor(claim int) *Move {
+	var other *Move
+	for i := range p.Moves {
+		m := &p.Moves[i]
+		if slices.Contains(m.Claims, claim) {
+			return m
+		}
+		if slices.Contains(m.Against, claim) {
+			other = m
+		}
+	}
+	return other
+}
