@@ -300,9 +300,9 @@ func (f *fixing) act(ctx context.Context, shown *mend.Plan) error {
 	if err != nil {
 		return err
 	}
-	r, err := f.store.Apply(changes, f.dir, time.Now())
+	r, err := f.store.Apply(changes, edit.Record{Dir: f.dir, At: time.Now(), Leases: granted})
 	if err != nil {
-		f.giveBack(ctx, granted)
+		f.giveBack(ctx, f.dir, granted)
 		return f.failed(err)
 	}
 	f.out.Backup = r.ID
@@ -362,15 +362,23 @@ func (f *fixing) grant(ctx context.Context, plan *mend.Plan) (granted []uint16, 
 	return granted, nil
 }
 
-// giveBack releases leases of a change that was not made.
-func (f *fixing) giveBack(ctx context.Context, ports []uint16) {
-	if file, err := f.app.leases(); err == nil && len(ports) > 0 {
-		// They expire by themselves if this fails.
-		_ = file.Update(ctx, time.Now(), func(t *lease.Table) error {
-			t.Release(func(l lease.Lease) bool { return slices.Contains(ports, l.Port) })
-			return nil
-		})
+// giveBack releases the leases that were granted for a change which was not made,
+// or is taken back, and returns their ports.
+func (f *fixing) giveBack(ctx context.Context, dir string, ports []uint16) (released []uint16) {
+	file, err := f.app.leases()
+	if err != nil || len(ports) == 0 {
+		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, leaseWait)
+	defer cancel()
+	// They expire by themselves if this fails.
+	_ = file.Update(ctx, time.Now(), func(t *lease.Table) error {
+		for _, l := range t.Release(func(l lease.Lease) bool { return l.Purpose.Dir == dir && slices.Contains(ports, l.Port) }) {
+			released = append(released, l.Port)
+		}
+		return nil
+	})
+	return released
 }
 
 // verify reads what is on disk now, and says what came of it.

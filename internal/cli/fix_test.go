@@ -66,7 +66,7 @@ type fixData struct {
 	Data struct {
 		Outcome, Reason, Backup string
 		Moves                   []fixMove
-		Edits []struct {
+		Edits                   []struct {
 			File, Target, Before, After string
 			Line                        int
 		}
@@ -398,6 +398,9 @@ func TestFixOnlyPorts(t *testing.T) {
 			if text != before[name] {
 				t.Errorf("seed %d: %s is not what it was", seed, name)
 			}
+		}
+		if out, _, _ := f.run(System{}, "pick", "--list", "--json"); !strings.Contains(out, `"leases":[]`) {
+			t.Errorf("seed %d: after undo, ports stay leased: %s", seed, out)
 		}
 		if t.Failed() {
 			return

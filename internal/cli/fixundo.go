@@ -49,6 +49,7 @@ func (a *app) undo(cmd *cobra.Command, o *fixOptions, args []string) error {
 	if err := f.store.Revert(u); err != nil {
 		return f.failed(err)
 	}
+	f.out.Released = f.giveBack(cmd.Context(), r.Dir, r.Leases)
 	return f.end(report.FixUndone, "")
 }
 

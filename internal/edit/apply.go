@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// Apply changes files: all of them, or none and it returns an [*Error]. dir is
-// where the program is run, for whoever wants to take it back from there. While
-// the record of a change that was broken off is there, nothing is changed.
-func (s *Store) Apply(changes []Change, dir string, at time.Time) (r *Record, err error) {
+// Apply changes files: all of them, or none and it returns an [*Error]. Of about,
+// the directory, the time and the leases count. While the record of a change that
+// was broken off is there, nothing is changed.
+func (s *Store) Apply(changes []Change, about Record) (r *Record, err error) {
 	err = s.as(func() error {
-		r, err = s.apply(changes, dir, at)
+		r, err = s.apply(changes, about)
 		return err
 	})
 	return r, err
 }
 
-func (s *Store) apply(changes []Change, dir string, at time.Time) (*Record, error) {
+func (s *Store) apply(changes []Change, about Record) (*Record, error) {
 	records, err := s.records()
 	if err != nil {
 		return nil, err
 	}
-	r := &Record{At: at.UTC(), Dir: dir, Pending: true}
-	for id := at.UTC(); r.ID == ""; id = id.Add(time.Millisecond) {
+	r := &Record{At: about.At.UTC(), Dir: about.Dir, Leases: about.Leases, Pending: true}
+	for id := r.At; r.ID == ""; id = id.Add(time.Millisecond) {
 		r.ID = id.Format("20060102-150405-") + fmt.Sprintf("%03d", id.Nanosecond()/1e6)
 		for _, other := range records {
 			if other.Pending {

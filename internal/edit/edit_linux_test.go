@@ -130,7 +130,7 @@ func TestApplyAndUndo(t *testing.T) {
 	for _, plainly := range []bool{false, true} {
 		tr := newTree(t)
 		tr.store.plainly = plainly
-		r, err := tr.store.Apply(tr.changes(), "/shop", now())
+		r, err := tr.store.Apply(tr.changes(), Record{Dir: "/shop", At: now()})
 		if err != nil || r.Pending || r.Dir != "/shop" {
 			t.Fatal(r, err)
 		}
@@ -152,11 +152,11 @@ func TestApplyAndUndo(t *testing.T) {
 func TestTwoProjects(t *testing.T) {
 	tr := newTree(t)
 	c := tr.changes()
-	first, err := tr.store.Apply(c[:1], "/one", now())
+	first, err := tr.store.Apply(c[:1], Record{Dir: "/one", At: now()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := tr.store.Apply(c[1:], "/two", now())
+	second, err := tr.store.Apply(c[1:], Record{Dir: "/two", At: now()})
 	if err != nil || first.ID == second.ID {
 		t.Fatal(first.ID, second.ID, err)
 	}
@@ -185,7 +185,7 @@ func TestUndoOfWhatChangedSince(t *testing.T) {
 		func(tr *tree) { os.Remove(tr.path("b")); os.Mkdir(tr.path("b"), 0o755) },
 	} {
 		tr := newTree(t)
-		if _, err := tr.store.Apply(tr.changes(), "/", now()); err != nil {
+		if _, err := tr.store.Apply(tr.changes(), Record{Dir: "/", At: now()}); err != nil {
 			t.Fatal(err)
 		}
 		spoil(tr)
@@ -244,7 +244,7 @@ func TestKeepsEverything(t *testing.T) {
 			t.Fatalf("the test has not set %s: %s", want, before[1])
 		}
 	}
-	if _, err := tr.store.Apply(tr.changes(), "/", now()); err != nil {
+	if _, err := tr.store.Apply(tr.changes(), Record{Dir: "/", At: now()}); err != nil {
 		t.Fatal(err)
 	}
 	tr.want(newA, newB)
@@ -269,7 +269,7 @@ func TestSymbolicLink(t *testing.T) {
 	if err != nil || f.Path != tr.path("a") || f.Link != tr.path("enabled/a") {
 		t.Fatal(f, err)
 	}
-	if _, err := tr.store.Apply([]Change{{f, []byte(newA)}}, "/", now()); err != nil {
+	if _, err := tr.store.Apply([]Change{{f, []byte(newA)}}, Record{Dir: "/", At: now()}); err != nil {
 		t.Fatal(err)
 	}
 	tr.want(newA, oldB)
@@ -317,7 +317,7 @@ func TestChangedMeanwhile(t *testing.T) {
 				}
 				n++
 			}
-			_, err := tr.store.Apply(changes, "/", now())
+			_, err := tr.store.Apply(changes, Record{Dir: "/", At: now()})
 			if !done {
 				break
 			}
@@ -375,7 +375,7 @@ func TestRollback(t *testing.T) {
 				}
 			}
 		}
-		_, err := tr.store.Apply(tr.changes(), "/", now())
+		_, err := tr.store.Apply(tr.changes(), Record{Dir: "/", At: now()})
 		if problem(err) != NotWritten {
 			t.Error(err)
 		}
@@ -515,7 +515,7 @@ func TestKilled(t *testing.T) {
 		for at := 0; ; at++ {
 			tr := newTree(t)
 			if strings.HasPrefix(verb, "undo") {
-				if _, err := tr.store.Apply(tr.changes(), "/", now()); err != nil {
+				if _, err := tr.store.Apply(tr.changes(), Record{Dir: "/", At: now()}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -542,7 +542,7 @@ func TestKilled(t *testing.T) {
 				continue
 			}
 			if records[0].Pending {
-				if _, err := tr.store.Apply(tr.changes(), "/", now().Add(time.Hour)); problem(err) != Interrupted {
+				if _, err := tr.store.Apply(tr.changes(), Record{Dir: "/", At: now().Add(time.Hour)}); problem(err) != Interrupted {
 					t.Errorf("%s, step %d: another change on top: %v", verb, at, err)
 				}
 			}
@@ -580,7 +580,7 @@ func victim(t *testing.T, dir string) {
 		}
 		return
 	}
-	if _, err := tr.store.Apply(tr.changes(), "/", now()); err != nil {
+	if _, err := tr.store.Apply(tr.changes(), Record{Dir: "/", At: now()}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -623,7 +623,7 @@ func TestFullDisk(t *testing.T) {
 			changes[i].Data = append(changes[i].Data, long...)
 		}
 		fill(t, tr.path("filler"), room)
-		_, err := tr.store.Apply(changes, "/", now())
+		_, err := tr.store.Apply(changes, Record{Dir: "/", At: now()})
 		if err == nil {
 			done++
 			continue
@@ -690,7 +690,7 @@ func TestUntrustedRecord(t *testing.T) {
 		},
 	} {
 		tr := newTree(t)
-		r, err := tr.store.Apply(tr.changes(), "/", now())
+		r, err := tr.store.Apply(tr.changes(), Record{Dir: "/", At: now()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -708,7 +708,7 @@ func TestPrivate(t *testing.T) {
 	tr := newTree(t)
 	syscall.Umask(0)
 	defer syscall.Umask(0o022)
-	r, err := tr.store.Apply(tr.changes(), "/", now())
+	r, err := tr.store.Apply(tr.changes(), Record{Dir: "/", At: now()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,9 @@ type Record struct {
 	At time.Time `json:"at"`
 	// Dir is where the program was run.
 	Dir string `json:"dir"`
+	// Leases are the ports that are kept for whoever is moved by it, and for
+	// nobody once it is taken back.
+	Leases []uint16 `json:"leases,omitempty"`
 	// Pending is set until all files are changed: the record then has a name
 	// that says so. One that is pending when nobody works on it is of a change
 	// that was broken off.

@@ -44,6 +44,8 @@ type Fix struct {
 	// At when that was.
 	Backup string
 	At     time.Time
+	// Released are the ports that are no longer kept, now that nobody moves there.
+	Released []uint16
 	// Unknown is how many claims could not be judged.
 	Unknown int
 	// PlanShown leaves the plan out of the text, for it was shown before.
@@ -130,7 +132,9 @@ type fixWireData struct {
 	Applied bool          `json:"applied"`
 	Backup  string        `json:"backup"`
 	Left    []fixLeftWire `json:"left"`
-	Unknown int           `json:"unknown"`
+	// Released are the leases that a change had and that were given back with it.
+	Released []uint16 `json:"released"`
+	Unknown  int      `json:"unknown"`
 }
 
 type fixMoveWire struct {
@@ -174,7 +178,7 @@ type fixLeftWire struct {
 
 func (f Fix) wire(v *view) any {
 	w := fixWireData{Action: "fix", Outcome: f.Outcome, Reason: f.Reason, Why: f.sentence(v), Moves: []fixMoveWire{}, Edits: []fixEditWire{},
-		Applied: f.applied(), Backup: f.Backup, Left: []fixLeftWire{}, Unknown: f.Unknown}
+		Applied: f.applied(), Backup: f.Backup, Left: []fixLeftWire{}, Released: nonNil(f.Released), Unknown: f.Unknown}
 	if f.Undo {
 		w.Action = "undo"
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 )
 
@@ -183,7 +184,12 @@ func (f Fix) sentence(v *view) string {
 		}
 		return text
 	case FixUndone:
-		return say("%s put back.", "%sを元に戻しました。")
+		text := say("%s put back.", "%sを元に戻しました。")
+		if len(f.Released) > 0 {
+			text = joined(l, text, l.say(plural(len(f.Released), "Port %s is no longer kept for it.", "Ports %s are no longer kept for it."),
+				"ポート %s の割り当ても解除しました。", strings.Trim(fmt.Sprint(f.Released), "[]")))
+		}
+		return text
 	case FixRefused:
 		return l.pick("No conflict can be ended by an edit.", "編集で解決できる競合はありません。")
 	case FixFailed:
