@@ -74,8 +74,23 @@ const (
 	PastFirewall Kind = "past-firewall"
 	// IPv6Open: the rules close a port for IPv4 and leave it open for IPv6.
 	IPv6Open Kind = "ipv6-open"
-	// AdminDoor: SSH on its usual port, open to most addresses.
+	// AdminDoor: a door for administrators, such as SSH, on its usual port, open to
+	// most addresses.
 	AdminDoor Kind = "admin-door"
+	// OverlayOpen: by a tunnel, a VPN or a bridge of containers everybody gets to
+	// doors that the rules close elsewhere. The first evidence is the interface.
+	OverlayOpen Kind = "overlay-open"
+	// IdlePermit: a rule or a policy opens ports on which nobody listens. The first
+	// evidence are the ports.
+	IdlePermit Kind = "idle-permit"
+)
+
+// The findings about what was computed and what was seen from outside.
+const (
+	// SeenOpen: a door answered that by the rules nobody who looked could reach.
+	SeenOpen Kind = "seen-open"
+	// SeenShut: a door did not answer that the rules leave open.
+	SeenShut Kind = "seen-shut"
 )
 
 // The findings about what programs ask for. They warn and change no outcome.
@@ -141,6 +156,7 @@ const (
 	HidesRegistry   Subject = "registry"   // names and purposes of ports
 	HidesSightings  Subject = "sightings"  // doors seen from outside
 	HidesRules      Subject = "rules"      // rules of a firewall, and so who can reach a door
+	HidesReach      Subject = "reach"      // who can reach some doors: Source is the rule, Count how many doors
 )
 
 // Gap is something that could not be seen. It stands beside the answer and is

@@ -120,6 +120,7 @@ const (
 	ByUnseen     Reason = "unseen"        // the ruleset could not be read: see the gaps
 	ByProgram    Reason = "program"       // a BPF program sees packets first
 	ByRouting    Reason = "policy-routing"
+	ByOthers     Reason = "others" // of a comparison: whoever comes in, it is not who looked
 )
 
 // RuleRef names a rule, or the policy of a base chain where Handle is 0. The

@@ -1,22 +1,26 @@
 package exposure
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/portbook"
 )
 
 // Inspect returns findings with what the doors' Reach, which [Judge] made, says of
-// them: a service that is open everywhere is worse where everybody gets to it and
-// no finding where nobody does; and what only the rules show is added. Doors that
-// were not judged change nothing.
-func Inspect(s *monban.Snapshot, found []monban.Finding) []monban.Finding {
+// them: a service that is open everywhere is worse where people beyond this network
+// get to it, less bad where only those do whom a rule names, and no finding where
+// nobody does; and what only the rules show is added. Doors that were not judged
+// change nothing.
+func Inspect(s *monban.Snapshot, book *portbook.Book, found []monban.Finding) []monban.Finding {
 	out := make([]monban.Finding, 0, len(found))
 	for _, f := range found {
 		if f.Kind == monban.WideService {
 			var keep bool
-			if f, keep = weigh(f); !keep {
+			if f, keep = weigh(f, &s.Host); !keep {
 				continue
 			}
 		}
@@ -24,16 +28,18 @@ func Inspect(s *monban.Snapshot, found []monban.Finding) []monban.Finding {
 	}
 	out = append(out, pastFirewall(s)...)
 	out = append(out, otherFamily(s)...)
-	out = append(out, adminDoors(s)...)
+	out = append(out, adminDoors(s, book)...)
+	out = append(out, overlays(s)...)
 	slices.SortStableFunc(out, func(a, b monban.Finding) int { return int(b.Severity) - int(a.Severity) })
 	return out
 }
 
-// public returns an entry of the doors' reach by which most addresses get in.
-func public(doors []monban.Door) *monban.Reach {
+// public returns an entry of the doors' reach by which most addresses get in. Whoever
+// is in a tunnel is not everybody.
+func public(h *monban.Host, doors []monban.Door) *monban.Reach {
 	for i := range doors {
 		for k := range doors[i].Reach {
-			if r := &doors[i].Reach[k]; r.Public() {
+			if r := &doors[i].Reach[k]; r.Public() && !tunnel(h, r.Device) {
 				return r
 			}
 		}
@@ -42,24 +48,123 @@ func public(doors []monban.Door) *monban.Reach {
 }
 
 // weigh judges a service that is bound to every address by who gets to it.
-func weigh(f monban.Finding) (monban.Finding, bool) {
-	nobody := true
-	for _, d := range f.Doors {
+func weigh(f monban.Finding, h *monban.Host) (monban.Finding, bool) {
+	nobody, decided := true, true
+	var far, near *monban.Reach
+	for i := range f.Doors {
+		d := &f.Doors[i]
 		if d.Reach == nil {
 			return f, true
 		}
-		for _, r := range d.Reach {
+		for k := range d.Reach {
+			r := &d.Reach[k]
 			nobody = nobody && r.Verdict == monban.VerdictClosed
+			decided = decided && r.Verdict != monban.VerdictUnknown
+			switch {
+			case r.Verdict == monban.VerdictClosed || r.Verdict == monban.VerdictUnknown:
+			case far == nil && beyond(r, h):
+				far = r
+			case near == nil:
+				near = r
+			}
 		}
 	}
-	switch r := public(f.Doors); {
+	switch r := public(h, f.Doors); {
 	case nobody:
 		return f, false
 	case r != nil:
+		far = r
+	}
+	switch {
+	case far != nil:
 		f.Kind = monban.ExposedService
-		f.Evidence = append(slices.Clip(f.Evidence), evidence(r))
+		f.Evidence = append(slices.Clip(f.Evidence), evidence(far))
+		if !far.Public() {
+			f.Evidence = append(f.Evidence, monban.Evidence{Source: "sources", Text: rangesText(far.Sources)})
+		}
+	case near != nil && decided:
+		// Those whom a rule names, or this network: what such a service is for.
+		f.Severity = min(f.Severity, monban.Low)
+		f.Evidence = append(slices.Clip(f.Evidence), evidence(near))
 	}
 	return f, true
+}
+
+// many is how many addresses are no list of computers: a /16 of IPv4. Of IPv6 it
+// is a /32, what a provider gets.
+const many = 1 << 16
+
+// beyond reports whether more of the world comes in than this network, private
+// networks and computers that somebody has named.
+func beyond(r *monban.Reach, h *monban.Host) bool {
+	switch {
+	case tunnel(h, r.Device):
+		return false
+	case r.Verdict == monban.VerdictOpen:
+		return true
+	}
+	share := monban.Share(r.Sources)
+	for _, p := range private() {
+		if monban.FamilyOf(p.Addr()) != r.Family {
+			continue
+		}
+		share -= monban.Share(common(r.Sources, monban.RangeOf(p)))
+	}
+	for _, i := range h.Interfaces {
+		for _, p := range i.Addrs {
+			if p = p.Masked(); monban.FamilyOf(p.Addr()) == r.Family && !inPrivate(p.Addr()) {
+				share -= monban.Share(common(r.Sources, monban.RangeOf(p)))
+			}
+		}
+	}
+	if r.Family == monban.IPv6 {
+		return share > 1.0/(1<<29) // of 2000::/3
+	}
+	return share > many/float64(1<<32)
+}
+
+// private are the networks that nobody on the internet is in (RFC 1918, 6598, 3927,
+// 4193, 4291).
+func private() []netip.Prefix {
+	return []netip.Prefix{
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{10}), 8),
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 16}), 12),
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168}), 16),
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10),
+		netip.PrefixFrom(netip.AddrFrom4([4]byte{169, 254}), 16),
+		netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfc}), 7),
+		netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80}), 10),
+	}
+}
+
+func inPrivate(a netip.Addr) bool {
+	return slices.ContainsFunc(private(), func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// rangesText lists ranges.
+func rangesText(ranges []monban.AddrRange) string {
+	var out []string
+	for _, r := range ranges {
+		out = append(out, r.String())
+	}
+	return strings.Join(out, ", ")
+}
+
+// common returns the parts of ranges that are in one.
+func common(ranges []monban.AddrRange, in monban.AddrRange) (out []monban.AddrRange) {
+	for _, r := range ranges {
+		if r.First.BitLen() != in.First.BitLen() || r.Last.Less(in.First) || in.Last.Less(r.First) {
+			continue
+		}
+		if r.First.Less(in.First) {
+			r.First = in.First
+		}
+		if in.Last.Less(r.Last) {
+			r.Last = in.Last
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // evidence is the rule by which somebody gets in.
@@ -80,7 +185,7 @@ func pastFirewall(s *monban.Snapshot) (out []monban.Finding) {
 		if d.To.Container == "" {
 			continue
 		}
-		r := public([]monban.Door{*d})
+		r := public(&s.Host, []monban.Door{*d})
 		if r == nil {
 			continue
 		}
@@ -142,6 +247,11 @@ const (
 	fixLimitSources    = "limit-sources"
 	fixLimitForwarded  = "limit-forwarded"
 	fixSameForIPv6     = "same-for-ipv6"
+	fixLimitOverlay    = "limit-overlay"
+	fixCloseRule       = "close-rule"
+	fixWhoAnswers      = "who-answers"
+	fixScanAnew        = "scan-anew"
+	fixLookAtPath      = "look-at-path"
 )
 
 func containerName(s *monban.Snapshot, d *monban.Door) string {
@@ -178,7 +288,7 @@ func otherFamily(s *monban.Snapshot) (out []monban.Finding) {
 				v.open4 = r
 			case r.Family == monban.IPv4 && r.Rule != (monban.RuleRef{}):
 				v.closed4 = r
-			case r.Family == monban.IPv6 && r.Public():
+			case r.Family == monban.IPv6 && r.Public() && !tunnel(&s.Host, r.Device):
 				if v.open6 == nil {
 					v.doors = append(v.doors, *d)
 				}
@@ -196,18 +306,56 @@ func otherFamily(s *monban.Snapshot) (out []monban.Finding) {
 	return out
 }
 
-// adminDoors finds SSH where everybody tries it first.
-func adminDoors(s *monban.Snapshot) (out []monban.Finding) {
-	const ssh = 22
-	var doors []monban.Door
-	for _, d := range s.Doors {
-		if d.Bind.Port == (monban.Port{Num: ssh, Proto: monban.TCP}) && d.State == monban.Listen && public([]monban.Door{d}) != nil {
-			doors = append(doors, d)
+// adminDoors finds the doors for administrators that stand where everybody tries
+// them first: shells and desktops from afar.
+func adminDoors(s *monban.Snapshot, book *portbook.Book) (out []monban.Finding) {
+	for i := range s.Doors {
+		d := &s.Doors[i]
+		if d.State != monban.Listen && (d.State != monban.Bound || d.Bind.Port.Proto != monban.UDP) || d.To != (monban.Target{}) {
+			continue
+		}
+		r := public(&s.Host, s.Doors[i:i+1])
+		if r == nil {
+			continue
+		}
+		use, likely, ok := adminUse(d, book, s.Host.OS)
+		if !ok {
+			continue
+		}
+		if k := slices.IndexFunc(out, func(f monban.Finding) bool { return f.Bind.Port == d.Bind.Port && f.Service == use.Name }); k >= 0 {
+			out[k].Doors = append(out[k].Doors, *d)
+			continue
+		}
+		severity := monban.Low // as SSH: made for this, and yet tried all day
+		if risks := book.RisksOf(use); len(risks) > 0 && !likely {
+			severity = risks[0].Severity
+		}
+		out = append(out, monban.Finding{Kind: monban.AdminDoor, Severity: severity, Bind: d.Bind, Doors: []monban.Door{*d}, Service: use.Name, Likely: likely,
+			Evidence: []monban.Evidence{evidence(r)}, Fix: []monban.Fix{{Code: fixLimitSources, Args: []string{strconv.Itoa(int(d.Bind.Port.Num))}}}})
+	}
+	return out
+}
+
+// adminUse is the remote access that has its usual port at a door: by the program,
+// or by the number where nobody can see that. A program that is known to be
+// something else is never accused.
+func adminUse(d *monban.Door, book *portbook.Book, os string) (use portbook.Use, likely, ok bool) {
+	for _, u := range book.Practice(d.Bind.Port) {
+		if u.Kind != portbook.Remote || !u.MetOn(os) || u.Name != ssh && len(book.RisksOf(u)) == 0 {
+			continue
+		}
+		if len(d.Owners) == 0 {
+			return u, true, d.Unnamed != monban.HiddenKernel
+		}
+		for _, o := range d.Owners {
+			// systemd holds the socket of ssh.socket until somebody comes.
+			if u.RunBy(o.Name, o.Command) || u.Name == ssh && (o.Unit == "ssh.socket" || o.Unit == "sshd.socket") {
+				return u, false, true
+			}
 		}
 	}
-	if len(doors) == 0 {
-		return nil
-	}
-	return []monban.Finding{{Kind: monban.AdminDoor, Severity: monban.Low, Bind: doors[0].Bind, Doors: doors, Service: "ssh",
-		Evidence: []monban.Evidence{evidence(public(doors))}, Fix: []monban.Fix{{Code: fixLimitSources, Args: []string{"22"}}}}}
+	return portbook.Use{}, false, false
 }
+
+// ssh is the port book's name; it has no row of risks, being the remedy of others.
+const ssh = "SSH"

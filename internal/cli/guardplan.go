@@ -125,33 +125,10 @@ func (g *guarding) state(have *firewall.Guard) {
 	if rules == nil { // not asked for
 		rules, _ = firewall.Read(firewall.Options{Ports: []monban.PortRange{{First: 0, Last: 0}}})
 	}
-	s.Beside = fronts(rules)
+	s.Beside = slices.DeleteFunc(exposure.FrontEnds(rules), func(name string) bool { return name == policy.TableName })
 	for _, name := range s.Beside {
 		g.note("beside", name)
 	}
-}
-
-// fronts names the other firewalls that have rules in the kernel, by the names
-// that they give their chains and tables.
-func fronts(rules *monban.Ruleset) []string {
-	if rules == nil {
-		return nil
-	}
-	var out []string
-	for i := range rules.Tables {
-		t := &rules.Tables[i]
-		if t.Name == "firewalld" {
-			out = append(out, "firewalld")
-		}
-		for j := range t.Chains {
-			if strings.HasPrefix(t.Chains[j].Name, "ufw-") || strings.HasPrefix(t.Chains[j].Name, "ufw6-") {
-				out = append(out, "ufw")
-				break
-			}
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // compare says what the policy changes.

@@ -82,7 +82,7 @@ func (a *app) ports(cmd *cobra.Command, in *inside, args []string) error {
 	return a.show(report.Result{
 		Verb: "port", Snapshot: shown, Book: book,
 		Data:     report.Ports{Ports: views},
-		Findings: exposure.Inspect(shown, conflict.Inspect(shown, book)),
+		Findings: exposure.Inspect(shown, book, conflict.Inspect(shown, book)),
 	}, a.style(), failOn)
 }
 

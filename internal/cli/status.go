@@ -91,7 +91,7 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 	if before != nil {
 		return a.difference(narrowed(before, o.filter.passes), shown, book, s)
 	}
-	findings := exposure.Inspect(snap, conflict.Inspect(snap, book))
+	findings := worstFirst(exposure.Inspect(snap, book, conflict.Inspect(snap, book)), exposure.Idle(snap))
 	data := report.Status{Doors: shown.Doors, Sort: report.SortKey(o.sort)}
 	if o.filter.active() {
 		data.Hidden = report.CountEntries(snap.Doors) - report.CountEntries(data.Doors)
@@ -99,6 +99,13 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 	return a.show(report.Result{
 		Verb: "status", Snapshot: shown, Book: book, Findings: o.filter.findings(findings), Data: data,
 	}, s, failOn)
+}
+
+// worstFirst puts lists of findings together.
+func worstFirst(lists ...[]monban.Finding) []monban.Finding {
+	out := slices.Concat(lists...)
+	slices.SortStableFunc(out, func(a, b monban.Finding) int { return int(b.Severity) - int(a.Severity) })
+	return out
 }
 
 // leaveGarbage lets the heap grow to 16 MB before the first collection, until the

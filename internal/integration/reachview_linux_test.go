@@ -9,6 +9,7 @@ import (
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/exposure"
 	"github.com/monban-dev/monban/internal/netnstest"
+	"github.com/monban-dev/monban/portbook"
 )
 
 // TestReachFindings provokes what only the rules show.
@@ -41,7 +42,7 @@ iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT
 		snap.Doors[i].Reach = reach
 	}
 	var kinds []string
-	for _, f := range exposure.Inspect(snap, nil) {
+	for _, f := range exposure.Inspect(snap, portbook.Builtin(), nil) {
 		kinds = append(kinds, string(f.Kind)+" "+f.Bind.Port.String())
 	}
 	want := []string{"past-firewall 8080/tcp", "ipv6-open 80/tcp", "admin-door 22/tcp"}

@@ -173,14 +173,16 @@ func (v *view) findingSentence(f monban.Finding) string {
 			"%[1]s がすべてのアドレスで待ち受けています(%[2]s、%[3]s)。この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
 			v.serviceName(f.Bind.Port, f.Service), place(f.Bind)+"/"+f.Bind.Port.Proto.String(), v.who(&a)) + v.riskText(f)
 	case monban.ExposedService:
-		likely := ""
-		if f.Likely {
-			likely = say(" (going by the port number)", "(ポート番号からの推測)")
+		if last := f.Evidence[len(f.Evidence)-1]; last.Source == "sources" {
+			return say(
+				"Computers beyond this network (%[5]s) can reach %[1]s%[4]s on %[2]s (%[3]s). A service of this kind is meant for this machine or a trusted network.",
+				"%[1]s%[4]s に、このネットワークの外(%[5]s)からも届きます(%[2]s、%[3]s)。この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
+				f.Service, place(f.Bind)+"/"+f.Bind.Port.Proto.String(), v.who(&a), v.likely(f), last.Text) + v.riskText(f)
 		}
 		return say(
 			"Everyone can reach %[1]s%[4]s on %[2]s (%[3]s), and nothing here turns them away. A service of this kind is meant for this machine or a trusted network.",
 			"%[1]s%[4]s に誰でも届きます(%[2]s、%[3]s)。途中で拒むものはありません。この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
-			f.Service, place(f.Bind)+"/"+f.Bind.Port.Proto.String(), v.who(&a), likely) + v.riskText(f)
+			f.Service, place(f.Bind)+"/"+f.Bind.Port.Proto.String(), v.who(&a), v.likely(f)) + v.riskText(f)
 	case monban.PastFirewall:
 		return say(
 			"Port %[1]s of %[2]s is open to everyone, although the firewall would turn them away from this machine's own ports: published ports are forwarded, and pass other rules.",
@@ -193,9 +195,33 @@ func (v *view) findingSentence(f monban.Finding) string {
 			f.Bind.Port, v.who(&a))
 	case monban.AdminDoor:
 		return say(
-			"SSH is open to everyone on its usual port %[1]d (%[2]s), where automatic attacks try it first.",
-			"SSH が既定のポート %[1]d で誰にでも開いています(%[2]s)。自動攻撃が真っ先に試す場所です。",
-			f.Bind.Port.Num, v.who(&a))
+			"%[3]s%[4]s is open to everyone on its usual port %[1]d (%[2]s), where automatic attacks try it first.",
+			"%[3]s%[4]s が既定のポート %[1]d で誰にでも開いています(%[2]s)。自動攻撃が真っ先に試す場所です。",
+			f.Bind.Port.Num, v.who(&a), v.serviceName(f.Bind.Port, f.Service), v.likely(f)) + v.riskText(f)
+	case monban.OverlayOpen:
+		return say(
+			"Whoever is on %[1]s gets to %[2]s, although the rules close that everywhere else: what comes by %[1]s is let in whatever the port.",
+			"%[1]s の先にいる相手は、誰でも %[2]s に届きます。ほかのインターフェースではルールで閉じられていますが、%[1]s から来る通信は、ポートを問わず通されています。",
+			text(f, 0), doorList(l, f.Doors))
+	case monban.IdlePermit:
+		if len(f.Evidence) > 1 && f.Evidence[1].Source == "policy" {
+			return say(
+				"The policy opens %s, but nobody listens there: whatever is started on it can be reached at once.",
+				"ポリシーで %s を開けていますが、待ち受けているプログラムがありません。ここで何かが起動すると、すぐに外から届きます。", text(f, 0))
+		}
+		return say(
+			"A firewall rule opens %s, but nobody listens there: whatever is started on it can be reached at once.",
+			"ファイアウォールのルールで %s が開いていますが、待ち受けているプログラムがありません。ここで何かが起動すると、すぐに外から届きます。", text(f, 0))
+	case monban.SeenOpen:
+		return say(
+			"Port %[1]s answered when it was looked at from outside, although by this machine's rules it could not be reached from there. Something else may answer in its place, the rules may have changed since, or this report is wrong about it.",
+			"ポート %[1]s は外から調べると応答がありましたが、このマシンのルールでは、そこからは届かないはずです。別の何かが代わりに応答している、調べたあとでルールが変わった、またはこのレポートの判定が誤っている可能性があります。",
+			f.Bind.Port)
+	case monban.SeenShut:
+		return say(
+			"Port %[1]s did not open when it was looked at from outside, although this machine's rules let that through. Something on the way may turn it away, such as another firewall or the provider's filter, or the program does not answer.",
+			"ポート %[1]s は外から調べると開いていませんでしたが、このマシンのルールでは通るはずです。途中にある別のファイアウォールやプロバイダーのフィルターが拒んでいるか、プログラムが応答していない可能性があります。",
+			f.Bind.Port)
 	case monban.EphemeralServer:
 		r := v.Snapshot.Host.Ephemeral
 		return say(
@@ -242,6 +268,22 @@ func (v *view) findingSentence(f monban.Finding) string {
 	default:
 		return string(f.Kind) + " " + place(f.Bind)
 	}
+}
+
+// text is the text of one of a finding's pieces of evidence.
+func text(f monban.Finding, i int) string {
+	if i < len(f.Evidence) {
+		return f.Evidence[i].Text
+	}
+	return ""
+}
+
+// likely says that a service is only known by the number.
+func (v *view) likely(f monban.Finding) string {
+	if f.Likely {
+		return v.style.Lang.pick(" (going by the port number)", "(ポート番号からの推測)")
+	}
+	return ""
 }
 
 func (v *view) unnamedSentence(f monban.Finding, a *monban.Door) string {

@@ -120,6 +120,21 @@ func (v *view) fixSentence(f monban.Fix) string {
 	case "limit-forwarded":
 		return say("Or let in only the computers that need port %s where packets are forwarded: the chain DOCKER-USER, with -m conntrack --ctorigdstport %[1]s.",
 			"または、ポート %s に必要なコンピューターだけを転送のルールで通します(DOCKER-USER チェイン、-m conntrack --ctorigdstport %[1]s)。", arg(0))
+	case "limit-overlay":
+		return say("Let in by %[1]s only what is needed there: name the ports in the rule, or in the overlay's own access list.",
+			"%[1]s からは必要なポートだけを通します。ルールにポートを書くか、オーバーレイ側のアクセス制御で絞ります。", arg(0))
+	case "close-rule":
+		return say("If nothing is to listen there, take the rule for %s away where it was made.",
+			"待ち受ける予定がなければ、%s を開けるルールを設定元で削除します。", arg(0))
+	case "close-policy":
+		return say("If nothing is to listen there, take %s out of the policy.", "待ち受ける予定がなければ、%s をポリシーから外します。", arg(0))
+	case "who-answers":
+		return say("See who may answer at %s, in other network namespaces too.", "%s で応答しているものを、ほかのネットワーク名前空間も含めて調べます。", arg(0))
+	case "scan-anew":
+		return say("If rules or programs have changed since the look from outside, look again.", "外から調べたあとでルールやプログラムが変わっていれば、調べ直します。")
+	case "look-at-path":
+		return say("If %s is to be reached, look at what is on the way and whether the program answers. If not, close it here, too: nothing on this machine does.",
+			"%s を外から使うなら、途中の経路と、プログラムが応答するかを確かめます。使わないなら、このマシンでも閉じます(このマシンのルールでは閉じていません)。", arg(0))
 	case "same-for-ipv6":
 		return say("Give IPv6 the same rules as IPv4 for port %s.", "ポート %s について、IPv6 にも IPv4 と同じルールを設定します。", arg(0))
 	case "restart-unit":
