@@ -45,6 +45,9 @@ func readOnce(c *nfnl.Conn, o Options) (*monban.Ruleset, error) {
 	if err := r.dump(c, o); err != nil {
 		return nil, err
 	}
+	if c.Still(before) {
+		return r.ruleset(), nil
+	}
 	after, err := c.Generation()
 	if err != nil {
 		return nil, fmt.Errorf("asking for the generation: %w", err)

@@ -233,7 +233,7 @@ type elementParser struct {
 
 func (p *elementParser) keep(b []byte) []byte {
 	if len(p.arena)+len(b) > cap(p.arena) {
-		p.arena = make([]byte, 0, max(64<<10, len(b)))
+		p.arena = make([]byte, 0, max(min(2*cap(p.arena), 64<<10), len(b), 256))
 	}
 	n := len(p.arena)
 	p.arena = append(p.arena, b...)

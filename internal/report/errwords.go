@@ -132,7 +132,7 @@ func errorWords() [][2]string {
 		{"%v processes: %v", "%[1]s 個のプロセス: %[2]s"},
 		{"%v has no network namespaces", "%[1]s にはネットワーク名前空間がありません"},
 		{"the socket table changed while it was read", "読んでいる間にソケットの表が変わりました"},
-		{"malformed sock_diag message%v", "sock_diag の応答の形式が違います%[1]s"},
+		{"malformed netlink message%v", "netlink の応答の形式が違います%[1]s"},
 		{"mountinfo line %v", "mountinfo の形式が違います: %[1]s 行目"},
 		{"%v table of %v bytes has no xinpgen", "%[1]s の表の形式が違います(%[2]s バイト)"},
 		{"%v table ends with %v bytes", "%[1]s の表の形式が違います(末尾 %[2]s バイト)"},

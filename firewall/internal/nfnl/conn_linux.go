@@ -1,44 +1,36 @@
 package nfnl
 
 import (
-	"fmt"
-	"os"
-	"time"
+	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/monban-dev/monban/internal/netlink"
 )
 
 // Conn is a connection to the kernel's packet filter. It stays with the network
 // namespace of the thread that made it. It is not safe for concurrent use.
 type Conn struct {
-	fd  int
-	seq uint32
-	buf []byte
+	conn *netlink.Conn
+	seq  uint32
+	busy bool // an answer was not read to its end
+	// last is the generation that the last object of the last answer was of;
+	// told: there was an object.
+	last uint16
+	told bool
 }
-
-// bufSize holds the largest datagram of a dump: netlink_dump makes them no larger
-// than the reader's buffer and 32 KiB, except that a single object may need more.
-const bufSize = 64 << 10
-
-// patience is how long a single datagram may take.
-const patience = 10 * time.Second
 
 // Dial connects to the kernel.
 func Dial() (*Conn, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER)
 	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
+		return nil, err
 	}
-	timeout := unix.NsecToTimeval(int64(patience))
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
-		unix.Close(fd)
-		return nil, os.NewSyscallError("setsockopt", err)
-	}
-	return &Conn{fd: fd, buf: make([]byte, bufSize)}, nil
+	return &Conn{conn: c}, nil
 }
 
 // Close ends the connection.
-func (c *Conn) Close() error { return unix.Close(c.fd) }
+func (c *Conn) Close() error { return c.conn.Close() }
 
 // Generation returns the kernel's count of changes to the ruleset.
 func (c *Conn) Generation() (id uint32, err error) {
@@ -53,6 +45,11 @@ func (c *Conn) Generation() (id uint32, err error) {
 	return id, err
 }
 
+// Still reports whether the ruleset is sure to have been of the generation until
+// the end of the last [Conn.Dump]: every object says of which it is. Where Still
+// does not know, [Conn.Generation] does.
+func (c *Conn) Still(generation uint32) bool { return c.told && c.last == uint16(generation) }
+
 // Dump calls f for every object of the kind, of every family where family is 0.
 // The attributes are only valid during the call. An error of the kernel is a
 // syscall.Errno: EPERM without CAP_NET_ADMIN. After [ErrChanged] what f was told
@@ -62,57 +59,32 @@ func (c *Conn) Dump(k Kind, family uint8, attrs []byte, f func(family uint8, att
 }
 
 func (c *Conn) ask(k Kind, family uint8, attrs []byte, f func(uint8, []byte) error) error {
+	if c.busy {
+		if err := c.conn.Again(); err != nil {
+			return err
+		}
+	}
 	c.seq++
-	msg := appendRequest(nil, k, family, c.seq, attrs)
-	if err := c.send(msg); err != nil {
-		return os.NewSyscallError("send", err)
+	c.told, c.busy = false, true
+	if err := c.conn.Send(appendRequest(nil, k, family, c.seq, attrs)); err != nil {
+		return err
+	}
+	take := func(o *object) error {
+		c.last, c.told = o.generation, true
+		return f(o.family, o.attrs)
 	}
 	for {
-		b, err := c.receive()
+		b, err := c.conn.Receive()
+		if errors.Is(err, netlink.ErrInterrupted) {
+			return ErrChanged
+		}
 		if err != nil {
 			return err
 		}
-		if done, err := parse(b, k, c.seq, f); err != nil || done {
+		done, err := parse(b, k, c.seq, take)
+		done = done || k == gen && c.told
+		if c.busy = !done; err != nil || done {
 			return err
-		}
-	}
-}
-
-func (c *Conn) send(msg []byte) error {
-	for {
-		err := unix.Sendto(c.fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-		if err != unix.EINTR {
-			return err
-		}
-	}
-}
-
-func (c *Conn) receive() ([]byte, error) {
-	for {
-		// The real length, so that a larger object is read in full the next time.
-		n, _, err := unix.Recvfrom(c.fd, c.buf, unix.MSG_PEEK|unix.MSG_TRUNC)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return nil, os.NewSyscallError("recvfrom", err)
-		case n > len(c.buf):
-			c.buf = make([]byte, n)
-		}
-		n, _, flags, from, err := unix.Recvmsg(c.fd, c.buf, nil, 0)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return nil, os.NewSyscallError("recvmsg", err)
-		case flags&unix.MSG_TRUNC != 0:
-			return nil, fmt.Errorf("%w: longer than %d bytes", errFormat, len(c.buf))
-		case n == 0:
-			return nil, fmt.Errorf("%w: empty", errFormat)
-		}
-		// Only the kernel has port id 0; a privileged process may send, too.
-		if nl, ok := from.(*unix.SockaddrNetlink); ok && nl.Pid == 0 {
-			return c.buf[:n], nil
 		}
 	}
 }

@@ -1,45 +1,30 @@
 package diag
 
 import (
-	"fmt"
-	"os"
+	"errors"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/monban-dev/monban/internal/netlink"
 )
 
 // Conn is a connection to the kernel's socket tables. It stays with the network
 // namespace of the thread that made it. It is not safe for concurrent use.
 type Conn struct {
-	fd    int
+	conn  *netlink.Conn
 	busy  bool // an answer was not read to its end
 	seq   uint32
-	buf   []byte
 	names map[uint32]string
 }
 
-// bufSize is the largest datagram that the kernel makes for a dump
-// (netlink_recvmsg limits it to 32 KiB), so that an answer takes the fewest
-// system calls.
-const bufSize = 32 << 10
-
-// patience is how long a single answer may take. The kernel makes it while it is
-// being read, so anything near this means that something else is in the way.
-const patience = 10 * time.Second
-
 // Dial connects to the kernel.
 func Dial() (*Conn, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	c, err := netlink.Dial(unix.NETLINK_SOCK_DIAG)
 	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
+		return nil, err
 	}
-	timeout := unix.NsecToTimeval(int64(patience))
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
-		unix.Close(fd)
-		return nil, os.NewSyscallError("setsockopt", err)
-	}
-	return &Conn{fd: fd, buf: make([]byte, bufSize)}, nil
+	return &Conn{conn: c}, nil
 }
 
 // Busy reports whether the last answer was given up before its end. The kernel
@@ -47,7 +32,7 @@ func Dial() (*Conn, error) {
 func (c *Conn) Busy() bool { return c.busy }
 
 // Close ends the connection.
-func (c *Conn) Close() error { return unix.Close(c.fd) }
+func (c *Conn) Close() error { return c.conn.Close() }
 
 // Dump calls f for every socket that r asks for. The Socket is only valid during
 // the call. An error of the kernel is a syscall.Errno: ENOENT means that it has
@@ -62,8 +47,8 @@ func (c *Conn) Dump(r Request, f func(*Socket)) (split bool, err error) {
 	c.seq++
 	msg := r.appendTo(make([]byte, 0, 128), c.seq)
 	c.busy = true
-	if err := c.send(msg); err != nil {
-		return false, os.NewSyscallError("send", err)
+	if err := c.conn.Send(msg); err != nil {
+		return false, err
 	}
 	var (
 		s     Socket
@@ -76,7 +61,10 @@ func (c *Conn) Dump(r Request, f func(*Socket)) (split bool, err error) {
 		f(s)
 	}
 	for {
-		b, err := c.receive()
+		b, err := c.conn.Receive()
+		if errors.Is(err, netlink.ErrInterrupted) {
+			err = ErrInterrupted
+		}
 		if err != nil {
 			return split, err
 		}
@@ -84,35 +72,6 @@ func (c *Conn) Dump(r Request, f func(*Socket)) (split bool, err error) {
 		done, err := parse(b, c.seq, &s, take)
 		if c.busy = !done; err != nil || done {
 			return split, err
-		}
-	}
-}
-
-func (c *Conn) send(msg []byte) error {
-	for {
-		err := unix.Sendto(c.fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-		if err != unix.EINTR {
-			return err
-		}
-	}
-}
-
-func (c *Conn) receive() ([]byte, error) {
-	for {
-		n, _, flags, from, err := unix.Recvmsg(c.fd, c.buf, nil, 0)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return nil, os.NewSyscallError("recvmsg", err)
-		case flags&unix.MSG_TRUNC != 0:
-			return nil, fmt.Errorf("%w: longer than %d bytes", errFormat, len(c.buf))
-		case n == 0:
-			return nil, fmt.Errorf("%w: empty", errFormat)
-		}
-		// Only the kernel has port id 0; a privileged process may send, too.
-		if nl, ok := from.(*unix.SockaddrNetlink); ok && nl.Pid == 0 {
-			return c.buf[:n], nil
 		}
 	}
 }
@@ -142,7 +101,7 @@ func (c *Conn) askName(index uint32) string {
 		return ""
 	}
 	ifr.SetUint32(index)
-	if unix.IoctlIfreq(c.fd, unix.SIOCGIFNAME, ifr) != nil {
+	if unix.IoctlIfreq(c.conn.FD(), unix.SIOCGIFNAME, ifr) != nil {
 		return ""
 	}
 	return ifr.Name()

@@ -12,7 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"syscall"
+
+	"github.com/monban-dev/monban/internal/netlink"
 )
 
 // Address families and transport protocols, by Linux's numbers.
@@ -79,47 +80,34 @@ type Request struct {
 
 // Sizes of the messages (include/uapi/linux/{netlink,inet_diag}.h).
 const (
-	sizeHeader  = 16 // struct nlmsghdr
 	sizeID      = 48 // struct inet_diag_sockid
 	sizeRequest = 56 // struct inet_diag_req_v2
 	sizeOldReq  = 60 // struct inet_diag_req
 	sizeSocket  = 72 // struct inet_diag_msg
-	sizeAttr    = 4  // struct nlattr
 )
 
 const (
-	typeNoop         = 1
-	typeError        = 2
-	typeDone         = 3
 	typeTCPGetSock   = 18 // TCPDIAG_GETSOCK, the older form
 	typeSockByFamily = 20
 
-	flagRequest     = 0x1
-	flagDumpIntr    = 0x10
-	flagDump        = 0x300
 	reqAttrBytecode = 1 // INET_DIAG_REQ_BYTECODE
 
 	attrV6Only = 11 // INET_DIAG_SKV6ONLY
 	attrLocals = 13 // INET_DIAG_LOCALS
-
-	attrTypeMask = 0x3fff // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 )
 
 // appendTo appends the request as a netlink message.
 func (r *Request) appendTo(b []byte, seq uint32) []byte {
-	typ, size := uint16(typeSockByFamily), sizeHeader+sizeRequest
-	if r.Family == Both {
-		typ, size = typeTCPGetSock, sizeHeader+sizeOldReq
-	}
+	var attrs []byte
 	if len(r.Filter) > 0 {
-		size += sizeAttr + len(r.Filter)
+		attrs = netlink.AppendAttr(nil, reqAttrBytecode, r.Filter)
 	}
+	typ, size := uint16(typeSockByFamily), sizeRequest
+	if r.Family == Both {
+		typ, size = typeTCPGetSock, sizeOldReq
+	}
+	b = netlink.AppendHeader(b, typ, netlink.Request|netlink.Dump, seq, size+len(attrs))
 	ne := binary.NativeEndian
-	b = ne.AppendUint32(b, uint32(size))
-	b = ne.AppendUint16(b, typ)
-	b = ne.AppendUint16(b, flagRequest|flagDump)
-	b = ne.AppendUint32(b, seq)
-	b = ne.AppendUint32(b, 0) // port id of the sender: the kernel knows it
 	var any [sizeID]byte
 	if r.Family == Both {
 		b = append(b, Both, 0, 0, 0) // family, two lengths of prefixes, no extensions
@@ -131,12 +119,7 @@ func (r *Request) appendTo(b []byte, seq uint32) []byte {
 		b = ne.AppendUint32(b, uint32(r.States))
 		b = append(b, any[:]...)
 	}
-	if len(r.Filter) > 0 {
-		b = ne.AppendUint16(b, uint16(sizeAttr+len(r.Filter)))
-		b = ne.AppendUint16(b, reqAttrBytecode)
-		b = append(b, r.Filter...)
-	}
-	return b
+	return append(b, attrs...)
 }
 
 // Socket is one socket as the kernel tells it.
@@ -177,68 +160,30 @@ func (s *Socket) Locals(f func(netip.Addr)) {
 // that the answer is not to be relied on. Asking again helps.
 var ErrInterrupted = errors.New("the socket table changed while it was read")
 
-// errFormat says that the kernel's answer is not what this package understands.
-var errFormat = errors.New("malformed sock_diag message")
-
 // parse takes one datagram apart and calls f for every socket in it that
 // answers the request with the number seq. The Socket belongs to parse: f must
 // copy what it keeps. done reports that the answer is complete.
 func parse(b []byte, seq uint32, s *Socket, f func(*Socket)) (done bool, err error) {
-	ne := binary.NativeEndian
-	for len(b) > 0 {
-		if len(b) < sizeHeader {
-			return false, fmt.Errorf("%w: %d bytes where a header should be", errFormat, len(b))
+	done, err = netlink.Answers(b, seq, func(typ uint16, body []byte) error {
+		if typ != typeSockByFamily && typ != typeTCPGetSock {
+			return fmt.Errorf("%w: type %d", netlink.ErrFormat, typ)
 		}
-		size := int(ne.Uint32(b))
-		if size < sizeHeader || size > len(b) {
-			return false, fmt.Errorf("%w: length %d in %d bytes", errFormat, size, len(b))
+		if err := s.parse(body); err != nil {
+			return err
 		}
-		typ, flags, msgSeq, body := ne.Uint16(b[4:]), ne.Uint16(b[6:]), ne.Uint32(b[8:]), b[sizeHeader:size]
-		b = b[min(align(size), len(b)):]
-		if msgSeq != seq {
-			continue // the rest of an answer that was given up
-		}
-		if flags&flagDumpIntr != 0 {
-			return false, ErrInterrupted
-		}
-		switch typ {
-		case typeNoop:
-		case typeError, typeDone:
-			return true, status(typ, body)
-		case typeSockByFamily, typeTCPGetSock:
-			if err := s.parse(body); err != nil {
-				return false, err
-			}
-			f(s)
-		default:
-			return false, fmt.Errorf("%w: type %d", errFormat, typ)
-		}
+		f(s)
+		return nil
+	})
+	if errors.Is(err, netlink.ErrInterrupted) {
+		err = ErrInterrupted
 	}
-	return false, nil
-}
-
-// status reads the negative errno that ends an answer. NLMSG_DONE may lack it.
-func status(typ uint16, body []byte) error {
-	if len(body) < 4 {
-		if typ == typeDone {
-			return nil
-		}
-		return fmt.Errorf("%w: error of %d bytes", errFormat, len(body))
-	}
-	code := int32(binary.NativeEndian.Uint32(body))
-	if code < 0 && code > -4096 {
-		return syscall.Errno(-code)
-	}
-	if code != 0 && typ == typeError {
-		return fmt.Errorf("%w: error code %d", errFormat, code)
-	}
-	return nil
+	return done, err
 }
 
 // parse reads a struct inet_diag_msg and the attributes behind it.
 func (s *Socket) parse(b []byte) error {
 	if len(b) < sizeSocket {
-		return fmt.Errorf("%w: socket of %d bytes", errFormat, len(b))
+		return fmt.Errorf("%w: socket of %d bytes", netlink.ErrFormat, len(b))
 	}
 	ne, be := binary.NativeEndian, binary.BigEndian
 	*s = Socket{
@@ -256,7 +201,7 @@ func (s *Socket) parse(b []byte) error {
 	case INET6:
 		local, remote = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
 	default:
-		return fmt.Errorf("%w: address family %d", errFormat, s.Family)
+		return fmt.Errorf("%w: address family %d", netlink.ErrFormat, s.Family)
 	}
 	s.Local = netip.AddrPortFrom(local, be.Uint16(b[4:]))
 	s.Remote = netip.AddrPortFrom(remote, be.Uint16(b[6:]))
@@ -264,28 +209,16 @@ func (s *Socket) parse(b []byte) error {
 }
 
 func (s *Socket) parseAttrs(b []byte) error {
-	ne := binary.NativeEndian
-	for len(b) > 0 {
-		if len(b) < sizeAttr {
-			return fmt.Errorf("%w: %d bytes where an attribute should be", errFormat, len(b))
-		}
-		size := int(ne.Uint16(b))
-		if size < sizeAttr || size > len(b) {
-			return fmt.Errorf("%w: attribute of length %d in %d bytes", errFormat, size, len(b))
-		}
-		value := b[sizeAttr:size]
-		switch ne.Uint16(b[2:]) & attrTypeMask {
+	return netlink.Attrs(b, func(kind uint16, value []byte) error {
+		switch kind {
 		case attrV6Only:
 			if len(value) < 1 {
-				return fmt.Errorf("%w: empty INET_DIAG_SKV6ONLY", errFormat)
+				return fmt.Errorf("%w: empty INET_DIAG_SKV6ONLY", netlink.ErrFormat)
 			}
 			s.HasV6Only, s.V6Only = true, value[0] != 0
 		case attrLocals:
 			s.locals = value
 		}
-		b = b[min(align(size), len(b)):]
-	}
-	return nil
+		return nil
+	})
 }
-
-func align(n int) int { return (n + 3) &^ 3 }

@@ -8,26 +8,25 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+
+	"github.com/monban-dev/monban/internal/netlink"
+)
+
+// What the tests need of struct nlmsghdr and its types.
+const (
+	typeNoop     = 1
+	typeError    = 2
+	typeDone     = 3
+	flagDumpIntr = 0x10
 )
 
 // message builds a netlink message, padded.
 func message(typ, flags uint16, seq uint32, body []byte) []byte {
-	ne := binary.NativeEndian
-	b := ne.AppendUint32(nil, uint32(sizeHeader+len(body)))
-	b = ne.AppendUint16(b, typ)
-	b = ne.AppendUint16(b, flags)
-	b = ne.AppendUint32(b, seq)
-	b = ne.AppendUint32(b, 0)
-	b = append(b, body...)
-	return append(b, make([]byte, align(len(body))-len(body))...)
+	b := append(netlink.AppendHeader(nil, typ, flags, seq, len(body)), body...)
+	return append(b, make([]byte, -len(body)&3)...)
 }
 
-func attr(typ uint16, value ...byte) []byte {
-	b := binary.NativeEndian.AppendUint16(nil, uint16(sizeAttr+len(value)))
-	b = binary.NativeEndian.AppendUint16(b, typ)
-	b = append(b, value...)
-	return append(b, make([]byte, align(len(value))-len(value))...)
-}
+func attr(typ uint16, value ...byte) []byte { return netlink.AppendAttr(nil, typ, value) }
 
 // listener is [::1]:443 on interface 3, of user 1000.
 func listener(attrs ...byte) []byte {
@@ -84,19 +83,19 @@ func TestParseErrors(t *testing.T) {
 	}{
 		{"error", message(typeError, 0, 5, errno(-2)), syscall.ENOENT},
 		{"error at the end", message(typeDone, 0, 5, errno(-12)), syscall.ENOMEM},
-		{"error without a code", message(typeError, 0, 5, nil), errFormat},
-		{"error that is none", message(typeError, 0, 5, errno(7)), errFormat},
+		{"error without a code", message(typeError, 0, 5, nil), netlink.ErrFormat},
+		{"error that is none", message(typeError, 0, 5, errno(7)), netlink.ErrFormat},
 		{"interrupted", message(typeSockByFamily, flagDumpIntr, 5, listener()), ErrInterrupted},
 		{"interrupted at the end", message(typeDone, flagDumpIntr, 5, errno(0)), ErrInterrupted},
-		{"short header", make([]byte, 7), errFormat},
-		{"length 0", make([]byte, 16), errFormat},
-		{"length beyond the end", overlong, errFormat},
-		{"short socket", message(typeSockByFamily, 0, 5, listener()[:71]), errFormat},
-		{"family", message(typeSockByFamily, 0, 5, badFamily), errFormat},
-		{"attribute beyond the end", message(typeSockByFamily, 0, 5, listener(badAttr...)), errFormat},
-		{"short attribute", message(typeSockByFamily, 0, 5, listener(4)), errFormat},
-		{"empty attribute", message(typeSockByFamily, 0, 5, listener(attr(attrV6Only)...)), errFormat},
-		{"type", message(99, 0, 5, nil), errFormat},
+		{"short header", make([]byte, 7), netlink.ErrFormat},
+		{"length 0", make([]byte, 16), netlink.ErrFormat},
+		{"length beyond the end", overlong, netlink.ErrFormat},
+		{"short socket", message(typeSockByFamily, 0, 5, listener()[:71]), netlink.ErrFormat},
+		{"family", message(typeSockByFamily, 0, 5, badFamily), netlink.ErrFormat},
+		{"attribute beyond the end", message(typeSockByFamily, 0, 5, listener(badAttr...)), netlink.ErrFormat},
+		{"short attribute", message(typeSockByFamily, 0, 5, listener(4)), netlink.ErrFormat},
+		{"empty attribute", message(typeSockByFamily, 0, 5, listener(attr(attrV6Only)...)), netlink.ErrFormat},
+		{"type", message(99, 0, 5, nil), netlink.ErrFormat},
 	} {
 		var s Socket
 		_, err := parse(tt.b, 5, &s, func(*Socket) { t.Errorf("%s: a socket came out", tt.name) })
