@@ -26,6 +26,7 @@ func main() {
 	relay := flag.Bool("relay", false, "forward between the two links of this namespace: how the program starts itself")
 	listen := flag.Bool("listen", false, "open the bench's ports: how the program starts itself")
 	blast := flag.Duration("blast", 0, "send as fast as a bare loop can: how the program starts itself")
+	to := flag.String("to", "", "the link address that -blast sends to")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	var err error
@@ -35,7 +36,7 @@ func main() {
 	case *listen:
 		err = serve(ctx)
 	case *blast > 0:
-		err = bare(*blast)
+		err = bare(*to, *blast)
 	default:
 		err = run(ctx, *only, *runs)
 	}
