@@ -53,6 +53,7 @@ type trial struct{ rate, share float64 }
 
 type slice struct {
 	start, end    time.Duration // since the scan began; end 0 is now being filled
+	paused        time.Duration // of that, how long nobody was there to send
 	probes        uint32        // everything sent
 	pass          uint8         // of the flow, from 1
 	asked, heard  uint32        // first questions, and their answers
@@ -124,6 +125,15 @@ func (p *pace) slice(now time.Duration) *slice {
 		s.start = max(now, 1)
 	}
 	return s
+}
+
+// pause notes a time in which nobody was there to send: the system gave the
+// processor to others. A rate that counted it would be lower than the one that the
+// target has met.
+func (p *pace) pause(d time.Duration) {
+	if s := &p.slices[p.seq%sliceCount]; s.start != 0 {
+		s.paused += d
+	}
 }
 
 // cut ends the slice that is being filled.
@@ -210,7 +220,7 @@ func (p *pace) signals(canaries bool) (asked, heard, rate float64) {
 			heard += float64(s.heard)
 		}
 		probes += float64(s.probes)
-		took += (s.end - s.start).Seconds()
+		took += (s.end - s.start - s.paused).Seconds()
 	}
 	if took > 0 {
 		rate = min(probes/took, p.rate)

@@ -324,9 +324,10 @@ func (e *rawEngine) close() {
 }
 
 func (r *rawThread) run(ctx context.Context) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) //nolint:errcheck // a thread without it sleeps 50 µs longer
+	runtime.LockOSThread() // for good: the thread ends with what prompt has changed
+	if r.s.q.Rate > 0 || !r.s.q.Pinned {
+		prompt()
+	}
 	for ctx.Err() == nil {
 		now := r.s.now()
 		r.receive()
@@ -340,6 +341,19 @@ func (r *rawThread) run(ctx context.Context) error {
 		r.rest(wait)
 	}
 	return nil
+}
+
+// prompt makes the thread wake up when it wants to. It sleeps ten thousand times a
+// second, for most of the time. On a busy machine it then waits for its turn, for
+// milliseconds, and a limit that lets five packets pass at once forgives no pause:
+// behind one of 20,000 a second, which takes 3.3 s at best, and beside four busy
+// loops on two processors the scan took 8 s, with this 4.1 s (Linux 6.18).
+func prompt() {
+	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)                    //nolint:errcheck // a thread without it sleeps 50 µs longer
+	const sooner = 10                                                 // nice levels
+	if n, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil { // 20 minus the nice level
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 20-n-sooner) // not allowed to everybody
+	}
 }
 
 // take gives the flows the answers that have come in, and gets the questions that
