@@ -274,19 +274,28 @@ func otherFamily(s *monban.Snapshot) (out []monban.Finding) {
 	ports := map[port]*seen{}
 	var order []port
 	for i := range s.Doors {
+		// Where no rule closes a port, 10,000 doors need no place in the map.
 		d := &s.Doors[i]
 		k := port{d.Bind.Port, d.Bind.NetNS}
-		v := ports[k]
+		if ports[k] == nil && slices.ContainsFunc(d.Reach, closed4) {
+			ports[k], order = &seen{}, append(order, k)
+		}
+	}
+	if len(order) == 0 {
+		return nil
+	}
+	for i := range s.Doors {
+		d := &s.Doors[i]
+		v := ports[port{d.Bind.Port, d.Bind.NetNS}]
 		if v == nil {
-			v = &seen{}
-			ports[k], order = v, append(order, k)
+			continue
 		}
 		for n := range d.Reach {
 			r := &d.Reach[n]
 			switch {
 			case r.Family == monban.IPv4 && r.Verdict != monban.VerdictClosed:
 				v.open4 = r
-			case r.Family == monban.IPv4 && r.Rule != (monban.RuleRef{}):
+			case closed4(*r):
 				v.closed4 = r
 			case r.Family == monban.IPv6 && r.Public() && !tunnel(&s.Host, r.Device):
 				if v.open6 == nil {
@@ -304,6 +313,11 @@ func otherFamily(s *monban.Snapshot) (out []monban.Finding) {
 		}
 	}
 	return out
+}
+
+// closed4 reports whether a rule closes a door for IPv4.
+func closed4(r monban.Reach) bool {
+	return r.Family == monban.IPv4 && r.Verdict == monban.VerdictClosed && r.Rule != (monban.RuleRef{})
 }
 
 // adminDoors finds the doors for administrators that stand where everybody tries

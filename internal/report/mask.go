@@ -490,9 +490,16 @@ func (m masker) doors(doors []monban.Door) []monban.Door {
 	if out, ok := m.lists[&doors[0]]; ok && len(out) == len(doors) {
 		return out
 	}
-	out := slices.Clone(doors)
-	for i := range out {
-		out[i].Owners = m.owners(out[i].Owners)
+	out := doors
+	for i := range doors {
+		owners := m.owners(doors[i].Owners)
+		if len(owners) == 0 || &owners[0] == &doors[i].Owners[0] {
+			continue
+		}
+		if &out[0] == &doors[0] { // most often nothing is secret, and 10,000 doors are not copied
+			out = slices.Clone(doors)
+		}
+		out[i].Owners = owners
 	}
 	m.lists[&doors[0]] = out
 	return out
@@ -505,11 +512,16 @@ func (m masker) owners(owners []monban.Owner) []monban.Owner {
 	if out, ok := m.seen[&owners[0]]; ok && len(out) == len(owners) {
 		return out
 	}
-	out := slices.Clone(owners)
-	for i := range out {
-		if len(out[i].Command) > 0 {
-			out[i].Command = maskArgs(out[i].Command)
+	out := owners
+	for i := range owners {
+		command := maskArgs(owners[i].Command)
+		if slices.Equal(command, owners[i].Command) {
+			continue
 		}
+		if &out[0] == &owners[0] {
+			out = slices.Clone(owners)
+		}
+		out[i].Command = command
 	}
 	m.seen[&owners[0]] = out
 	return out
