@@ -234,40 +234,102 @@ func (r *reading) agree() {
 	}
 }
 
-// walk looks for known files below dir.
+// walk looks for known files below dir, in its directories side by side.
 func (r *reading) walk(dir string) error {
 	r.files.roots = append(r.files.roots, dir)
-	base := strings.Count(dir, "/")
-	return fs.WalkDir(r.files.place.FS, dir, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			if name == dir {
-				return err
+	top := &found{reading: r, dir: dir, free: make(chan struct{}, runtime.GOMAXPROCS(0)-1)}
+	if err := top.look(); err != nil {
+		return err
+	}
+	top.collect()
+	return nil
+}
+
+// found is what lies below one directory.
+type found struct {
+	*reading
+	dir   string
+	depth int
+	free  chan struct{} // for whoever may run beside the others
+	items []foundItem
+	wait  sync.WaitGroup
+}
+
+// foundItem is a job, a gap or a directory: what stands in a directory, in its
+// order.
+type foundItem struct {
+	job   *job
+	gap   *monban.Gap
+	below *found
+}
+
+// look reads the directory and those below it.
+func (d *found) look() error {
+	entries, err := fs.ReadDir(d.files.place.FS, d.dir)
+	if err != nil && d.depth == 0 {
+		return err
+	}
+	if err != nil {
+		problem, text := openProblem(err)
+		d.miss(d.dir, problem, text)
+	}
+	for _, entry := range entries {
+		name := path.Join(d.dir, entry.Name())
+		switch {
+		case !entry.IsDir():
+			if reader, ok := d.recognise(name); ok && d.regular(name, entry) {
+				d.items = append(d.items, foundItem{job: &job{name: name, reader: reader}})
 			}
-			problem, text := openProblem(err)
-			r.gap(name, problem, text)
-			return nil
+		case skipDir(entry.Name()):
+		case d.depth == maxWalk:
+			d.miss(name, TooDeep, name)
+		default:
+			below := &found{reading: d.reading, dir: name, depth: d.depth + 1, free: d.free}
+			d.items = append(d.items, foundItem{below: below})
+			d.beside(func() { _ = below.look() }) // which has noted its errors
 		}
-		if entry.IsDir() {
-			if name != dir && skipDir(entry.Name()) {
-				return fs.SkipDir
+	}
+	d.wait.Wait()
+	return nil
+}
+
+// beside runs f, beside the others while a processor is free.
+func (d *found) beside(f func()) {
+	select {
+	case d.free <- struct{}{}:
+		d.wait.Go(func() {
+			f()
+			<-d.free
+		})
+	default:
+		f()
+	}
+}
+
+func (d *found) miss(name string, problem Problem, text string) {
+	err := Error{Pos: monban.Pos{File: d.files.place.shown(name)}, Problem: problem, Text: text}
+	gap := err.gap()
+	d.items = append(d.items, foundItem{gap: &gap})
+}
+
+// collect puts what was found on the reading's list, as long as there is room.
+func (d *found) collect() (room bool) {
+	for _, item := range d.items {
+		switch {
+		case item.below != nil:
+			if !item.below.collect() {
+				return false
 			}
-			if strings.Count(name, "/")-base > maxWalk {
-				r.gap(name, TooDeep, name)
-				return fs.SkipDir
-			}
-			return nil
+		case item.gap != nil:
+			d.gaps = append(d.gaps, *item.gap)
+		case len(d.jobs) >= maxFiles:
+			d.gap(item.job.name, TooMany, item.job.name)
+			return false
+		default:
+			d.jobs = append(d.jobs, *item.job)
 		}
-		reader, ok := r.recognise(name)
-		if !ok || !r.regular(name, entry) {
-			return nil
-		}
-		if len(r.jobs) >= maxFiles {
-			r.gap(name, TooMany, name)
-			return fs.SkipAll
-		}
-		r.jobs = append(r.jobs, job{name: name, reader: reader})
-		return nil
-	})
+	}
+	return true
 }
 
 // regular reports whether an entry is a regular file or a link to one.

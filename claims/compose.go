@@ -57,6 +57,7 @@ func readCompose(s *scan) {
 	c.project(env, files, dir)
 	model := c.model(files, dir, env, monban.Pos{}, nil)
 	c.claims(model, env, dir)
+	s.copied = c.mounts()
 }
 
 // files are the project's files, or none if main is not the one to start with.
@@ -226,6 +227,9 @@ func (c *composeScan) service(service *composeService, dir string) {
 // onceCompose leaves a project out that is a part of another one: included, or
 // merged as an override.
 func onceCompose(jobs []job) {
+	if !slices.ContainsFunc(jobs, func(j job) bool { return j.scan != nil && len(j.scan.whole) > 0 }) {
+		return
+	}
 	for i := range jobs {
 		one := jobs[i].scan
 		if one == nil || jobs[i].reader.by != "compose" {

@@ -18,13 +18,8 @@ func (r *reading) outOfContainers() {
 	}
 	var inside []string
 	for i := range r.jobs {
-		if j := &r.jobs[i]; j.scan != nil && !j.scan.declined {
-			switch j.reader.by {
-			case "compose":
-				inside = append(inside, r.mounts(j.scan)...)
-			case "dockerfile":
-				inside = append(inside, j.scan.copied...)
-			}
+		if s := r.jobs[i].scan; s != nil && !s.declined {
+			inside = append(inside, s.copied...)
 		}
 	}
 	for i := range r.jobs {
@@ -46,18 +41,10 @@ func within(name, dir string) bool { return name == dir || strings.HasPrefix(nam
 // mounts returns the files and directories that the services of a Compose
 // project have from the project, but the project itself: what is in there runs
 // on the machine too. A service in the machine's network is left out.
-func (r *reading) mounts(s *scan) (names []string) {
-	for _, name := range s.seen {
-		if ext := path.Ext(name); ext != ".yml" && ext != ".yaml" {
-			continue
-		}
-		data, err := r.files.load(name)
-		if err != nil {
+func (c *composeScan) mounts() (names []string) {
+	for name, parsed := range c.parsed {
+		if parsed == nil {
 			continue // the scan has said so
-		}
-		docs, failed := readYAML(data)
-		if failed != nil {
-			continue
 		}
 		dir := path.Dir(name)
 		add := func(source string) {
@@ -65,7 +52,7 @@ func (r *reading) mounts(s *scan) (names []string) {
 				names = append(names, full)
 			}
 		}
-		for _, doc := range docs {
+		for _, doc := range parsed.docs {
 			for _, service := range doc.get("services").table() {
 				if service.value.get("network_mode").text() != "host" {
 					eachVolume(service.value.get("volumes"), add)

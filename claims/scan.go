@@ -22,7 +22,7 @@ type scan struct {
 	claims   []monban.Claim
 	gaps     []monban.Gap
 	mentions []mention
-	copied   []string // into a container's image
+	copied   []string // or mounted, into containers
 	seen     []string // every file that has been loaded
 	stack    []string // the files being read now, the outermost first
 	whole    []string // files that are a part of this and not to be read by themselves

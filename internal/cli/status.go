@@ -72,7 +72,7 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 	if err != nil {
 		return err
 	}
-	defer leaveGarbage()()
+	defer leaveGarbage(16)()
 	snap, err := a.snapshot(cmd.Context(), &o.inside, gather.Want{Host: host.Ranges | host.Caps, Rules: true, AllNamespaces: o.allNamespaces})
 	if err != nil {
 		return err
@@ -108,12 +108,13 @@ func worstFirst(lists ...[]monban.Finding) []monban.Finding {
 	return out
 }
 
-// leaveGarbage lets the heap grow to 16 MB before the first collection, until the
-// returned function is called. A list of 10,000 doors needs 12, and to collect
+// leaveGarbage lets the heap grow to so many MB before the first collection, until
+// the returned function is called. A list of 10,000 doors needs 12, and to collect
 // on the way, beside goroutines that spend all their time in the kernel, takes a
 // third of its time.
-func leaveGarbage() (restore func()) {
-	old := debug.SetGCPercent(400) // of the 4 MB that the runtime starts from
+func leaveGarbage(mb int) (restore func()) {
+	const first = 4 // what the runtime starts from at 100 %
+	old := debug.SetGCPercent(100 * mb / first)
 	return func() { debug.SetGCPercent(old) }
 }
 
