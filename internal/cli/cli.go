@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/monban-dev/monban/internal/child"
+	"github.com/monban-dev/monban/internal/move"
 	"github.com/monban-dev/monban/internal/report"
 )
 
@@ -39,6 +40,11 @@ type System struct {
 	StdinTerminal bool
 	// StderrTerminal reports whether progress can be shown.
 	StderrTerminal bool
+	// Program is monban's own file, where the process runs another one, and Step
+	// is told of every step of a move before it is done: for tests that break it
+	// off.
+	Program string
+	Step    func(move.Step)
 }
 
 // Main runs monban with the process's own world and returns the exit code.
@@ -223,7 +229,7 @@ func (a *app) tree(wanted func(verb string) bool) *cobra.Command {
 	}{
 		{"port", a.portCommand}, {"ports", a.portsCommand}, {"explain", a.explainCommand}, {"check", a.checkCommand},
 		{"fix", a.fixCommand}, {"free", a.freeCommand}, {"pick", a.pickCommand}, {"run", a.runCommand}, {"scan", a.scanCommand},
-		{"guard", a.guardCommand}, {"version", a.versionCommand},
+		{"guard", a.guardCommand}, {"move", a.moveCommand}, {"version", a.versionCommand},
 	} {
 		if wanted(verb.name) {
 			root.AddCommand(verb.command())

@@ -121,7 +121,9 @@ func flagValue(name string) string {
 		return "ADDRESS"
 	case "pid":
 		return "PID"
-	case "grace", "timeout":
+	case "trial":
+		return "ID"
+	case "grace", "timeout", "after":
 		return "DURATION"
 	case "for", "port-env":
 		return "NAME"

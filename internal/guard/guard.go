@@ -142,3 +142,26 @@ func Differences(want, have *monban.Table) []Difference {
 	}
 	return out
 }
+
+// Replace puts a policy in force at once and keeps it, in place of the one that was
+// confirmed and of one on trial. The caller has made sure that somebody comes in
+// under it.
+func (s Store) Replace(r *Record) error {
+	rules, err := policy.Compile(&r.Policy, time.Now())
+	if err != nil {
+		return err
+	}
+	saved, err := prepare(s.SavedFile(), r)
+	if err != nil {
+		return err
+	}
+	if err := firewall.Load(rules); err != nil {
+		saved.drop()
+		return err
+	}
+	if err := saved.commit(); err != nil {
+		saved.drop()
+		return &NotSavedError{s.SavedFile(), err}
+	}
+	return forget(s.trialFile())
+}

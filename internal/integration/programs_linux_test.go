@@ -75,6 +75,8 @@ func compile(name, path string) error {
 	case "monban-static":
 	case "monban.exe":
 		env = append(env, "GOOS=windows", "GOARCH=amd64")
+	case "interrupted":
+		pkg = "github.com/monban-dev/monban/internal/integration/interrupted"
 	case "fixture":
 		pkg = "github.com/monban-dev/monban/internal/integration/fixture"
 	default:

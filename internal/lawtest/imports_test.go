@@ -94,6 +94,11 @@ func law() []layer {
 			why: "It is the order of the steps that must not be broken off half-way: compile, record, change the kernel, save. The verbs only start them.",
 		},
 		{
+			what: "the moving of SSH", packages: []string{"internal/move"},
+			module: []string{".", "portbook", "conflict", "exposure", "policy", "firewall", "internal/guard", "internal/edit"},
+			why:    "It is the order of the steps that must not lock anybody out: record, arm, open, verify, close. What it has to see of the machine again, its caller hands to it as a function.",
+		},
+		{
 			what: "the changing of files", packages: []string{"internal/edit"}, others: []string{xsys},
 			why: "It knows files and no ports: what is to be written comes from internal/mend, and internal/cli joins the two.",
 		},
@@ -112,7 +117,7 @@ func law() []layer {
 		},
 		{
 			what: "the verbs", packages: []string{"internal/cli"},
-			module: append(append(sourcePackages(), judgementPackages()...), ".", "portbook", "internal/gather", "internal/lease", "internal/child", "internal/report", "internal/free", "internal/edit", "internal/mend", "internal/policyfile", "internal/guard"),
+			module: append(append(sourcePackages(), judgementPackages()...), ".", "portbook", "internal/gather", "internal/lease", "internal/child", "internal/report", "internal/free", "internal/edit", "internal/mend", "internal/policyfile", "internal/guard", "internal/move"),
 			others: []string{xsys, xterm, "github.com/spf13/cobra", "github.com/spf13/pflag"},
 			why:    "The verbs join everything that users run; tools and tests import them and not the other way round.",
 		},
@@ -162,12 +167,12 @@ type stdlib struct {
 
 func stdlibLaw() []stdlib {
 	return []stdlib{
-		{[]string{"os", "os/...", "net", "net/http/...", "io/fs", "io/ioutil", "syscall"}, append([]string{"portbook/...", "internal/gather", "internal/lease", "internal/child", "internal/free", "internal/edit", "internal/guard", "internal/netlink", "internal/report", "internal/cli", "cmd/monban"}, withBelow(sourcePackages())...),
+		{[]string{"os", "os/...", "net", "net/http/...", "io/fs", "io/ioutil", "syscall"}, append([]string{"portbook/...", "internal/gather", "internal/lease", "internal/child", "internal/free", "internal/edit", "internal/guard", "internal/move", "internal/netlink", "internal/report", "internal/cli", "cmd/monban"}, withBelow(sourcePackages())...),
 			"The root package and the judgements do no I/O: a source reads, and hands over a value."},
 		{[]string{"net/http/..."}, []string{"internal/cli"},
 			"net/http costs a quarter of the start-up of a Go program (0.6 ms). Only `monban ports update` needs it; the Docker socket is two GETs by hand."},
-		{[]string{"os/exec"}, []string{"host", "internal/free", "internal/cli"},
-			"A source asks the kernel, not a program: what programs write changes with their version and language. host needs netsh.exe, because Windows has no documented call; internal/free tells supervisors to stop what they run."},
+		{[]string{"os/exec"}, []string{"host", "internal/free", "internal/move", "internal/cli"},
+			"A source asks the kernel, not a program: what programs write changes with their version and language. host needs netsh.exe, because Windows has no documented call; internal/free tells supervisors to stop what they run; internal/move asks sshd, systemd and firewalls in charge."},
 		{[]string{"regexp/..."}, nil,
 			"Compiling regular expressions costs start-up time, and a parser by hand says what it accepts. strings.Cut does most of it."},
 		{[]string{"log/...", "expvar", "net/http/pprof", "plugin", "testing/...", "flag"}, nil,

@@ -455,6 +455,56 @@ func topics() []topic {
 			examples: []example{{"sudo monban guard off", [2]string{"the policy file stays", "ポリシーファイルは残る"}}},
 		},
 		{
+			command: "monban move",
+			short:   [2]string{"Move SSH to another port, with a way in at every moment.", "SSH を別のポートへ移します。移動中も必ずどちらかのポートから入れます。"},
+			examples: []example{
+				{"sudo monban move ssh --dry-run", [2]string{"every step, and a port that stays free", "すべての手順と、空き続けるポートを見る"}},
+				{"sudo monban move ssh 61022", [2]string{"both ports, on trial", "両方のポートを開け、試しに使う"}},
+				{"sudo monban move confirm", [2]string{"over the new port: close the old one", "新しいポートから入り、古いポートを閉じる"}},
+			},
+		},
+		{
+			command: "monban move ssh",
+			short:   [2]string{"Open a second port for SSH on trial; the old one closes only after you came in by the new one.", "SSH の 2 つ目のポートを試しに開けます。古いポートを閉じるのは、新しいポートから入れることを確かめた後です。"},
+			long: [][2]string{
+				{
+					"What the kernel says counts: whether sshd listens itself or systemd does for it (ssh.socket), on which addresses, and whether a rule or a container stands in front. Then sshd listens at both ports, the firewall lets the same people in at both (monban guard, ufw, firewalld; other rules are judged, never changed), and a banner is read at each.",
+					"誰が待ち受けているか(sshd 自身か、systemd の ssh.socket か)、どのアドレスか、前にルールやコンテナがないかは、カーネルの情報で判断します。次に sshd が両方のポートで待ち受け、ファイアウォールが同じ相手を両方に入れるようにし(monban guard、ufw、firewalld。ほかのルールは判断だけで変更しません)、両方で応答を読みます。",
+				},
+				{
+					"Before the first change a timer is armed that needs no program of monban's: without a confirmation from a connection over the new port it puts every file back byte for byte, and the firewall; so do the next boot and the next run. kill -9 at any step changes nothing about that. Without a PORT one is proposed that outgoing connections never take; below 1024 where other users could take it while sshd is down.",
+					"最初の変更の前に、monban のプログラムが動いていなくても働くタイマーを仕掛けます。新しいポートからの接続で確定しなければ、すべてのファイルを 1 バイトも違わず元に戻し、ファイアウォールも戻します。次の起動や次の実行でも同じです。どの段階で kill -9 されても変わりません。PORT を省略すると、外向きの接続に使われないポートを提案します。ほかのユーザーが sshd の停止中に使えてしまうマシンでは、1024 未満から選びます。",
+				},
+			},
+			examples: []example{
+				{"sudo monban move ssh 61022 --dry-run", [2]string{"print every step, do nothing", "手順を表示するだけ"}},
+				{"sudo monban move ssh --timeout 10m", [2]string{"ten minutes for the confirmation", "確定まで 10 分待つ"}},
+			},
+		},
+		{
+			command: "monban move confirm",
+			short:   [2]string{"Close the old SSH port, having come in by the new one.", "新しいポートから入った状態で、古い SSH のポートを閉じます。"},
+			long: [][2]string{{
+				"It is refused unless this very connection came in by the new port, which proves that one can. On a console, where there is no connection, --same-session says so. Should closing fail, everything is put back.",
+				"新しいポートから入った接続でなければ確定できません。その接続が、新しいポートから入れる証拠になります。接続のないコンソールでは --same-session を指定します。閉じる途中で失敗すると、すべて元に戻します。",
+			}},
+			examples: []example{{"ssh -p 61022 server sudo monban move confirm", [2]string{"from another terminal", "別の端末から"}}},
+		},
+		{
+			command: "monban move rollback",
+			short:   [2]string{"Put everything back at once: only the old SSH port is open.", "すぐにすべて元に戻し、古い SSH のポートだけにします。"},
+			long: [][2]string{{
+				"A move that was confirmed and then broken off is finished instead. The timer runs this with --trial, which names the one move that it is about.",
+				"確定後に途中で止まった移動は、元に戻さず最後まで進めます。タイマーは、対象の移動を --trial で指定してこれを実行します。",
+			}},
+			examples: []example{{"sudo monban move rollback", [2]string{"do not wait for the time to be over", "時間切れを待たずに戻す"}}},
+		},
+		{
+			command:  "monban move status",
+			short:    [2]string{"Whether a move is on trial, and for how long.", "移動を試している最中かどうかと、残り時間を示します。"},
+			examples: []example{{"sudo monban move status --json", [2]string{"for programs", "プログラム向けの出力"}}},
+		},
+		{
 			command: "monban version",
 			short: [2]string{
 				"Show the version of monban and of its port registry.",
@@ -563,11 +613,15 @@ func flagText(name string) [2]string {
 	case "file":
 		return [2]string{"the policy file (default: monban.yaml here, else /etc/monban/monban.yaml)", "ポリシーファイル(既定はここの monban.yaml、なければ /etc/monban/monban.yaml)"}
 	case "timeout":
-		return [2]string{"how long the trial lasts, 5s to 24h (default 1m)", "試しに適用する時間。5s から 24h まで(既定は 1m)"}
+		return [2]string{"how long the trial lasts, 5s to 24h (default 1m; of move ssh 5m)", "試す時間。5s から 24h まで(既定は 1m。move ssh では 5m)"}
+	case "trial":
+		return [2]string{"only this move; nothing happens if it is not on trial any more", "この移動だけを対象とし、既に試し中でなければ何もしない"}
+	case "after":
+		return [2]string{"wait as long as this first", "先にこの時間だけ待つ"}
 	case "allow-cut":
 		return [2]string{"also if the policy would not let this connection in again, or would end every door for administrators", "いまの接続が入れなくなる場合や、管理用のドアすべてに期限がある場合も続ける"}
 	case "same-session":
-		return [2]string{"confirm from the connection that put the policy on trial", "適用したときの接続から確定する"}
+		return [2]string{"confirm from the connection that began the trial, or from a console", "試しを始めた接続やコンソールから確定する"}
 	case "saved":
 		return [2]string{"put the confirmed policy in force at once, as at boot", "確定済みのポリシーを、起動時と同じようにすぐ適用する"}
 	case "to":
