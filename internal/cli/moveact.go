@@ -119,7 +119,9 @@ func (m *moving) failed(s *move.State, err error) error {
 	case errors.Is(err, move.ErrSession):
 		return m.refuse("session", m.out.Client)
 	case errors.As(err, &step):
-		if errors.As(step.Err, &refused) {
+		if errors.Is(step.Err, move.ErrOver) {
+			m.out.Refused = append(m.out.Refused, report.MoveReason{Code: "over"})
+		} else if errors.As(step.Err, &refused) {
 			m.out.Refused = append(m.out.Refused, report.MoveReason{Code: refused.Reason, Args: refused.Args})
 		} else {
 			text := report.MoveStepText(m.app.style().Lang, shownStep(step.Step))
@@ -144,26 +146,12 @@ func (m *moving) confirm([]string) error {
 		return err
 	}
 	s, err := m.machine.Finish(guard.Sessions(m.app.sys.Getenv), m.o.sameSession, m.app.now())
-	if errors.Is(err, move.ErrOver) {
-		m.about(s)
-		m.out.Refused = append(m.out.Refused, report.MoveReason{Code: "over"})
-		if only(err, move.ErrOver) {
-			return m.end(report.MoveFailed)
-		}
-		return m.failed(s, err)
-	}
 	if err != nil {
 		return m.failed(s, err)
 	}
 	m.about(s)
 	m.out.Left = 0
 	return m.end(report.MoveConfirmed)
-}
-
-// only reports whether an error is one of a kind with nothing joined to it.
-func only(err, kind error) bool {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the tree itself is asked for
-	return !ok || len(joined.Unwrap()) == 1 && errors.Is(err, kind)
 }
 
 // rollback puts everything back.

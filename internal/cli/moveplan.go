@@ -142,15 +142,15 @@ func readForEdit(path string) ([]byte, error) {
 
 // guarded looks whether monban guard keeps doors closed here.
 func (m *moving) guarded(seen *move.Seen) *move.Refusal {
+	// Where it cannot be read, the rules that are there are judged all the same.
 	have, err := firewall.ReadGuard()
-	if err != nil || have.Table == nil && have.Trial == nil {
-		return nil // the rules that are there are judged all the same
-	}
-	if have.Trial != nil {
+	switch {
+	case err == nil && have.Trial != nil:
 		return &move.Refusal{Reason: "guard-trial"}
-	}
-	if seen.Saved, err = m.machine.Guard.Saved(); err != nil {
-		return &move.Refusal{Reason: "guard", Args: []string{err.Error()}}
+	case err == nil && have.Table != nil:
+		if seen.Saved, err = m.machine.Guard.Saved(); err != nil {
+			return &move.Refusal{Reason: "guard", Args: []string{err.Error()}}
+		}
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func (m *Machine) Finish(sessions []guard.Session, same bool, now time.Time) (*S
 	case s.Stage == Closing:
 		return s, m.finish(s)
 	case s.Over(now, BootID()):
-		return s, errors.Join(ErrOver, m.back(s))
+		return s, &StepError{Err: ErrOver, Undone: m.back(s)}
 	}
 	proven := same
 	for _, session := range sessions {
