@@ -13,7 +13,7 @@ import (
 // ssh moves the SSH server.
 func (m *moving) ssh(args []string) error {
 	if m.o.timeout < leastTrial || m.o.timeout > mostTrial {
-		return report.BadTimeout(m.o.timeout.String(), leastTrial, mostTrial)
+		return report.BadTimeout(m.o.timeout, leastTrial, mostTrial)
 	}
 	num, err := m.port(args)
 	if err != nil {

@@ -107,7 +107,7 @@ func (m *moving) ask(seen *move.Seen) *move.Refusal {
 			return &move.Refusal{Reason: "systemd", Args: []string{err.Error()}}
 		}
 	}
-	seen.Fronts = fronts(m.snap.Rules)
+	seen.Fronts = exposure.FrontEnds(m.snap.Rules)
 	if slices.Contains(seen.Fronts, "firewalld") {
 		// Without an answer its rules are somebody's whom monban cannot tell.
 		seen.Zones, _ = move.AskZones()

@@ -71,7 +71,7 @@ func (m *Machine) write(s *State, want func(*File) (from, to []byte)) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	_, err := store.Apply(changes, "/", time.Now())
+	_, err := store.Apply(changes, edit.Record{Dir: "/", At: time.Now()})
 	return err
 }
 

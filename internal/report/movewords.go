@@ -43,7 +43,7 @@ func (m Move) outcome(l Lang) string {
 			"元に戻せなかったものがあります。いまの接続を切らずに、上の内容を確認してから、もう一度 monban move rollback を実行してください。")
 	case MoveOnTrial:
 		return say("SSH answers at both ports, %[1]d and %[2]d, for %[3]s. Leave this connection open. From another terminal, come in by the new port:\n    %[4]s\nand run there: sudo monban move confirm\nWithout that everything is put back, whatever happens to this program or this connection. To put it back at once: sudo monban move rollback",
-			"SSH はポート %[1]d と %[2]d の両方で応答しています(残り %[3]s)。いまの接続は切らずに、別の端末から新しいポートで接続し、\n    %[4]s\nそこで sudo monban move confirm を実行してください。\n実行しなければ、このプログラムや接続がどうなっても、自動ですべて元に戻ります。すぐに戻すには: sudo monban move rollback", m.Old, m.New, seconds(l, m.Left), m.Client)
+			"SSH はポート %[1]d と %[2]d の両方で応答しています(残り %[3]s)。いまの接続は切らずに、別の端末から新しいポートで接続し、\n    %[4]s\nそこで sudo monban move confirm を実行してください。\n実行しなければ、このプログラムや接続がどうなっても、自動ですべて元に戻ります。すぐに戻すには: sudo monban move rollback", m.Old, m.New, l.seconds(m.Left.Round(time.Second)), m.Client)
 	case MoveConfirmed:
 		return say("SSH is at port %[2]d now, and port %[1]d is closed. Connections that exist go on.", "SSH はポート %[2]d に移り、ポート %[1]d は閉じました。既にある接続はそのまま続きます。", m.Old, m.New)
 	case MoveRolledBack:
@@ -279,7 +279,7 @@ func MoveStepText(l Lang, s MoveStep) string { return l.moveStep(s) }
 
 // ConfirmMove asks at the terminal whether a move is to begin.
 func ConfirmMove(l Lang, timeout time.Duration) string {
-	return fmt.Sprintf(l.pick("Begin, on trial for %s? [y/N] ", "%sの間、試しに始めますか? [y/N] "), seconds(l, timeout))
+	return fmt.Sprintf(l.pick("Begin, on trial for %s? [y/N] ", "%sの間、試しに始めますか? [y/N] "), l.seconds(timeout))
 }
 
 // UnknownMove says that only SSH is moved.
