@@ -132,7 +132,8 @@ type Door struct {
 	// Unnamed says why Owners is empty; it is NotHidden when Owners is not.
 	Unnamed Hidden
 	// Kernel names the kernel feature behind a socket that no process holds,
-	// such as "vxlan" or "nfsd", where it is known.
+	// such as "vxlan" or "nfsd", where it is known. Of a door that only a rule of
+	// the packet filter makes, it is that rule.
 	Kernel string
 	// To is where a forwarded door, or one held by a forwarding helper such as
 	// docker-proxy, leads. The zero Target is nowhere.

@@ -388,6 +388,15 @@ func (d *Diagnosis) remote(snap *monban.Snapshot) {
 	if !answers && otherFamily && c.Addr.IsLoopback() {
 		d.Certain = true
 		d.first(B3)
+		return
+	}
+	hooks := []monban.Hook{monban.HookOutput}
+	if !c.Addr.IsLoopback() {
+		hooks = append(hooks, monban.HookPrerouting)
+	}
+	if r, ok := redirected(snap.Rules, port, c.Addr.Unmap().Is6(), hooks...); ok {
+		d.Against = append([]monban.Door{*r.door(monban.Bind{Port: port, Addr: c.Addr})}, d.Against...)
+		d.first(L24)
 	}
 }
 

@@ -39,6 +39,8 @@ type prediction struct {
 	open    *openPorts // by doors and by claims
 	doors   map[monban.Port][]monban.Door
 	traffic map[monban.Port][]monban.Traffic
+	// translated says whether a rule may lead away from a port.
+	translated func(num uint16) bool
 
 	// linux has the sockets of the claims that start, and of nobody else.
 	linux *Linux
@@ -55,6 +57,10 @@ func newPrediction(claims []monban.Claim, snap *monban.Snapshot) *prediction {
 	p := &prediction{snap: snap, open: new(openPorts), linux: NewLinux(netOf(&snap.Host)),
 		doors: map[monban.Port][]monban.Door{}, traffic: map[monban.Port][]monban.Traffic{},
 		maybe: map[monban.Port][]*Socket{}, owner: map[*Socket]int{}, started: map[monban.Port][]int{}, moves: map[mover]monban.Fix{}, out: make([]monban.Checked, 0, len(claims))}
+	p.translated = func(uint16) bool { return false } // the usual case
+	if snap.Rules.Translates() {
+		p.translated = TranslatedPorts(snap.Rules)
+	}
 	wanted := new(openPorts)
 	for i := range claims {
 		for port := range claimPorts(&claims[i]) {
@@ -143,6 +149,9 @@ func (p *prediction) judge(c *monban.Claim, want monban.Bind) monban.Checked {
 	done := monban.Checked{Claim: *c}
 	view := *p.snap
 	view.Traffic = p.traffic[want.Port]
+	if !p.translated(want.Port.Num) {
+		view.Rules = nil
+	}
 	view.Doors, done.Own = p.others(c, want.Port)
 	who := p.asker(c)
 	if modelled(&p.snap.Host) && judgeable(want) {

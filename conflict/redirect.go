@@ -17,8 +17,9 @@ type redirect struct {
 // what arrives there to another place: then a program that opens the port has no
 // error and no visitors. A rule that names no port is none of these, nor is one
 // that leads to the same port of this machine. Other conditions of the rule, such
-// as an interface, are taken to be met by somebody.
-func redirected(rules *monban.Ruleset, p monban.Port, ipv6 bool) (redirect, bool) {
+// as an interface, are taken to be met by somebody. hooks say what is meant: what
+// arrives from elsewhere passes prerouting, and what this machine sends output.
+func redirected(rules *monban.Ruleset, p monban.Port, ipv6 bool, hooks ...monban.Hook) (redirect, bool) {
 	if rules == nil {
 		return redirect{}, false
 	}
@@ -31,7 +32,7 @@ func redirected(rules *monban.Ruleset, p monban.Port, ipv6 bool) (redirect, bool
 		seen := map[string]bool{}
 		for k := range t.Chains {
 			c := &t.Chains[k]
-			if c.Type != "nat" || c.Hook != monban.HookPrerouting && c.Hook != monban.HookOutput {
+			if c.Type != "nat" || !slices.Contains(hooks, c.Hook) {
 				continue
 			}
 			w := ruleWalk{table: t, port: p, ipv6: ipv6, seen: seen}
@@ -201,14 +202,19 @@ func bigEndian(b []byte) uint16 {
 // at the attempt's; nil is none.
 func (a *attempt) away() *monban.Door {
 	v6 := a.want.Addr.Is6() && !a.want.Addr.Is4In6()
-	r, ok := redirected(a.snap.Rules, a.want.Port, v6)
+	r, ok := redirected(a.snap.Rules, a.want.Port, v6, monban.HookPrerouting, monban.HookOutput)
 	if !ok && v6 && a.want.Addr.IsUnspecified() && !a.sock.at.v6only {
-		r, ok = redirected(a.snap.Rules, a.want.Port, false)
+		r, ok = redirected(a.snap.Rules, a.want.Port, false, monban.HookPrerouting, monban.HookOutput)
 	}
 	if !ok {
 		return nil
 	}
-	return &monban.Door{Bind: a.want, State: monban.Forwarded, Kernel: r.rule, To: r.to}
+	return r.door(a.want)
+}
+
+// door is the door that a rule makes.
+func (r redirect) door(at monban.Bind) *monban.Door {
+	return &monban.Door{Bind: at, State: monban.Forwarded, Kernel: r.rule, To: r.to}
 }
 
 // TranslatedPorts returns whether a rule that translates addresses may be about a

@@ -60,7 +60,7 @@ func TestRedirected(t *testing.T) {
 				Hook: monban.HookPrerouting, Type: "nat", Rules: []monban.Rule{{Steps: tt.rules}}}}, tt.more...)}
 			rules := &monban.Ruleset{Tables: []monban.Table{table}}
 			p := monban.Port{Num: 8080, Proto: monban.TCP}
-			r, ok := redirected(rules, p, false)
+			r, ok := redirected(rules, p, false, monban.HookPrerouting, monban.HookOutput)
 			if ok && !TranslatedPorts(rules)(8080) {
 				t.Error("no rule is said to be about the port")
 			}
@@ -68,15 +68,15 @@ func TestRedirected(t *testing.T) {
 				t.Errorf("%+v %v, want port %d", r, ok, tt.want)
 			}
 			rules.Tables[0].Dormant = true
-			if _, ok := redirected(rules, p, false); ok {
+			if _, ok := redirected(rules, p, false, monban.HookPrerouting, monban.HookOutput); ok {
 				t.Error("a table that is asleep")
 			}
 			rules.Tables[0].Dormant, rules.Tables[0].Family = false, monban.TableIP6
-			if _, ok := redirected(rules, p, false); ok {
+			if _, ok := redirected(rules, p, false, monban.HookPrerouting, monban.HookOutput); ok {
 				t.Error("a table of the other family")
 			}
 			rules.Tables[0].Family, rules.Tables[0].Chains[0].Type = monban.TableIP, "filter"
-			if _, ok := redirected(rules, p, false); ok {
+			if _, ok := redirected(rules, p, false, monban.HookPrerouting, monban.HookOutput); ok {
 				t.Error("a chain that translates nothing")
 			}
 		})

@@ -36,6 +36,7 @@ func Forwarded(s *monban.Snapshot) []monban.Door {
 type forwarder struct {
 	snap  *monban.Snapshot
 	doors []monban.Door
+	by    func() monban.RuleRef // the rule that is looked at
 }
 
 // limits is what tests on the way to a rule leave of the packets.
@@ -52,7 +53,11 @@ func (f *forwarder) chain(t *monban.Table, c *monban.Chain, l limits, seen map[s
 	}
 	seen[c.Name] = true
 	for i := range c.Rules {
-		f.rule(t, &c.Rules[i], l, seen)
+		r := &c.Rules[i]
+		f.by = func() monban.RuleRef {
+			return monban.RuleRef{Family: t.Family, Table: t.Name, Chain: c.Name, Handle: r.Handle, Text: r.Text(t)}
+		}
+		f.rule(t, r, l, seen)
 	}
 	delete(seen, c.Name)
 }
@@ -181,6 +186,7 @@ func (f *forwarder) add(s *monban.Step, l limits, data []byte) {
 					d.To.Port = uint16(port)
 				}
 				if !f.known(&d) {
+					d.Kernel = f.by().String()
 					f.doors = append(f.doors, d)
 				}
 			}

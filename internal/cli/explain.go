@@ -59,17 +59,20 @@ func (a *app) explain(ctx context.Context, in *inside, args []string) error {
 		return report.NothingToExplain()
 	}
 	complaints := conflict.ReadComplaint(text)
-	var ports []monban.PortRange
+	want := gather.Want{Host: host.Ranges | host.Caps | host.Network, Rules: in.diff != ""}
 	for _, c := range complaints {
 		if c.HasPort {
-			ports = append(ports, monban.PortRange{First: c.Port, Last: c.Port})
+			want.Ports = append(want.Ports, monban.PortRange{First: c.Port, Last: c.Port})
+			want.Rules = want.Rules || c.Remote // a rule keeps nobody from opening a port
 		}
 	}
+	ports := want.Ports
+	want.Traffic = ports
 	before, err := a.earlier(in)
 	if err != nil {
 		return err
 	}
-	snap, err := a.explainSnapshot(ctx, in, ports)
+	snap, err := a.explainSnapshot(ctx, in, want)
 	if err != nil {
 		return err
 	}
@@ -99,13 +102,13 @@ func (a *app) explain(ctx context.Context, in *inside, args []string) error {
 
 // explainSnapshot looks at the ports the complaints name; without one there is
 // nothing to look at.
-func (a *app) explainSnapshot(ctx context.Context, in *inside, ports []monban.PortRange) (*monban.Snapshot, error) {
-	if in.load == "" && in.save == "" && len(ports) == 0 {
+func (a *app) explainSnapshot(ctx context.Context, in *inside, want gather.Want) (*monban.Snapshot, error) {
+	if in.load == "" && in.save == "" && len(want.Ports) == 0 {
 		return identity(nil), nil
 	}
-	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ports, Traffic: ports, Host: host.Ranges | host.Caps | host.Network, Rules: in.diff != ""})
+	snap, err := a.snapshot(ctx, in, want)
 	if err == nil && in.load == "" && in.save == "" {
-		gather.AddNeighbours(snap, ports)
+		gather.AddNeighbours(snap, want.Ports)
 	}
 	return snap, err
 }

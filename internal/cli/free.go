@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/exposure"
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/free"
 	"github.com/monban-dev/monban/internal/gather"
@@ -141,8 +142,11 @@ func inTCP(ranges []monban.PortRange) []monban.PortRange {
 func (f *freeing) look(ctx context.Context) *monban.Snapshot {
 	snap := gather.Snapshot(ctx, gather.Want{
 		Traffic: []monban.PortRange{{First: f.q.Port.Num, Last: f.q.Port.Num, Proto: f.q.Port.Proto}},
-		Host:    host.Ranges | host.Caps | host.Network,
+		Host:    host.Ranges | host.Caps | host.Network, Rules: true,
 	})
+	if !slices.ContainsFunc(snap.Doors, func(d monban.Door) bool { return d.Bind.Port == f.q.Port }) {
+		snap.Doors = append(snap.Doors, exposure.Forwarded(snap)...) // perhaps a rule answers there
+	}
 	snap.Gaps = append(f.relevant(snap), f.gaps...)
 	return snap
 }
@@ -153,8 +157,9 @@ func (f *freeing) relevant(snap *monban.Snapshot) []monban.Gap {
 	unnamed := slices.ContainsFunc(snap.Doors, func(d monban.Door) bool {
 		return d.Bind.Port == f.q.Port && d.Unnamed != monban.NotHidden
 	})
+	held := slices.ContainsFunc(snap.Doors, func(d monban.Door) bool { return d.Bind.Port == f.q.Port })
 	return slices.DeleteFunc(snap.Gaps, func(g monban.Gap) bool {
-		return !unnamed && (g.Hides == monban.HidesOwners || g.Hides == monban.HidesDetails)
+		return !unnamed && (g.Hides == monban.HidesOwners || g.Hides == monban.HidesDetails) || held && g.Hides == monban.HidesRules
 	})
 }
 

@@ -106,6 +106,7 @@ const (
 	IsSession    Reason = "session"     // this very session came in through the door
 	IsOwnUnit    Reason = "own-unit"    // this command runs inside the unit or container
 	IsContainer  Reason = "container"   // a container whose engine could not be asked
+	IsRule       Reason = "rule"        // no process: a rule of the packet filter leads on from here
 	IsHidden     Reason = "hidden"      // nobody can say who holds it
 	IsPrivileged Reason = "privilege"   // it takes more privilege
 	IsResolver   Reason = "resolver"    // systemd-resolved's stub listener

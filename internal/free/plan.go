@@ -156,6 +156,8 @@ func (m *maker) holder(d *monban.Door) {
 // nobody decides about a door without a known holder.
 func (m *maker) nobody(d *monban.Door, fixes []monban.Fix) {
 	switch {
+	case d.State == monban.Forwarded:
+		m.refuse(IsRule, d, nil, monban.Fix{Code: FixRemoveRule, Args: []string{d.Kernel}})
 	case d.Unnamed == monban.HiddenKernel:
 		m.refuse(IsKernel, d, nil, fixes...)
 	case d.Unnamed == monban.HiddenPrivilege && m.self.UID != 0:

@@ -14,6 +14,7 @@ import (
 
 // The codes of [monban.Fix] beside those of package conflict.
 const (
+	FixRemoveRule   = "remove-rule"        // the rule, in nft's words
 	FixAtSupervisor = "stop-at-supervisor" // supervisor, the name it knows the program by ("" if unknown); command
 	FixStopParent   = "stop-parent"        // name, pid: end the program that starts it again; command
 	FixUnitStarter  = "unit-starter"       // unit: find out what starts it; command

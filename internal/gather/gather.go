@@ -68,8 +68,12 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 func rules(snap *monban.Snapshot, want Want) []monban.Gap {
 	rules, gaps := firewall.Read(firewall.Options{Ports: want.Ports})
 	snap.Rules = rules
-	if len(snap.Doors) == 0 && !rules.Translates() {
+	switch {
+	case len(snap.Doors) > 0 || rules.Translates():
+	case rules != nil && len(gaps) == 0:
 		return nil // nothing that a rule could hide
+	default: // perhaps a rule makes a door
+		return gaps
 	}
 	if want.Host&host.Network == 0 {
 		network, missing := host.Read(host.Network)

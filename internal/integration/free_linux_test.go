@@ -145,6 +145,7 @@ func TestFree(t *testing.T) {
 		"bound":          freeBound,
 		"not permitted":  freeNotPermitted,
 		"hidden":         freeHidden,
+		"rule":           freeRule,
 		"ancestor":       freeAncestor,
 		"ssh session":    freeSession,
 		"dry run":        freeDryRun,
@@ -554,5 +555,33 @@ func freeCovered(t *testing.T, r *room) {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %q:\n%s", want, text)
 		}
+	}
+}
+
+// freeRule: nobody listens, and what arrives goes elsewhere all the same.
+func freeRule(t *testing.T, r *room) {
+	netnstest.Need(t, "nft")
+	r.run("nft", "-f", r.file("rules.nft", `table inet x {
+	chain pre {
+		type nat hook prerouting priority dstnat;
+		tcp dport 8080 redirect to :8081
+	}
+}
+`))
+	f := r.free("root", 4, "8080", "--yes")
+	if f.Outcome != "refused" || f.Reason != "rule" || len(f.Refused) != 1 || !strings.Contains(f.Refused[0].Why, "inet x pre") ||
+		!strings.Contains(f.Refused[0].Why, ":8081") {
+		t.Errorf("%+v", f)
+	}
+	if f := r.free("root", 0, "8081"); f.Outcome != "nobody" {
+		t.Errorf("%+v", f)
+	}
+	out, err := r.command("nobody", program(t, "monban"), "free", "8080").CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("whether a rule leads it elsewhere")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	r.start("root", "serve", "tcp:0.0.0.0:8080") // then there is a program, and it is what is meant
+	if f := r.free("root", 0, "8080", "--dry-run"); f.Outcome != "planned" || len(f.Steps) != 1 {
+		t.Errorf("%+v", f)
 	}
 }

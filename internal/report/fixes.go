@@ -147,6 +147,9 @@ func (v *view) fixSentence(f monban.Fix) string {
 		return say("Choose a port outside %[2]s–%[3]s.", "%[2]s–%[3]s の範囲の外のポートを選びます。", arg(0), arg(1), arg(2))
 	case "free-as-root":
 		return say("With sudo it can be done:", "sudo を付けると実行できます:")
+	case "remove-rule":
+		return say("Take the rule away with what made it (ufw, firewalld, iptables, a container engine …), or move what should listen here to another port.",
+			"ルールを作ったもの(ufw、firewalld、iptables、コンテナエンジンなど)で取り除くか、ここで待ち受けたいプログラムを別のポートに移します。")
 	case "stop-at-supervisor":
 		if arg(1) == "" {
 			return say("Stop it through %s, which runs it.", "管理している %s を通して停止します。", arg(0))

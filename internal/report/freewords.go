@@ -128,6 +128,9 @@ func (v *view) refusalSentence(r *FreeRefusal) string {
 	case "container":
 		return say("The container %s has it, and its engine could not be asked. Stop it with the tool that started it.",
 			"コンテナ %s が使っていますが、エンジンに問い合わせられませんでした。起動に使ったツールで停止してください。", r.Name)
+	case "rule":
+		return say("No program of this machine has it: %s leads what arrives there on to %s.",
+			"このマシンのプログラムは使っていません。%s が、届いたものを %s へ送っています。", v.unnamedLong(&r.Door), strings.TrimPrefix(v.targetText(&r.Door), "→ "))
 	case "hidden":
 		return say("Who has it could not be found out: %s.", "持ち主が分かりませんでした: %s。", v.unnamedLong(&r.Door))
 	case "privilege":

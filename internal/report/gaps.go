@@ -78,8 +78,8 @@ func (v *view) rulesGap(g monban.Gap) string {
 	l := v.style.Lang
 	switch {
 	case !v.asRoot() && v.Snapshot.Host.OS == "linux":
-		return l.pick("The firewall's rules can only be read with privilege (sudo), so who can reach a door is unknown.",
-			"ファイアウォールのルールを読むには権限(sudo)が必要なため、ドアに誰が届くかは分かりません。")
+		return l.pick("The firewall's rules can only be read with privilege (sudo), so who can reach a door, and whether a rule leads it elsewhere, is unknown.",
+			"ファイアウォールのルールを読むには権限(sudo)が必要なため、ドアに誰が届くか、別の場所へ転送されるかは分かりません。")
 	case strings.HasSuffix(g.Source, "_tables_names"):
 		return l.say("Rules of iptables-legacy are in force, which are not read here, so who can reach a door is unknown (%s).",
 			"iptables-legacy のルールが有効ですが、ここでは読めないため、ドアに誰が届くかは分かりません(%s)。", g.Err)
