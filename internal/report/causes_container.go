@@ -23,7 +23,7 @@ var containerCauses = [...]causeEntry{
 				"Or publish under another number: ports: \"8081:80\". The right side stays as it is.",
 			}},
 		causeWords{"コンテナではなく、ホスト側のプログラムがポートを使っています",
-			"ポートを公開するには、コンテナエンジンがホスト側でそのポートを開く必要があります。ところが、ホストに直接インストールしたデータベースや Web サーバーなどが既に使っています。",
+			"ポートを公開するには、コンテナエンジンがホスト側でそのポートを開く必要があります。ところが、ホストに直接インストールしたデータベースや ウェブサーバーなどが既に使っています。",
 			[]string{
 				"sudo monban N で確認し、不要なら停止してください。",
 				"または、ports: \"8081:80\" のように別の番号で公開してください。右側の番号はそのままで構いません。",
@@ -151,7 +151,7 @@ var containerCauses = [...]causeEntry{
 				"Or keep Traefik and let it route to your service by an Ingress.",
 			}},
 		causeWords{"k3s が自身のロードバランサーで 80 番と 443 番を使っています",
-			"k3s には Traefik と ServiceLB が付属し、各ノードの 80 番と 443 番を使います。別の Ingress コントローラーや、ノード上の Web サーバーと競合します。",
+			"k3s には Traefik と ServiceLB が付属し、各ノードの 80 番と 443 番を使います。別の Ingress コントローラーや、ノード上の ウェブサーバーと競合します。",
 			[]string{
 				"--disable=traefik --disable=servicelb を付けて k3s を導入してください。",
 				"または Traefik をそのまま使い、Ingress で自分のサービスへ振り分けてください。",

@@ -130,7 +130,7 @@ var generalCauses = [...]causeEntry{
 			[]string{
 				"開発中であれば、80 の代わりに 8080 を使うなど、大きい番号にしてください。",
 				"サービスとして動かす場合は、この権限だけを与えます。systemd のユニットに AmbientCapabilities=CAP_NET_BIND_SERVICE と書くか、sudo setcap cap_net_bind_service=+ep PROGRAM を実行してください。",
-				"リバースプロキシや systemd の socket ユニットに小さい番号のポートを開かせ、接続を引き渡す方法もあります。",
+				"リバースプロキシーや systemd の socket ユニットに小さい番号のポートを開かせ、接続を引き渡す方法もあります。",
 			}}},
 	{"L11",
 		causeWords{"SELinux does not allow this program to use this port",
@@ -141,10 +141,10 @@ var generalCauses = [...]causeEntry{
 				"Or use a port that the policy allows already: sudo semanage port -l.",
 			}},
 		causeWords{"SELinux がこのプログラムにこのポートを許可していません",
-			"SELinux はポート番号ごとに種類(タイプ)を決め、サービスごとに使えるタイプを制限しています。これは root で動くプログラムにも適用されます。たとえば Web サーバーが開けるのは 80、443、8080 などの決まったポートで、任意の番号は開けません。",
+			"SELinux はポート番号ごとに種類(タイプ)を決め、サービスごとに使えるタイプを制限しています。これは root で動くプログラムにも適用されます。たとえば ウェブサーバーが開けるのは 80、443、8080 などの決まったポートで、任意の番号は開けません。",
 			[]string{
 				"sudo ausearch -m avc -ts recent で拒否の記録を確認します。プログラムのタイプとポート番号が分かります。",
-				"ポートに正しいタイプを付けてください。Web サーバーの場合: sudo semanage port -a -t http_port_t -p tcp N。このために SELinux を無効にする必要はありません。",
+				"ポートに正しいタイプを付けてください。ウェブサーバーの場合: sudo semanage port -a -t http_port_t -p tcp N。このために SELinux を無効にする必要はありません。",
 				"または、許可済みのポートを使ってください。一覧は sudo semanage port -l で確認できます。",
 			}}},
 	{"L12",
@@ -329,7 +329,7 @@ var generalCauses = [...]causeEntry{
 				"For “cannot assign requested address” on connecting, reuse connections instead of opening a new one each time.",
 			}},
 		causeWords{"競合ではなく、上限への到達か、ポート番号として使えない値です",
-			"指定した値がポート番号(0 から 65535)ではないか、システムの資源が足りなくなっています。1 つのプロセスで開けるファイル数、ソケット用のメモリ、同じ相手への外向きの接続に使えるローカルポートなどです。他のプログラムにポートを取られたわけではありません。",
+			"指定した値がポート番号(0 から 65535)ではないか、システムの資源が足りなくなっています。1 つのプロセスで開けるファイル数、ソケット用のメモリー、同じ相手への外向きの接続に使えるローカルポートなどです。他のプログラムにポートを取られたわけではありません。",
 			[]string{
 				"設定に書かれた番号を確認してください。",
 				"「開いているファイルが多すぎます」の場合は、上限(ulimit -n や systemd の LimitNOFILE=)を上げ、閉じられていない接続がないか調べてください。",

@@ -10,7 +10,7 @@ var macCauses = [...]causeEntry{
 				"Or switch it off: System Settings → General → AirDrop & Handoff → AirPlay Receiver.",
 			}},
 		causeWords{"AirPlay レシーバーが 5000 番と 7000 番を使っています",
-			"macOS 12 以降では、AirPlay レシーバー(表示名は ControlCenter)が 5000 番と 7000 番で待ち受けています。Flask や Docker レジストリなど、5000 番を使うものは多くあります。誤って AirPlay に接続したブラウザーには、状態コード 403 の空の応答が返ります。",
+			"macOS 12 以降では、AirPlay レシーバー(表示名は ControlCenter)が 5000 番と 7000 番で待ち受けています。Flask や Docker レジストリーなど、5000 番を使うものは多くあります。誤って AirPlay に接続したブラウザーには、状態コード 403 の空の応答が返ります。",
 			[]string{
 				"自分のプログラムのポート番号を変更してください。",
 				"または「システム設定」→「一般」→「AirDrop と Handoff」で AirPlay レシーバーをオフにしてください。",

@@ -51,8 +51,8 @@ var winCauses = [...]causeEntry{
 				"For IIS on port 80: stop “World Wide Web Publishing Service” (net stop W3SVC), or change the site's binding.",
 				"Or give your own program another port, for example 8080.",
 			}},
-		causeWords{"Windows 標準の Web サーバー(http.sys)がポートを使っています",
-			"PID 4 の「System」は Windows のカーネルです。カーネル内の Web サーバー http.sys が、IIS、WinRM、SQL Server Reporting Services、Web Deploy、BranchCache などのサービスのためにポートを開いています。「Unable to open process」と表示されるのもこの場合です。PID 4 は終了してはいけませんが、背後のサービスは停止できます。",
+		causeWords{"Windows 標準の ウェブサーバー(http.sys)がポートを使っています",
+			"PID 4 の「System」は Windows のカーネルです。カーネル内の ウェブサーバー http.sys が、IIS、WinRM、SQL Server Reporting Services、Web Deploy、BranchCache などのサービスのためにポートを開いています。「Unable to open process」と表示されるのもこの場合です。PID 4 は終了してはいけませんが、背後のサービスは停止できます。",
 			[]string{
 				"管理者として netsh http show servicestate view=requestq を実行すると、登録された URL とプロセスが分かります。",
 				"IIS がポート 80 を使っている場合は、World Wide Web Publishing Service を停止する(net stop W3SVC)か、サイトのバインドを変更してください。",

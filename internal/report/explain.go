@@ -209,7 +209,7 @@ func (v *view) explainedText(p *printer, c Explained) {
 	case len(c.Against) == 0 && c.HasPort && !c.Certain:
 		p.paragraph(p.label("Held here by", "いまの持ち主"), p.f(
 			"nobody, as far as can be seen now: it may have been freed meanwhile, or the message comes from another machine.",
-			"いま確認できる範囲ではいません。すでに解放されたか、別のマシンのメッセージかもしれません。"))
+			"いま確認できる範囲ではいません。既に解放されたか、別のマシンのメッセージかもしれません。"))
 	}
 	for i, id := range c.Causes {
 		const most = 3
@@ -296,10 +296,7 @@ func osName(goos string) string {
 
 func (v *view) complaintSentence(c Explained) string {
 	l := v.style.Lang
-	who := c.Program
-	if who == "" {
-		who = l.pick("A program", "プログラム")
-	}
+	who := v.complainer(c.Program)
 	where := ""
 	switch {
 	case c.aboutFile():
@@ -328,6 +325,32 @@ func (v *view) complaintSentence(c Explained) string {
 		}
 	}
 	return text + l.pick(".", "。")
+}
+
+// complainer names who said a message, for the beginning of a sentence: a language
+// is not what runs, and a product has a name of its own.
+func (v *view) complainer(program string) string {
+	l := v.style.Lang
+	languages := [...][2]string{{"go", "Go"}, {"java", "Java"}, {"perl", "Perl"}, {"php", "PHP"}, {"python", "Python"}, {"ruby", "Ruby"}, {"rust", "Rust"}}
+	for _, known := range languages {
+		if known[0] == program {
+			return l.say("A %s program", "%s のプログラム", known[1])
+		}
+	}
+	products := [...][2]string{{"apache", "Apache"}, {"docker", "Docker"}, {"haproxy", "HAProxy"}, {"kubernetes", "Kubernetes"}, {"mariadb", "MariaDB"},
+		{"mongodb", "MongoDB"}, {"mysql", "MySQL"}, {"node", "Node.js"}, {"podman", "Podman"}, {"postgres", "PostgreSQL"}, {"redis", "Redis"}}
+	for _, known := range products {
+		if known[0] == program {
+			return known[1]
+		}
+	}
+	switch program {
+	case "":
+		return l.pick("A program", "プログラム")
+	case "browser":
+		return l.pick("The browser", "ブラウザー")
+	}
+	return program
 }
 
 // aboutFile reports whether the complaint is about a Unix socket and names its

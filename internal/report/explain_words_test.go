@@ -14,10 +14,10 @@ func TestComplaintSentence(t *testing.T) {
 		c    Explained
 		want string
 	}{
-		{Explained{Program: "redis", HasPort: true, Port: 80, Proto: monban.TCP, Errno: "EADDRINUSE"}, "redis がポート 80/tcp を開けませんでした (EADDRINUSE)。"},
+		{Explained{Program: "redis", HasPort: true, Port: 80, Proto: monban.TCP, Errno: "EADDRINUSE"}, "Redis がポート 80/tcp を開けませんでした (EADDRINUSE)。"},
 		{Explained{HasPort: true, Port: 80}, "プログラムがポート 80 を開けませんでした。"},
 		{Explained{HasPort: true, Port: 80, Addr: netip.MustParseAddr("127.0.0.1")}, "プログラムが 127.0.0.1:80 を開けませんでした。"},
-		{Explained{Program: "java"}, "java がポート(メッセージに番号の記載なし)を開けませんでした。"},
+		{Explained{Program: "java"}, "Java のプログラムがポート(メッセージに番号の記載なし)を開けませんでした。"},
 	} {
 		v := view{style: Style{Lang: JA}}
 		if got := v.complaintSentence(tt.c); got != tt.want {

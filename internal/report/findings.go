@@ -257,7 +257,7 @@ func (v *view) findingSentence(f monban.Finding) string {
 	case monban.OrphanHolder:
 		return say(
 			"%[1]s still holds %[2]s, but whatever started it is gone%[3]s. It may be left over from a closed terminal or editor.",
-			"%[1]s が %[2]s を持ったままですが、起動元はすでに終了しています%[3]s。閉じた端末やエディターの残りかもしれません。",
+			"%[1]s が %[2]s を持ったままですが、起動元は既に終了しています%[3]s。閉じた端末やエディターの残りかもしれません。",
 			v.who(&a), place(a.Bind), v.fromDir(&a))
 	case monban.ContainerLoopback:
 		inner := f.Doors[len(f.Doors)-1]

@@ -125,7 +125,7 @@ func (v *view) obstacleSentence(left *FixLeft) string {
 	case "not-owner":
 		text = say("%s belongs to another user, who would lose it by an edit.", "%s は他のユーザーのファイルで、編集すると所有者が変わってしまいます。")
 	case "closed-directory":
-		text = say("You may not put anything into the directory of %s, which a safe edit needs.", "%s のディレクトリに書き込む権限がありません(安全に編集するために必要です)。")
+		text = say("You may not put anything into the directory of %s, which a safe edit needs.", "%s のディレクトリーに書き込む権限がありません(安全に編集するために必要です)。")
 	case "immutable":
 		text = say("%s is protected against changes (chattr +i or +a).", "%s は変更が禁止されています(chattr +i または +a)。")
 	case "mount-point":

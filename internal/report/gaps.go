@@ -54,6 +54,10 @@ func (v *view) gapSentence(g monban.Gap) string {
 		return say("Connections could not be counted (%s: %s).",
 			"接続数を数えられませんでした(%s: %s)。", g.Source, g.Err)
 	case monban.HidesHost:
+		if g.Source == "user" {
+			return say("You may open this port; the program was perhaps run by another user.",
+				"いまのユーザーはこのポートを開けます。プログラムを実行したのは別のユーザーかもしれません。")
+		}
 		return say("A fact about this machine could not be read (%s: %s).",
 			"このマシンについての情報の一部を読めませんでした(%s: %s)。", g.Source, g.Err)
 	case monban.HidesOutside:

@@ -198,7 +198,7 @@ func topics() []topic {
 			long: [][2]string{
 				{
 					"Only numbers are printed, one a line. With --for NAME the port stays the same: the same name in the same git work tree (or, outside of one, the same directory) gets the same port tomorrow, until it has not been used for 30 days. Without a name every call gets another port, which nobody else is given for an hour.",
-					"番号だけを 1 行に 1 つずつ出力します。--for 名前 を付けると、同じ git 作業ツリー(その外では同じディレクトリ)の同じ名前には、翌日も同じポートを返します(30 日間使わないと期限切れ)。名前を付けないと、呼び出すたびに別のポートを返し、1 時間はほかに割り当てません。",
+					"番号だけを 1 行に 1 つずつ出力します。--for 名前 を付けると、同じ git 作業ツリー(その外では同じディレクトリー)の同じ名前には、翌日も同じポートを返します(30 日間使わないと期限切れ)。名前を付けないと、呼び出すたびに別のポートを返し、1 時間はほかに割り当てません。",
 				},
 				{
 					"The port is free now, outgoing connections cannot take it (61000–65535 on a default Linux; elsewhere stderr says what was chosen and why), browsers accept it, and it is not reserved, leased to somebody else, or named in this project's files. Nothing is opened to find out.",

@@ -315,7 +315,7 @@ func NoSuchLease(what, dir string) error {
 
 // NoDirectory says that the current directory is gone or hidden.
 func NoDirectory(err error) error {
-	return &Problem{en: fmt.Sprintf("the current directory cannot be used: %v", err), ja: fmt.Sprintf("現在のディレクトリを使えません: %v", err), err: err}
+	return &Problem{en: fmt.Sprintf("the current directory cannot be used: %v", err), ja: fmt.Sprintf("現在のディレクトリーを使えません: %v", err), err: err}
 }
 
 // NoLeaseHome says that there is no place to keep leases.

@@ -564,6 +564,6 @@ func (v *view) notesText(p *printer, pv PortView) {
 	}
 	if portbook.BrowserBlocked(pv.Port.Num) {
 		note("browsers refuse to open it (ERR_UNSAFE_PORT): do not put a web server here.",
-			"ブラウザーはこのポートへの接続を拒否します(ERR_UNSAFE_PORT)。Web サーバーには使わないでください。")
+			"ブラウザーはこのポートへの接続を拒否します(ERR_UNSAFE_PORT)。ウェブサーバーには使わないでください。")
 	}
 }

@@ -298,6 +298,9 @@ func (v *view) whyText(r *monban.Reach) string {
 	case monban.ByDevice:
 		return l.pick("the socket is bound to another interface", "ソケットが別のインターフェースに結び付いています")
 	case monban.ByRoute:
+		if r.Verdict == monban.VerdictClosed {
+			return l.pick("there is no route to where it would go", "届け先への経路がありません")
+		}
 		return l.pick("there is no route back to anyone else", "それ以外の相手へ戻る経路がありません")
 	case monban.ByReverse:
 		return l.pick("the reverse path filter (rp_filter) drops the others", "それ以外は逆経路フィルター(rp_filter)が破棄します")

@@ -252,7 +252,7 @@ func (v *view) sightingsGap(g monban.Gap) string {
 	switch g.Err {
 	case "everything answers":
 		return say("%s: more than half of the doors that were asked are open (%d). Something on the way may be answering for it, such as a SYN proxy or a tar pit; an answer here is no proof of a service.",
-			"%s: 調べたドアの半分以上が開いています(%d 個)。SYN プロキシやタールピットなど、途中の装置が代わりに応答している可能性があり、応答があってもサービスがあるとは限りません。", g.Source, g.Count)
+			"%s: 調べたドアの半分以上が開いています(%d 個)。SYN プロキシーやタールピットなど、途中の装置が代わりに応答している可能性があり、応答があってもサービスがあるとは限りません。", g.Source, g.Count)
 	case "no answer":
 		return say(plural(g.Count, "%d target said nothing at all: it may be absent, or drop everything.", "%d targets said nothing at all: they may be absent, or drop everything."),
 			"%d 個の対象からまったく応答がありません。存在しないか、すべて破棄している可能性があります。", g.Count)
