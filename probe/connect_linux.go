@@ -48,6 +48,9 @@ type connector struct {
 	later []retry
 	turn  int
 
+	zone   string // looked up last
+	zoneID uint32
+
 	asked   []retry
 	heard   []flowAnswer
 	nowhere []*flow // there is no route
@@ -289,7 +292,7 @@ func (c *connector) dial(r retry, now time.Duration) {
 	if err != nil {
 		c.s.gap("setsockopt", err.Error(), 1)
 	}
-	err = unix.Connect(fd, sockaddr(host, port))
+	err = unix.Connect(fd, c.sockaddr(host, port))
 	if c.udp && err == nil {
 		if err = unix.Send(fd, payload(port), 0); err == nil {
 			err = unix.EINPROGRESS
@@ -515,6 +518,18 @@ func noRoom(err error) bool {
 		}
 	}
 	return false
+}
+
+// sockaddr is [sockaddr], without looking the same zone up for every door.
+func (c *connector) sockaddr(host netip.Addr, port uint16) unix.Sockaddr {
+	zone := host.Zone()
+	if zone == "" {
+		return sockaddr(host, port)
+	}
+	if zone != c.zone {
+		c.zone, c.zoneID = zone, zoneID(zone)
+	}
+	return &unix.SockaddrInet6{Port: int(port), Addr: host.As16(), ZoneId: c.zoneID}
 }
 
 func sockaddr(host netip.Addr, port uint16) unix.Sockaddr {

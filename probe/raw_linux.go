@@ -35,7 +35,7 @@ const busyRate = 100_000
 
 // raw asks with packets of our own making.
 func (s *session) raw(ctx context.Context, flows []*flow) error {
-	ways, err := findHops(s.q.Targets, s.q.Host.Routes)
+	ways, err := findHops(s.q.Targets, &s.q.Host)
 	if err != nil {
 		return err
 	}
@@ -124,6 +124,7 @@ type rawEngine struct {
 	ports uint16 // first of sliceCount source ports
 	stamp uint32 // of the timestamp option
 	ways  []way
+	zones map[int][]string // names of the devices in targets: "eth0", or "2"
 	fds   []int
 	xdp   []*xdpSocket
 
@@ -255,6 +256,12 @@ func (e *rawEngine) open(threads int) error {
 			}
 		}
 		e.ways = append(e.ways, w)
+	}
+	e.zones = make(map[int][]string)
+	for _, a := range e.s.q.Targets.Zoned() {
+		if id := int(zoneID(a.Zone())); !slices.Contains(e.zones[id], a.Zone()) {
+			e.zones[id] = append(e.zones[id], a.Zone())
+		}
 	}
 	return nil
 }
@@ -479,7 +486,7 @@ func (r *rawThread) receive() {
 			}
 			door, ok := r.flows[0].grid.index(a.host, a.port)
 			if !ok && a.host.Is6() && a.host.IsLinkLocalUnicast() {
-				door, ok = r.zoned(a)
+				door, ok = r.zoned(a, l.device)
 			}
 			if ok {
 				r.heard = append(r.heard, answer{door, a.from - r.ports, a.state})
@@ -489,13 +496,11 @@ func (r *rawThread) receive() {
 }
 
 // zoned finds the door of a link-local address, which packets name without its
-// link.
-func (r *rawThread) zoned(a reply) (uint64, bool) {
-	for _, run := range r.s.q.Targets.runs {
-		if run.first.Zone() != "" {
-			if door, ok := r.flows[0].grid.index(a.host.WithZone(run.first.Zone()), a.port); ok {
-				return door, true
-			}
+// link: it is the one that the packet came by.
+func (r *rawThread) zoned(a reply, device int) (uint64, bool) {
+	for _, zone := range r.zones[device] {
+		if door, ok := r.flows[0].grid.index(a.host.WithZone(zone), a.port); ok {
+			return door, true
 		}
 	}
 	return 0, false

@@ -55,8 +55,9 @@ var native = binary.NativeEndian
 
 // rtnl is a routing socket.
 type rtnl struct {
-	fd  int
-	seq uint32
+	fd    int
+	seq   uint32
+	kinds map[int]linkKind // those that far has looked at
 }
 
 func openRTNL() (*rtnl, error) {
@@ -248,9 +249,14 @@ func (r *rtnl) neighbours(family byte) (known map[neighbour][]byte, failed map[n
 	return known, failed, err
 }
 
+// manyHops is how many targets of a run are looked up one by one where rules for
+// routing may lead some of them elsewhere; of a longer run the ends decide.
+const manyHops = 1 << 20
+
 // findHops looks up the way to every target. A run of targets that all go through
-// one gateway, with no route of their own in between, takes one look.
-func findHops(t *Targets, routes []monban.Route) (hops, error) {
+// one gateway, or into one tunnel, with no route of their own in between, takes
+// one look.
+func findHops(t *Targets, h *monban.Host) (hops, error) {
 	r, err := openRTNL()
 	if err != nil {
 		return nil, err
@@ -259,8 +265,9 @@ func findHops(t *Targets, routes []monban.Route) (hops, error) {
 	var out hops
 	for _, run := range t.runs {
 		whole, err := r.hopOf(run.first)
-		if last, errLast := r.hopOf(plus(run.first, run.n-1)); run.n > 1 && err == nil && errLast == nil && whole.gateway.IsValid() &&
-			whole.gateway == last.gateway && whole.hop.device == last.hop.device && !divided(run, routes) {
+		if last, errLast := r.hopOf(plus(run.first, run.n-1)); run.n > 1 && err == nil && errLast == nil &&
+			whole.gateway == last.gateway && whole.hop.device == last.hop.device && r.far(&whole) && !divided(run, h.Routes) &&
+			(h.PolicyRouting != monban.On || run.n > manyHops) {
 			whole.from, whole.n = run.at, run.n
 			out = append(out, whole)
 			continue
@@ -271,6 +278,10 @@ func findHops(t *Targets, routes []monban.Route) (hops, error) {
 				return nil, fmt.Errorf("route to %s: %w", plus(run.first, i), err)
 			}
 			one.from, one.n = run.at+i, 1
+			if n := len(out); i > 0 && one.ok && out[n-1].ok && r.far(&one) && one.gateway == out[n-1].gateway && one.hop.device == out[n-1].hop.device && one.hop.source == out[n-1].hop.source {
+				out[n-1].n++
+				continue
+			}
 			if !one.gateway.IsValid() {
 				one.gateway = plus(run.first, i).WithZone("")
 			}
@@ -286,6 +297,26 @@ func (r *rtnl) hopOf(to netip.Addr) (hopRun, error) {
 		return hopRun{}, err
 	}
 	return hopRun{hop: hop{device: device, source: source}, gateway: gateway, ok: source.IsValid()}, nil
+}
+
+// far reports whether a packet goes by a gateway, or into a link whose neighbours
+// have no addresses of their own, so that the next one can go the same way.
+func (r *rtnl) far(h *hopRun) bool {
+	if h.gateway.IsValid() {
+		return true
+	}
+	if r.kinds == nil {
+		r.kinds = make(map[int]linkKind)
+	}
+	k, seen := r.kinds[h.hop.device]
+	if !seen {
+		var err error
+		if k, err = r.link(h.hop.device); err != nil {
+			return false
+		}
+		r.kinds[h.hop.device] = k
+	}
+	return !k.loopback && k.own == nil
 }
 
 // divided reports whether some route leads to a part of a run only.

@@ -11,6 +11,7 @@ import (
 // what has answered, and how far each part is.
 type State struct {
 	Targets  []netip.Prefix `json:"targets"`
+	Zoned    []netip.Addr   `json:"zoned,omitempty"`
 	TCP      []uint16       `json:"tcp"`
 	UDP      []uint16       `json:"udp"`
 	Flows    []savedFlow    `json:"flows"`
@@ -33,7 +34,7 @@ type savedFlow struct {
 func (r *Report) State() *State {
 	s := &State{Flows: []savedFlow{}, TCP: []uint16{}, UDP: []uint16{}, TCPPages: []savedPage{}, UDPPages: []savedPage{}}
 	for _, g := range r.grids {
-		s.Targets = g.targets.Prefixes()
+		s.Targets, s.Zoned = g.targets.Prefixes(), g.targets.Zoned()
 		if g.proto == monban.TCP {
 			s.TCP, s.TCPPages = g.ports, g.save()
 		} else {
@@ -58,7 +59,7 @@ func (f *flow) asking() uint64 {
 
 // Valid reports whether the state hangs together: it comes from a file.
 func (s *State) Valid() bool {
-	targets, ok := NewTargets(s.Targets, nil)
+	targets, ok := NewTargets(s.Targets, nil, s.Zoned...)
 	if !ok || targets.Len() == 0 || len(s.TCP)+len(s.UDP) == 0 || len(s.TCP) > 1<<16 || len(s.UDP) > 1<<16 {
 		return false
 	}

@@ -15,7 +15,7 @@ type Targets struct {
 	n    uint64
 }
 
-// run is a row of neighbouring addresses of one family and zone.
+// run is a row of neighbouring addresses of one family, or one address with a zone.
 type run struct {
 	first netip.Addr
 	n     uint64 // how many
@@ -25,10 +25,14 @@ type run struct {
 // MaxTargets is how many addresses a set may have: a quarter of all of IPv4.
 const MaxTargets = 1 << 30
 
-// NewTargets returns the addresses of the prefixes that none of exclude holds.
-// It returns false if there are more than [MaxTargets].
-func NewTargets(prefixes, exclude []netip.Prefix) (*Targets, bool) {
+// NewTargets returns the addresses of the prefixes, and single ones that are known
+// on one link only (their zone says which), without those that exclude holds. It
+// returns false if there are more than [MaxTargets].
+func NewTargets(prefixes, exclude []netip.Prefix, zoned ...netip.Addr) (*Targets, bool) {
 	var spans []span
+	for _, a := range zoned {
+		spans = append(spans, span{a, a})
+	}
 	for _, p := range prefixes {
 		if bits := p.Addr().BitLen() - p.Bits(); bits > 30 {
 			return nil, false
@@ -84,10 +88,24 @@ func (t *Targets) Index(a netip.Addr) (uint64, bool) {
 	return t.runs[at].at + d, d < t.runs[at].n
 }
 
-// Prefixes returns the set as the fewest prefixes, in order.
+// Zoned returns the addresses that have a zone.
+func (t *Targets) Zoned() []netip.Addr {
+	var out []netip.Addr
+	for _, r := range t.runs {
+		if r.first.Zone() != "" {
+			out = append(out, r.first)
+		}
+	}
+	return out
+}
+
+// Prefixes returns the rest of the set as the fewest prefixes, in order.
 func (t *Targets) Prefixes() []netip.Prefix {
 	var out []netip.Prefix
 	for _, r := range t.runs {
+		if r.first.Zone() != "" {
+			continue
+		}
 		for a, left := r.first, r.n; left > 0; {
 			size := uint64(1) << min(30, trailingZeros(a))
 			for size > left {
@@ -106,9 +124,6 @@ type span struct{ first, last netip.Addr }
 func spanOf(p netip.Prefix) span {
 	host := p.Addr().BitLen() - p.Bits()
 	first := p.Masked().Addr()
-	if p.Addr().Zone() != "" { // Masked drops it
-		first = p.Addr()
-	}
 	return span{first, plus(first, 1<<host-1)}
 }
 
@@ -133,12 +148,17 @@ func (s span) without(out span) []span {
 	return left
 }
 
-// merge sorts spans and joins those that overlap or touch.
+// merge sorts spans and joins those that overlap or touch. Addresses with a zone
+// stay single: between two neighbours stand those of other links.
 func merge(spans []span) []span {
 	slices.SortFunc(spans, func(a, b span) int { return a.first.Compare(b.first) })
 	var out []span
 	for _, s := range spans {
-		if n := len(out); n > 0 && out[n-1].first.BitLen() == s.first.BitLen() && out[n-1].first.Zone() == s.first.Zone() &&
+		if n := len(out); n > 0 && s.first.Zone() != "" {
+			if out[n-1].first == s.first {
+				continue
+			}
+		} else if n > 0 && out[n-1].first.BitLen() == s.first.BitLen() && out[n-1].first.Zone() == "" &&
 			(!out[n-1].last.Less(s.first) || out[n-1].last.Next() == s.first) {
 			if out[n-1].last.Less(s.last) {
 				out[n-1].last = s.last

@@ -135,7 +135,7 @@ func (j *scanJob) prepare(cmd *cobra.Command, args []string) error {
 	if o.connect && o.xdp {
 		return report.Together("--connect", "--xdp")
 	}
-	var prefixes []netip.Prefix
+	var to places
 	var err error
 	if o.resume != "" {
 		for _, name := range []string{"ports", "udp", "exclude"} {
@@ -149,11 +149,11 @@ func (j *scanJob) prepare(cmd *cobra.Command, args []string) error {
 		if err := j.loadState(); err != nil {
 			return err
 		}
-		prefixes = j.question.Resume.Targets
-	} else if prefixes, err = j.targets(cmd.Context(), args); err != nil {
+		to = places{j.question.Resume.Targets, j.question.Resume.Zoned}
+	} else if to, err = j.targets(cmd.Context(), args); err != nil {
 		return err
 	}
-	rate, err := j.guard(prefixes)
+	rate, err := j.guard(to)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (j *scanJob) prepare(cmd *cobra.Command, args []string) error {
 	}
 	q := &j.question
 	var ok bool
-	if q.Targets, ok = probe.NewTargets(prefixes, exclude); !ok {
+	if q.Targets, ok = probe.NewTargets(to.prefixes, exclude, to.zoned...); !ok {
 		return report.TooManyTargets(probe.MaxTargets)
 	}
 	if q.Targets.Len() == 0 {
@@ -294,6 +294,9 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	}
 	for _, p := range q.Targets.Prefixes() {
 		data.Targets = append(data.Targets, prefixText(p))
+	}
+	for _, a := range q.Targets.Zoned() {
+		data.Targets = append(data.Targets, a.String())
 	}
 	for s := range r.Sightings(j.o.all) {
 		data.Seen = append(data.Seen, report.Seen{Sighting: s})

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,45 +19,103 @@ import (
 
 // targets returns what args name, or this machine's own addresses. Names are
 // resolved here, once: what is scanned is what was checked.
-func (j *scanJob) targets(ctx context.Context, args []string) ([]netip.Prefix, error) {
+func (j *scanJob) targets(ctx context.Context, args []string) (places, error) {
 	if len(args) == 0 {
-		return j.ownAddresses(), nil
+		return places{prefixes: j.ownAddresses()}, nil
 	}
-	var out []netip.Prefix
+	var out places
 	for _, arg := range args {
 		found, err := resolve(ctx, arg)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		out = append(out, found...)
+		for _, p := range found.prefixes {
+			if err := j.onOneLink(&out, p); err != nil {
+				return out, err
+			}
+		}
+		out.zoned = append(out.zoned, found.zoned...)
 	}
 	return out, nil
 }
 
+// places are targets: prefixes, and addresses that are known on one link only.
+type places struct {
+	prefixes []netip.Prefix
+	zoned    []netip.Addr
+}
+
+// add adds an address, by its zone if that says anything.
+func (t *places) add(a netip.Addr) {
+	a = a.Unmap()
+	if a.Zone() != "" {
+		t.zoned = append(t.zoned, a)
+		return
+	}
+	t.prefixes = append(t.prefixes, netip.PrefixFrom(a, a.BitLen()))
+}
+
+// onOneLink adds a prefix. A link-local one exists on every link: where there are
+// several, and it does not say which, the wrong host would be asked.
+func (j *scanJob) onOneLink(t *places, p netip.Prefix) error {
+	if !p.Addr().Is6() || !p.Addr().IsLinkLocalUnicast() || j.host.HasAddr(p.Addr()) {
+		t.prefixes = append(t.prefixes, p)
+		return nil
+	}
+	var links []string
+	for _, i := range j.host.Interfaces {
+		if i.Up && !i.Loopback && slices.ContainsFunc(i.Addrs, func(a netip.Prefix) bool { return a.Addr().Is6() && a.Addr().IsLinkLocalUnicast() }) {
+			links = append(links, i.Name)
+		}
+	}
+	switch {
+	case len(links) > 1:
+		return report.NeedsZone(prefixText(p), p.Addr().String(), links)
+	case len(links) == 1 && p.IsSingleIP():
+		t.zoned = append(t.zoned, p.Addr().WithZone(links[0]))
+	default:
+		t.prefixes = append(t.prefixes, p)
+	}
+	return nil
+}
+
 // resolve reads an address, a prefix or a name.
-func resolve(ctx context.Context, arg string) ([]netip.Prefix, error) {
+func resolve(ctx context.Context, arg string) (out places, err error) {
 	if strings.TrimSpace(arg) == "" {
-		return nil, report.EmptyTarget()
+		return out, report.EmptyTarget()
 	}
 	if p, err := netip.ParsePrefix(arg); err == nil {
-		return []netip.Prefix{p.Masked()}, nil
+		return places{prefixes: []netip.Prefix{p.Masked()}}, nil
 	}
 	if a, err := netip.ParseAddr(arg); err == nil {
-		a = a.Unmap()
-		return []netip.Prefix{netip.PrefixFrom(a, a.BitLen())}, nil
+		if zone := a.Zone(); zone != "" {
+			if _, err := net.InterfaceByName(zone); err != nil && !isIndex(zone) {
+				return out, report.NoSuchLink(arg, zone)
+			}
+		}
+		out.add(a)
+		return out, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", arg)
 	if err != nil || len(addrs) == 0 {
-		return nil, report.BadTarget(arg, err)
+		return out, report.BadTarget(arg, err)
 	}
-	var out []netip.Prefix
 	for _, a := range addrs {
-		a = a.Unmap()
-		out = append(out, netip.PrefixFrom(a, a.BitLen()))
+		out.add(a)
 	}
 	return out, nil
+}
+
+// isIndex reports whether a zone is the number of an interface that is there.
+func isIndex(zone string) bool {
+	n, err := strconv.Atoi(zone)
+	if err != nil {
+		return false
+	}
+	_, err = net.InterfaceByIndex(n)
+	return err == nil
 }
 
 // ownAddresses are those of this machine that others, or itself, reach it by:
@@ -78,8 +137,12 @@ func (j *scanJob) ownAddresses() (out []netip.Prefix) {
 
 // guard refuses targets that are not plainly the user's own, and returns the
 // ceiling that fits the farthest.
-func (j *scanJob) guard(prefixes []netip.Prefix) (rate float64, err error) {
+func (j *scanJob) guard(t places) (rate float64, err error) {
 	rate = nearRate
+	prefixes := slices.Clone(t.prefixes)
+	for _, a := range t.zoned {
+		prefixes = append(prefixes, netip.PrefixFrom(a, a.BitLen())) // a prefix has no zone
+	}
 	for _, p := range prefixes {
 		if p.IsSingleIP() && j.host.HasAddr(p.Addr()) {
 			j.own = true
@@ -108,7 +171,10 @@ func (j *scanJob) excluded(ctx context.Context) ([]netip.Prefix, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, found...)
+		out = append(out, found.prefixes...)
+		for _, a := range found.zoned { // on every link: rather one too many
+			out = append(out, netip.PrefixFrom(a, a.BitLen()))
+		}
 	}
 	return out, nil
 }
@@ -196,16 +262,20 @@ func (j *scanJob) oldScan() (*oldScan, error) {
 		return nil, report.NotAScan(j.o.diff, "the JSON output of monban scan")
 	}
 	old := &oldScan{at: f.At, open: make(map[netip.AddrPort]monban.Sighting), openUDP: make(map[netip.AddrPort]monban.Sighting)}
-	var prefixes []netip.Prefix
+	var targets places
 	for _, t := range f.Data.Targets {
+		if a, err := netip.ParseAddr(t); err == nil && a.Zone() != "" {
+			targets.add(a)
+			continue
+		}
 		found, err := parseTarget(t)
 		if err != nil {
 			return nil, report.NotAScan(j.o.diff, "the JSON output of monban scan")
 		}
-		prefixes = append(prefixes, found)
+		targets.prefixes = append(targets.prefixes, found)
 	}
 	var ok bool
-	if old.targets, ok = probe.NewTargets(prefixes, nil); !ok {
+	if old.targets, ok = probe.NewTargets(targets.prefixes, nil, targets.zoned...); !ok {
 		return nil, report.TooManyTargets(probe.MaxTargets)
 	}
 	for proto, list := range map[monban.Proto]string{monban.TCP: f.Data.TCP, monban.UDP: f.Data.UDP} {

@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"io/fs"
+	"strings"
 )
 
 // BadTarget says that a word is no address, prefix or name of a host.
@@ -15,6 +16,17 @@ func BadTarget(target string, err error) error {
 // NoHost says that an address is nobody's own.
 func NoHost(target string) error {
 	return usageProblem("%s is a multicast, broadcast or reserved address; name hosts or their networks", "%s はマルチキャスト、ブロードキャスト、または予約されたアドレスです。ホストかネットワークを指定してください", target)
+}
+
+// NeedsZone says that a link-local target could be on any of several links.
+func NeedsZone(target, addr string, links []string) error {
+	return usageProblem("%[1]s could be on any of these links: %[3]s; say on which, for example %[2]s%%%[4]s",
+		"%[1]s がどのリンクのアドレスかを決められません(%[3]s)。たとえば %[2]s%%%[4]s のように指定してください", target, addr, strings.Join(links, ", "), links[0])
+}
+
+// NoSuchLink says that the zone of an address names no interface.
+func NoSuchLink(target, zone string) error {
+	return usageProblem("%[1]s: this machine has no interface %[2]s", "%[1]s: このマシンにインターフェース %[2]s はありません", target, zone)
 }
 
 // NeedsAuthority says that a target is not plainly the user's own.
