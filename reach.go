@@ -100,6 +100,7 @@ const (
 	ByTime       ConditionKind = "time"
 	ByChance     ConditionKind = "chance"
 	BySourcePort ConditionKind = "source-port" // only from some ports of the client
+	ByFilter     ConditionKind = "filter"      // a program beside the rules, on the cgroup of who listens
 	ByOpaque     ConditionKind = "opaque"      // a rule that cannot be decoded
 )
 

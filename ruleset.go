@@ -26,6 +26,29 @@ type Table struct {
 	Sets    []Set
 }
 
+// Filter is something besides the rules and XDP (see [Interface]) that sees
+// packets and may keep them back. What it does with them is not known.
+type Filter struct {
+	// Kind is "tc" for a filter of tc(8), "tcx" and "cgroup" for BPF programs at
+	// these places.
+	Kind string
+	// Name is the filter's kind or the program's name, raw.
+	Name string
+	// Device is the interface that it is on, "" for a cgroup's.
+	Device string
+	// PIDs are the doors' owners in the cgroup.
+	PIDs []int `json:",omitempty"`
+}
+
+// String returns "tc flower on eth0" or "cgroup sd_fw_ingress".
+func (p Filter) String() string {
+	text := p.Kind + " " + p.Name
+	if p.Device != "" {
+		text += " on " + p.Device
+	}
+	return text
+}
+
 // TableFamily says which packets a table's chains see.
 type TableFamily uint8
 

@@ -11,6 +11,8 @@ type Snapshot struct {
 	// Rules is the packet filter's ruleset; nil was not read, or could not be:
 	// then a gap that hides HidesRules says so.
 	Rules *Ruleset
+	// Filters are what sees packets besides the rules.
+	Filters []Filter
 	// Traffic counts connections, but only of the ports in TrafficOf.
 	Traffic   []Traffic
 	TrafficOf []PortRange

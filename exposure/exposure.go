@@ -83,6 +83,10 @@ type shared struct {
 	// lists holds the ranges of sets, which many doors have in common.
 	lock  sync.Mutex
 	lists map[uint64][]listed
+	// filters are those on each interface, byOwner those on the cgroup of a
+	// process.
+	filters map[string][]*tag
+	byOwner map[int][]*tag
 }
 
 // view is the ruleset as it is for the packets of one family.
@@ -130,6 +134,15 @@ func newJudge(s *monban.Snapshot) *judge {
 	sh := &shared{rules: s.Rules, unseen: s.Rules == nil, lists: map[uint64][]listed{}}
 	for _, g := range s.Gaps {
 		sh.unseen = sh.unseen || g.Hides == monban.HidesRules
+	}
+	sh.filters, sh.byOwner = map[string][]*tag{}, map[int][]*tag{}
+	for _, f := range s.Filters {
+		if f.Device != "" {
+			sh.filters[f.Device] = append(sh.filters[f.Device], &tag{monban.ByOpaque, f.String(), nil})
+		}
+		for _, pid := range f.PIDs {
+			sh.byOwner[pid] = append(sh.byOwner[pid], &tag{monban.ByFilter, f.String(), nil})
+		}
 	}
 	vrf := map[string]bool{}
 	for _, i := range s.Host.Interfaces {
@@ -293,6 +306,9 @@ func (j *judge) reach(out []monban.Reach, d *monban.Door, f monban.Family, dev *
 	if d.Bind.Addr.Unmap().IsLoopback() && total.open.empty() && total.conditional.empty() && total.unknown.empty() {
 		return one(monban.VerdictClosed, monban.ByLoopback)
 	}
+	if tags := j.filtersOf(d); len(tags) > 0 {
+		total = total.behind(tags)
+	}
 	return j.report(out, total, v, dev)
 }
 
@@ -308,7 +324,7 @@ func (j *judge) way(v *view, dev *monban.Interface, proto byte, to *entry, port 
 			return w
 		}
 	}
-	w := p.follow(j.machine, j.divisions, dev, proto, place{addrOf(to.addr), port})
+	w := p.follow(j.machine, j.divisions, j.filters[dev.Name], dev, proto, place{addrOf(to.addr), port})
 	j.ways[key] = append(j.ways[key], w)
 	return w
 }
@@ -428,6 +444,32 @@ func (j *judge) summarise(p *program, w *way, d *monban.Door, here bool) *summar
 		j.sums[w] = sum
 	}
 	return sum
+}
+
+// filtersOf returns the filters that see the packets of a door's owners.
+func (j *judge) filtersOf(d *monban.Door) (tags []*tag) {
+	if len(j.byOwner) == 0 {
+		return nil
+	}
+	for _, o := range d.Owners {
+		for _, t := range j.byOwner[o.PID] {
+			if !slices.ContainsFunc(tags, func(x *tag) bool { return x.text == t.text }) {
+				tags = append(tags, t)
+			}
+		}
+	}
+	return tags
+}
+
+// behind returns the summary for a door whose packets some filters see last: who
+// comes in does so if they let them.
+func (s *summary) behind(filters []*tag) *summary {
+	out := &summary{conditional: s.conditional, unknown: s.unknown, drops: s.drops, accepts: s.accepts, tags: slices.Clip(s.tags)}
+	out.conditional.add(&s.open)
+	for _, t := range filters {
+		out.tags = append(out.tags, tagged{t, out.conditional})
+	}
+	return out
 }
 
 // report adds a summary to out in words of the root package.
@@ -594,7 +636,7 @@ func (j *judge) classes(v *view) {
 			strict = dev.Name
 		}
 		fmt.Fprint(&b, sources.hash(), strict, dev.ReversePath, dev.Forward4, dev.Forward6, dev.RouteLocalnet, dev.Program)
-		if v.each || dev.Kind == "bridge" && len(p.bridge) > 0 {
+		if v.each || len(j.filters[dev.Name]) > 0 || dev.Kind == "bridge" && len(p.bridge) > 0 {
 			b.WriteString(dev.Name)
 		}
 		if _, ok := known[b.String()]; !ok {

@@ -1,6 +1,7 @@
 package exposure
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -8,18 +9,21 @@ import (
 	"github.com/monban-dev/monban"
 )
 
-// most is how many doors one rule makes: a rule that translates all ports is no
-// list of doors.
-const most = 64
+// most is how many doors one rule, or one element of a map, makes: a rule that
+// translates all ports is no list of doors. mostDoors is how many all make.
+const (
+	most      = 64
+	mostDoors = 2048
+)
 
 // Forwarded returns the doors that only rules make: ports on which nobody listens
 // and whose packets are translated to another place, as iptables' DNAT and
-// REDIRECT do. Ports that the snapshot's doors already lead on from, such as those
-// a container engine told of, are left out, and so are rules for more than 64
-// ports.
-func Forwarded(s *monban.Snapshot) []monban.Door {
+// REDIRECT do, nft's maps, and kube-proxy's for NodePorts. Ports that the
+// snapshot's doors already lead on from, such as those a container engine told of,
+// are left out. A rule for more than 64 ports in a row is a gap that names it.
+func Forwarded(s *monban.Snapshot) ([]monban.Door, []monban.Gap) {
 	if !s.Rules.Translates() {
-		return nil
+		return nil, nil
 	}
 	f := forwarder{snap: s}
 	for i := range s.Rules.Tables {
@@ -30,29 +34,35 @@ func Forwarded(s *monban.Snapshot) []monban.Door {
 			}
 		}
 	}
-	return f.doors
+	return f.doors, f.gaps
 }
 
 type forwarder struct {
 	snap  *monban.Snapshot
 	doors []monban.Door
 	by    func() monban.RuleRef // the rule that is looked at
+	gaps  []monban.Gap
+	steps int // rules that were looked at
 }
 
 // limits is what tests on the way to a rule leave of the packets.
 type limits struct {
 	family monban.Family
 	proto  monban.Proto
-	ports  []monban.Span
-	addr   netip.Addr
+	ports  []monban.Span // nil is all
+	addr   netip.Addr    // the zero Addr is any
+	// data is what a map gave.
+	data []byte
 }
 
 func (f *forwarder) chain(t *monban.Table, c *monban.Chain, l limits, seen map[string]bool) {
-	if seen[c.Name] {
+	const enough = 100_000
+	if seen[c.Name] || f.steps > enough {
 		return
 	}
 	seen[c.Name] = true
 	for i := range c.Rules {
+		f.steps++
 		r := &c.Rules[i]
 		f.by = func() monban.RuleRef {
 			return monban.RuleRef{Family: t.Family, Table: t.Name, Chain: c.Name, Handle: r.Handle, Text: r.Text(t)}
@@ -62,6 +72,7 @@ func (f *forwarder) chain(t *monban.Table, c *monban.Chain, l limits, seen map[s
 	delete(seen, c.Name)
 }
 
+// rule follows the packets that a rule lets pass, which a set in it divides.
 func (f *forwarder) rule(t *monban.Table, r *monban.Rule, l limits, seen map[string]bool) {
 	switch t.Family {
 	case monban.TableIP:
@@ -69,84 +80,175 @@ func (f *forwarder) rule(t *monban.Table, r *monban.Rule, l limits, seen map[str
 	case monban.TableIP6:
 		l.family = monban.IPv6
 	}
-	var lookups []*monban.Step
+	list := []limits{l}
+	enter := func(a monban.Action, l limits) {
+		if next := t.Chain(a.Chain); a.Chain != "" && next != nil {
+			by := f.by
+			f.chain(t, next, l, seen)
+			f.by = by
+		}
+	}
 	for i := range r.Steps {
 		s := &r.Steps[i]
 		switch s.Op {
 		case monban.OpTest:
-			l.test(s)
-		case monban.OpLookup:
-			if set := t.Set(s.Set); set != nil && !s.Not && len(s.Key) == 1 && s.Key[0].Field == monban.FieldDestPort {
-				l.ports = nil
+			list = each(list, func(l limits) []limits { return l.test(s) })
+		case monban.OpLookup, monban.OpMap:
+			if set := t.Set(s.Set); set != nil && !s.Not && !set.Dynamic && !set.Unread {
+				list = each(list, func(l limits) (out []limits) {
+					for k := range set.Elements {
+						if one, ok := l.element(s.Key, &set.Elements[k]); ok {
+							out = append(out, one)
+						}
+					}
+					return out
+				})
+			}
+		case monban.OpVerdict:
+			set := t.Set(s.Set)
+			if set == nil {
+				continue
+			}
+			for _, l := range list {
 				for k := range set.Elements {
-					l.ports = append(l.ports, monban.Span{First: set.Elements[k].First, Last: set.Elements[k].Last})
+					if one, ok := l.element(s.Key, &set.Elements[k]); ok {
+						enter(set.Elements[k].Action, one)
+					}
+				}
+				if set.Else != nil {
+					enter(set.Else.Action, l)
 				}
 			}
-		case monban.OpMap:
-			lookups = append(lookups, s)
 		case monban.OpDecide:
-			if next := t.Chain(s.Action.Chain); s.Action.Chain != "" && next != nil {
-				f.chain(t, next, l, seen)
+			for _, l := range list {
+				enter(s.Action, l)
 			}
 		case monban.OpDNAT, monban.OpRedirect:
-			f.translation(t, s, lookups, l)
+			for _, l := range list {
+				f.translation(s, l)
+			}
 		}
 	}
 }
 
-// test narrows the limits by what a test leaves.
-func (l *limits) test(s *monban.Step) {
-	key := &s.Key[0]
-	if s.Not || len(s.Within) == 0 || key.Mask != nil {
-		return
+// each puts together what f makes of each of a list, as long as that is not absurd.
+func each(list []limits, f func(limits) []limits) (out []limits) {
+	for _, l := range list {
+		if out = append(out, f(l)...); len(out) > mostDoors {
+			return out[:mostDoors]
+		}
 	}
-	first := s.Within[0].First
-	switch key.Field {
+	return out
+}
+
+// test returns what a test leaves.
+func (l limits) test(s *monban.Step) []limits {
+	key := &s.Key[0]
+	if s.Not || len(s.Within) == 0 || key.Mask != nil || key.Offset != 0 {
+		return []limits{l}
+	}
+	if key.Field == monban.FieldDestPort { // all of them are one door's or the next's
+		if key.Len != 2 || !l.narrowPorts(s.Within) {
+			return nil
+		}
+		return []limits{l}
+	}
+	var out []limits
+	for _, span := range s.Within {
+		one := l
+		if one.narrow(key.Field, span) {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// element returns what an element of a set leaves.
+func (l limits) element(key []monban.Load, e *monban.Element) (limits, bool) {
+	at := 0
+	for i := range key {
+		k := &key[i]
+		if at+k.Len > len(e.First) || at+k.Len > len(e.Last) {
+			return l, false
+		}
+		span := monban.Span{First: e.First[at : at+k.Len], Last: e.Last[at : at+k.Len]}
+		if k.Mask == nil && k.Offset == 0 && !k.Little && !l.narrow(k.Field, span) {
+			return l, false
+		}
+		at += (k.Len + 3) &^ 3
+	}
+	if len(e.Data) > 0 {
+		l.data = e.Data
+	}
+	return l, true
+}
+
+// narrow reports whether packets are left whose field is in span.
+func (l *limits) narrow(field monban.Field, span monban.Span) bool {
+	one := string(span.First) == string(span.Last)
+	switch field {
 	case monban.FieldL4Proto:
+		if len(span.First) != 1 || !one {
+			return true
+		}
 		for _, p := range monban.Protos() {
-			if len(first) == 1 && first[0] == protoNumber(p) {
+			if span.First[0] == protoNumber(p) {
+				was := l.proto
 				l.proto = p
+				return was == monban.AnyProto || was == p
 			}
 		}
+		return false // ICMP and others have no doors
 	case monban.FieldFamily:
-		l.family = monban.IPv6
-		if first[0] == 2 {
-			l.family = monban.IPv4
+		family := monban.IPv6
+		if span.First[0] == 2 {
+			family = monban.IPv4
 		}
+		was := l.family
+		l.family = family
+		return was == monban.FamilyUnknown || was == family
 	case monban.FieldDestPort:
-		if key.Len == 2 {
-			l.ports = s.Within
-		}
+		return len(span.First) == 2 && l.narrowPorts([]monban.Span{span})
 	case monban.FieldDest:
-		if a, ok := netip.AddrFromSlice(first); ok && len(s.Within) == 1 && string(first) == string(s.Within[0].Last) {
+		if a, ok := netip.AddrFromSlice(span.First); ok && one {
+			was := l.addr
 			l.addr = a
+			return !was.IsValid() || was == a
 		}
 	}
+	return true
+}
+
+// narrowPorts leaves the ports that are within the spans, too.
+func (l *limits) narrowPorts(spans []monban.Span) bool {
+	if l.ports == nil {
+		l.ports = spans
+		return len(spans) > 0
+	}
+	both := []monban.Span{}
+	for _, a := range l.ports {
+		for _, b := range spans {
+			first, last := a.First, a.Last
+			if bytes.Compare(b.First, first) > 0 {
+				first = b.First
+			}
+			if bytes.Compare(b.Last, last) < 0 {
+				last = b.Last
+			}
+			if bytes.Compare(first, last) <= 0 {
+				both = append(both, monban.Span{First: first, Last: last})
+			}
+		}
+	}
+	l.ports = both
+	return len(both) > 0
 }
 
 // translation adds the doors of one rule.
-func (f *forwarder) translation(t *monban.Table, s *monban.Step, lookups []*monban.Step, l limits) {
-	if l.proto == monban.AnyProto {
-		return
+func (f *forwarder) translation(s *monban.Step, l limits) {
+	if l.addr.IsValid() && !f.snap.Host.HasAddr(l.addr) {
+		return // to somebody else, such as a cluster's address
 	}
-	for _, m := range lookups {
-		set := t.Set(m.Set)
-		if set == nil || len(m.Key) != 1 || m.Key[0].Field != monban.FieldDestPort || len(set.Elements) > most {
-			continue
-		}
-		for i := range set.Elements {
-			e := &set.Elements[i]
-			one := l
-			one.ports = []monban.Span{{First: e.First, Last: e.Last}}
-			f.add(s, one, e.Data)
-		}
-		return
-	}
-	f.add(s, l, nil)
-}
-
-// add adds the doors of the ports that l leaves; data is what a map gave.
-func (f *forwarder) add(s *monban.Step, l limits, data []byte) {
 	n := 0
 	for _, p := range l.ports {
 		if len(p.First) != 2 || len(p.Last) != 2 {
@@ -154,14 +256,30 @@ func (f *forwarder) add(s *monban.Step, l limits, data []byte) {
 		}
 		n += int(binary.BigEndian.Uint16(p.Last)) - int(binary.BigEndian.Uint16(p.First)) + 1
 	}
-	if n == 0 || n > most {
+	if n == 0 || n > most || len(f.doors) >= mostDoors {
+		g := monban.Gap{Source: f.by().String(), Err: "it translates more ports than can be listed", Hides: monban.HidesReach, Count: n}
+		if !slices.ContainsFunc(f.gaps, func(o monban.Gap) bool { return o.Source == g.Source }) {
+			f.gaps = append(f.gaps, g)
+		}
 		return
 	}
+	protos := []monban.Proto{l.proto}
+	if l.proto == monban.AnyProto {
+		protos = []monban.Proto{monban.TCP, monban.UDP}
+	}
+	for _, p := range protos {
+		l.proto = p
+		f.add(s, l)
+	}
+}
+
+// add adds the doors of the ports that l leaves.
+func (f *forwarder) add(s *monban.Step, l limits) {
 	to := monban.Target{}
-	if b := constantOf(s.Addr, data); b != nil {
+	if b := constantOf(s.Addr, l.data); b != nil {
 		to.Addr, _ = netip.AddrFromSlice(b)
 	}
-	if b := constantOf(s.Port, data); len(b) == 2 {
+	if b := constantOf(s.Port, l.data); len(b) == 2 {
 		to.Port = binary.BigEndian.Uint16(b)
 	}
 	for _, family := range [...]monban.Family{monban.IPv4, monban.IPv6} {
@@ -173,7 +291,7 @@ func (f *forwarder) add(s *monban.Step, l limits, data []byte) {
 			addr = netip.IPv6Unspecified()
 		}
 		if l.addr.IsValid() {
-			if !f.snap.Host.HasAddr(l.addr) || monban.FamilyOf(l.addr) != family {
+			if monban.FamilyOf(l.addr) != family {
 				continue
 			}
 			addr = l.addr

@@ -207,3 +207,32 @@ func TestSources(t *testing.T) {
 		t.Errorf("%s may send, want %s", got, want)
 	}
 }
+
+// TestFilter is not sure of who comes in past what nobody can look into, and stays
+// sure of who does not.
+func TestFilter(t *testing.T) {
+	s := invented(rand.New(rand.NewPCG(1, 1)))
+	s.Rules.Tables[0].Chains = []monban.Chain{{Name: "in", Hook: monban.HookInput, Type: "filter", Policy: monban.Action{Kind: monban.ActDrop},
+		Rules: []monban.Rule{{Handle: 1, Steps: []monban.Step{
+			{Op: monban.OpTest, Key: []monban.Load{{Field: monban.FieldDestPort, Len: 2}}, Within: []monban.Span{{First: be16(1), Last: be16(2)}}},
+			{Op: monban.OpDecide, Action: monban.Action{Kind: monban.ActAccept}}}}}}}
+	s.Doors = s.Doors[:3] // 1, 2, and 3, which is closed
+	s.Doors[1].Owners = []monban.Owner{{PID: 7}}
+	s.Filters = []monban.Filter{{Kind: "tc", Name: "bpf", Device: "eth1"}, {Kind: "cgroup", Name: "gate", PIDs: []int{7}}}
+	var got []string
+	for i, reach := range Judge(s) {
+		for _, r := range reach {
+			text := fmt.Sprintf("%d %s %s", i+1, r.Device, r.Verdict)
+			for _, c := range r.Conditions {
+				text += fmt.Sprint(" ", c.Kind, " ", c.Text)
+			}
+			got = append(got, text)
+		}
+	}
+	want := []string{"1 eth0 open", "1 eth1 unknown opaque tc bpf on eth1", "1 eth2 open",
+		"2 eth0 open filter cgroup gate", "2 eth1 unknown opaque tc bpf on eth1", "2 eth2 open filter cgroup gate",
+		"3 eth0 closed", "3 eth1 closed", "3 eth2 closed"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%q\nwant\n%q", got, want)
+	}
+}

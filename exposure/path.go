@@ -37,7 +37,7 @@ const (
 )
 
 // follow sends packets to a place and reports their way.
-func (p *program) follow(m *machine, d divisions, i *monban.Interface, proto byte, to place) *way {
+func (p *program) follow(m *machine, d divisions, filters []*tag, i *monban.Interface, proto byte, to place) *way {
 	e := &eval{program: p, host: m, divisions: d, in: i, proto: proto, first: to}
 	states := e.enter(i, to)
 	if i.Kind == "bridge" && len(p.bridge) > 0 {
@@ -45,6 +45,9 @@ func (p *program) follow(m *machine, d divisions, i *monban.Interface, proto byt
 	}
 	if i.Program != "" {
 		states = e.uncertain(states, &tag{monban.ByOpaque, i.Program, nil}, outcome{why: monban.ByProgram})
+	}
+	for _, t := range filters {
+		states = e.uncertain(states, t, outcome{why: monban.ByProgram})
 	}
 	e.hook = monban.HookIngress
 	for _, b := range p.hooks[monban.HookIngress] {

@@ -19,7 +19,8 @@ func judgeReach(snap *monban.Snapshot) {
 	if !asked {
 		return
 	}
-	snap.Doors = append(snap.Doors, exposure.Forwarded(snap)...)
+	doors, gaps := exposure.Forwarded(snap)
+	snap.Doors, snap.Gaps = append(snap.Doors, doors...), append(snap.Gaps, gaps...)
 	for i, reach := range exposure.Judge(snap) {
 		snap.Doors[i].Reach = reach
 	}

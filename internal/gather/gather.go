@@ -86,6 +86,10 @@ func rules(snap *monban.Snapshot, want Want) []monban.Gap {
 		h.Interfaces, h.Routes, h.PolicyRouting = network.Interfaces, network.Routes, network.PolicyRouting
 		h.Forward4, h.Forward6, h.IPv6 = network.Forward4, network.Forward6, network.IPv6
 	}
+	if rules != nil {
+		filters, missing := firewall.Filters(snap.Host.Interfaces, snap.Doors)
+		snap.Filters, gaps = filters, append(gaps, missing...)
+	}
 	return gaps
 }
 

@@ -217,6 +217,8 @@ func (r *shootingRange) snapshot() *monban.Snapshot {
 		s.Gaps = append(s.Gaps, gaps...)
 		s.Rules, gaps = firewall.Read(firewall.Options{})
 		s.Gaps = append(s.Gaps, gaps...)
+		s.Filters, gaps = firewall.Filters(s.Host.Interfaces, s.Doors)
+		s.Gaps = append(s.Gaps, gaps...)
 	})
 	s.Gaps = slices.DeleteFunc(s.Gaps, func(g monban.Gap) bool { return g.Hides == monban.HidesOutside })
 	if len(s.Gaps) > 0 {

@@ -132,6 +132,8 @@ func errorWords() [][2]string {
 		{"%v processes: %v", "%[1]s 個のプロセス: %[2]s"},
 		{"%v has no network namespaces", "%[1]s にはネットワーク名前空間がありません"},
 		{"the socket table changed while it was read", "読んでいる間にソケットの表が変わりました"},
+		{"IPVS leads packets on to other machines: %v", "IPVS がパケットを別のマシンへ振り分けています: %[1]s"},
+		{"it translates more ports than can be listed", "変換するポートが多すぎるため、一覧に含められません"},
 		{"malformed netlink message%v", "netlink の応答の形式が違います%[1]s"},
 		{"mountinfo line %v", "mountinfo の形式が違います: %[1]s 行目"},
 		{"%v table of %v bytes has no xinpgen", "%[1]s の表の形式が違います(%[2]s バイト)"},

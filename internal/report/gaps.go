@@ -69,6 +69,9 @@ func (v *view) gapSentence(g monban.Gap) string {
 		return v.sightingsGap(g)
 	case monban.HidesRules:
 		return v.rulesGap(g)
+	case monban.HidesReach:
+		return say("Who can reach some ports could not be judged (%s: %s).",
+			"届く相手を判定できないポートがあります(%s: %s)。", g.Source, g.Err)
 	case monban.HidesClaims:
 		return say("%s: what it asks for is not known here (%s).",
 			"%s: どのポートを必要とするか読み取れませんでした(%s)。", g.Source, g.Err)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -28,7 +29,7 @@ func (v *view) reach(reach []monban.Reach) []reachWire {
 		r := &reach[i]
 		w := reachWire{r.Family, r.Device, r.Verdict, nonNil(r.Sources), []string{}, r.Rule.String()}
 		if w.Rule == "" {
-			w.Rule = string(r.Why)
+			w.Rule = cmp.Or(r.Rule.Text, string(r.Why))
 		}
 		for _, c := range r.Conditions {
 			w.Conditions = append(w.Conditions, strings.TrimSuffix(string(c.Kind)+": "+c.Text+" ("+c.Rule.String()+")", " ()"))
@@ -332,8 +333,13 @@ func (v *view) conditionText(c monban.Condition) string {
 		what = l.pick("by chance", "確率で")
 	case monban.BySourcePort:
 		what = l.pick("from some source ports", "特定の送信元ポートからのみ")
+	case monban.ByFilter:
+		what = l.pick("if what sees its packets besides the firewall lets them in", "ファイアウォールとは別にパケットを調べるプログラムが通せば")
 	default:
 		what = l.pick("depending on", "次のルールしだいで")
+	}
+	if c.Rule.Table == "" {
+		return what + ": " + c.Text
 	}
 	return what + ": " + c.Rule.String()
 }
