@@ -65,7 +65,7 @@ func law() []layer {
 			why: "Two sources ask the kernel by netlink; they share how its messages are made up, and nothing about what is asked.",
 		},
 		{
-			what: "a source", packages: sourcePackages(), module: []string{".", "portbook"},
+			what: "a source", packages: sourcePackages(), module: []string{".", "portbook", "internal/netlink"},
 			others: []string{xsys, "github.com/mdlayher/netlink/...", "go.yaml.in/yaml/v3"},
 			why:    neverEachOther,
 		},
