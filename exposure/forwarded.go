@@ -92,7 +92,7 @@ func (f *forwarder) rule(t *monban.Table, r *monban.Rule, l limits, seen map[str
 		s := &r.Steps[i]
 		switch s.Op {
 		case monban.OpTest:
-			list = each(list, func(l limits) []limits { return l.test(s) })
+			list = each(list, func(l limits) []limits { return l.leaves(s) })
 		case monban.OpLookup, monban.OpMap:
 			if set := t.Set(s.Set); set != nil && !s.Not && !set.Dynamic && !set.Unread {
 				list = each(list, func(l limits) (out []limits) {
@@ -141,8 +141,8 @@ func each(list []limits, f func(limits) []limits) (out []limits) {
 	return out
 }
 
-// test returns what a test leaves.
-func (l limits) test(s *monban.Step) []limits {
+// leaves returns what a test leaves.
+func (l limits) leaves(s *monban.Step) []limits {
 	key := &s.Key[0]
 	if s.Not || len(s.Within) == 0 || key.Mask != nil || key.Offset != 0 {
 		return []limits{l}

@@ -140,7 +140,11 @@ func (w *permits) rule(t *monban.Table, r *monban.Rule, l limits) {
 			if answersOnly(s) {
 				return
 			}
-			l.test(s)
+			left := l.leaves(s)
+			if len(left) == 0 {
+				return
+			}
+			l = left[0]
 		case monban.OpLookup:
 			if set := t.Set(s.Set); set != nil && !s.Not && len(s.Key) == 1 && s.Key[0].Field == monban.FieldDestPort {
 				l.ports = nil

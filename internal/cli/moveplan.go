@@ -48,7 +48,8 @@ func (m *moving) plan(num uint16) (*move.Plan, error) {
 	t, refused := move.Find(m.snap)
 	m.out.Old, m.out.Way, m.out.Unit = t.Old, string(t.Way), t.Unit
 	if refused == nil {
-		refused = move.InFront(&t, m.snap, exposure.Forwarded(m.snap))
+		forwarded, _ := exposure.Forwarded(m.snap)
+		refused = move.InFront(&t, m.snap, forwarded)
 	}
 	if refused != nil {
 		return nil, m.refuse(refused.Reason, refused.Args...)
