@@ -145,7 +145,8 @@ func (f *freeing) look(ctx context.Context) *monban.Snapshot {
 		Host:    host.Ranges | host.Caps | host.Network, Rules: true,
 	})
 	if !slices.ContainsFunc(snap.Doors, func(d monban.Door) bool { return d.Bind.Port == f.q.Port }) {
-		snap.Doors = append(snap.Doors, exposure.Forwarded(snap)...) // perhaps a rule answers there
+		forwarded, _ := exposure.Forwarded(snap) // perhaps a rule answers there
+		snap.Doors = append(snap.Doors, forwarded...)
 	}
 	snap.Gaps = append(f.relevant(snap), f.gaps...)
 	return snap
