@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -213,5 +215,34 @@ func BenchmarkCheck(b *testing.B) {
 		if code := Run(context.Background(), sys, []string{"check", dir}); code == exitUsage || !strings.Contains(out.String(), "5000 claims in 2000 files") {
 			b.Fatalf("exit %d: %s", code, out.String()[max(0, out.Len()-500):])
 		}
+	}
+}
+
+// TestCheckBrokenYAML says in Japanese what is wrong, in the words of the YAML
+// reader too: nothing of a sentence stays English.
+func TestCheckBrokenYAML(t *testing.T) {
+	dir := t.TempDir()
+	english := regexp.MustCompile(`[a-z]{3,} [a-z]{2,}`)
+	broken := 0
+	for i, text := range []string{
+		"claims:\n  - {name: a, port: 1\n  foo", "claims:\n\t- x\n", "claims: [1, 2\n", "claims: \"x\n", "a: b: c\n", "claims:\n  - a\n b\n",
+		"claims: *nobody\n", "claims: \"\\q\"\n", "a: 'x\n---\n", "? a: b\n- c\n", "claims: %x\n", "a: !<x\n", "claims: \x01\n", "a: \xff\xff\n", "- a\nb: c\n",
+		"a:\n  b: 1\n c: 2\n", "a: |x\n", "key\nother: 1\n", "[a]: {b\n", "a: &\n", "claims: \"\\xzz\"\n",
+	} {
+		file := filepath.Join(dir, fmt.Sprint(i), "claims.yaml")
+		if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		_, errs, code := check(t, System{}, file, "--lang", "ja", "--load", officeFile)
+		said := strings.ReplaceAll(errs, file, "")
+		if code == exitUsage {
+			broken++
+		}
+		if english.MatchString(said) {
+			t.Errorf("%q: %s", text, said)
+		}
+	}
+	if broken < 12 {
+		t.Errorf("only %d of the texts are refused", broken)
 	}
 }

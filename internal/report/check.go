@@ -212,7 +212,8 @@ func (c Check) text(p *printer, v *view) {
 	if told > 0 || v.style.Verbose && len(c.Claims) > 0 {
 		p.blank()
 	}
-	p.paragraph(span{}, c.summary(p))
+	unread := slices.ContainsFunc(v.Snapshot.Gaps, func(g monban.Gap) bool { return g.Hides == monban.HidesClaims })
+	p.paragraph(span{}, c.summary(p, unread))
 	if len(c.Claims) == 0 && !c.System {
 		p.paragraph(span{dim, ""}, p.f("For the daemons of this machine: monban check --system", "このマシンのデーモンを調べるには: monban check --system"))
 	}
@@ -314,7 +315,7 @@ func DecidingGaps(claims []monban.Checked, gaps []monban.Gap) []monban.Gap {
 }
 
 // summary is the one line that is there when all is well.
-func (c Check) summary(p *printer) string {
+func (c Check) summary(p *printer, unread bool) string {
 	counts := map[monban.Outcome]int{}
 	files := map[string]bool{}
 	for i := range c.Claims {
@@ -324,7 +325,10 @@ func (c Check) summary(p *printer) string {
 		}
 	}
 	n := len(c.Claims)
-	if n == 0 {
+	switch {
+	case n == 0 && unread:
+		return p.f("Nothing that could be read here asks for a port.", "読み取れた範囲では、ポートを必要とする設定は見つかりませんでした。")
+	case n == 0:
 		return p.f("Nothing here asks for a port.", "ポートを必要とする設定は見つかりませんでした。")
 	}
 	var said []string

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,11 @@ import (
 func (l Lang) errorText(s string) string {
 	if l != JA {
 		return s
+	}
+	if inner, err := strconv.Unquote(s); err == nil && s[0] == '"' { // the words of another reader
+		if text, ok := l.knownError(inner); ok {
+			return text
+		}
 	}
 	// "open /proc/7/fd: permission denied" and "httpd.conf:12: not a port: x": what
 	// stands before the words is a place, or several.
@@ -113,6 +119,39 @@ func errorWords() [][2]string {
 		{"extraneous or missing %v in quoted-field", "引用符が余分か不足しています"},
 		{"invalid character %v", "JSON として読めません(invalid character %[1]s)"},
 		{"json: cannot unmarshal %v", "JSON の値の種類が違います(%[1]s)"},
+		// the reader of YAML
+		{"did not find expected key", "ここにはキーが必要です(字下げを確認してください)"},
+		{"did not find expected node content", "値がありません"},
+		{"did not find expected alphabetic or numeric character", "英数字が必要です"},
+		{"did not find expected comment or line break", "コメントか改行が必要です"},
+		{"did not find expected whitespace or line break", "空白か改行が必要です"},
+		{"did not find expected whitespace", "空白が必要です"},
+		{"did not find expected <document start>", "文書の始まり(---)が必要です"},
+		{"did not find expected ',' or ']'", "',' か ']' が必要です"},
+		{"did not find expected ',' or '}'", "',' か '}' が必要です"},
+		{"did not find expected '-' indicator", "'-' が必要です"},
+		{"did not find expected hexdecimal number", "16 進数が必要です"},
+		{"did not find expected version number", "バージョン番号が必要です"},
+		{"could not find expected %v", "%[1]s が必要です"},
+		{"found character that cannot start any token", "ここに書けない文字があります(字下げのタブなど)"},
+		{"found a tab character that violates indentation", "字下げにタブは使えません"},
+		{"found a tab character where an indentation space is expected", "字下げにはタブではなく空白を使います"},
+		{"found unknown escape character", "使えないエスケープです"},
+		{"found unexpected end of stream", "引用符が閉じられていません"},
+		{"found unexpected document indicator", "文書の区切りが途中にあります"},
+		{"found undefined tag handle", "定義されていないタグです"},
+		{"mapping values are not allowed in this context", "ここに「キー: 値」は書けません(字下げと引用符を確認してください)"},
+		{"mapping keys are not allowed in this context", "ここにキーは書けません"},
+		{"block sequence entries are not allowed in this context", "ここに「- 」の項目は書けません"},
+		{"control characters are not allowed", "制御文字は使えません"},
+		{"unknown anchor '%v' referenced", "アンカー %[1]s は定義されていません"},
+		{"document contains excessive aliasing", "エイリアスが多すぎます"},
+		{"exceeded max depth of %v", "入れ子が深すぎます(%[1]s まで)"},
+		{"invalid leading UTF-8 octet", "UTF-8 として正しくありません"},
+		{"invalid trailing UTF-8 octet", "UTF-8 として正しくありません"},
+		{"incomplete UTF-8 octet sequence", "UTF-8 として正しくありません"},
+		{"yaml: line %v: %v", "%[1]s 行目: %[2]s"},
+		{"yaml: %v", "%[1]s"},
 		// host
 		{"the list is longer than a list of all ports", "一覧が全ポートの数より長くなっています"},
 		{"%v is not a number", "%[1]s は数値ではありません"},

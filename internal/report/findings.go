@@ -305,12 +305,12 @@ func (v *view) unnamedSentence(f monban.Finding, a *monban.Door) string {
 	case monban.HiddenPrivilege:
 		if v.asRoot() {
 			return say(
-				"Whose %s is cannot be seen even by this root: its process has rights that this one lacks.",
+				"Who has %s cannot be seen, even by this root: its process has rights that this one lacks.",
 				"%s の持ち主は、この root からも確認できません(より強い権限で保護されています)。", ports)
 		}
 		if v.Snapshot.Host.OS == "windows" {
 			return say(
-				"Whose %s is cannot be seen without an administrator's rights.",
+				"Who has %s cannot be seen without an administrator's rights.",
 				"%s の持ち主は、管理者の権限がないため確認できません。", ports)
 		}
 		if v.own(a) {
@@ -319,15 +319,15 @@ func (v *view) unnamedSentence(f monban.Finding, a *monban.Door) string {
 				"%s を持つプログラムは、権限がないため確認できません。自分のプログラムですが、鍵エージェントや特別な権限を持つプログラムのように、中を調べられないよう保護されています。", ports)
 		}
 		return say(
-			plural(len(f.Doors), "Whose %s is cannot be seen without privilege: it belongs to another user.", "Whose %s are cannot be seen without privilege: they belong to other users."),
+			plural(len(f.Doors), "Who has %s cannot be seen without privilege: it belongs to another user.", "Who has %s cannot be seen without privilege: they belong to other users."),
 			"%s の持ち主は権限がないため確認できません(別のユーザーのものです)。", ports)
 	case monban.HiddenNamespace:
 		return say(
-			"Whose %s is cannot be seen from here: its process lives outside this container or process namespace.",
+			"Who has %s cannot be seen from here: its process lives outside this container or process namespace.",
 			"%s の持ち主はここからは見えません。プロセスがこのコンテナ(プロセス名前空間)の外にあります。", ports)
 	default:
 		return say(
-			"Whose %s is could not be found out.",
+			"Who has %s could not be found out.",
 			"%s の持ち主は確認できませんでした。", ports)
 	}
 }

@@ -242,9 +242,11 @@ func (v *view) portText(p *printer, pv PortView) {
 	v.meaningText(p, pv)
 	v.hereText(p, pv)
 	v.bindText(p, pv)
+	lead := p.label("If exposed", "公開すると")
 	for _, r := range v.Book.Risks(port) {
-		p.paragraph(p.label("If exposed", "公開すると"), fmt.Sprintf("[%s] %s: %s", v.severityWord(r.Severity), r.Title().In(p.lang.String()), r.Text.In(v.style.Lang.String())))
+		p.paragraph(lead, fmt.Sprintf("[%s] %s: %s", v.severityWord(r.Severity), r.Title().In(p.lang.String()), r.Text.In(v.style.Lang.String())))
 		p.paragraph(span{green, pad("", 14) + "→ "}, r.Remedy.In(v.style.Lang.String())+" ["+r.Source+"]")
+		lead = p.label("", "")
 	}
 	v.notesText(p, pv)
 }
@@ -375,12 +377,20 @@ func (v *view) hereText(p *printer, pv PortView) {
 			p.paragraph(lead, p.f("nothing is open", "開いていません"))
 		}
 	}
-	for _, e := range entries(pv.Doors) {
+	doors := entries(pv.Doors)
+	for _, e := range doors {
 		d := e.first()
 		p.paragraph(lead, d.Bind.Port.String()+" "+v.addressCell(e)+"  "+v.who(d)+v.stateNote(d))
 		lead = p.label("", "")
 		v.ownerText(p, d)
-		v.reachText(p, e)
+	}
+	lead = p.label("Who gets in", "届く範囲")
+	for _, e := range doors {
+		at := ""
+		if len(doors) > 1 {
+			at = e.first().Bind.Port.Proto.String() + " " + v.addressCell(e) + "  "
+		}
+		lead = v.reachText(p, e, lead, at)
 	}
 	for _, t := range pv.Traffic {
 		if t.Established+t.TimeWait+t.Other == 0 {

@@ -242,9 +242,9 @@ func whereText(where []string, all map[string]bool) string {
 	return strings.Join(names, " ")
 }
 
-// reachText shows who can come in, and by which rule.
-func (v *view) reachText(p *printer, e entry) {
-	lead := p.label("Who gets in", "届く範囲")
+// reachText shows who can come in, and by which rule: the first line after lead,
+// each with the place at. It returns what the next line begins with.
+func (v *view) reachText(p *printer, e entry, lead span, at string) span {
 	for _, g := range v.groups(e) {
 		who := v.audience(g.Reach)
 		if g.Verdict == monban.VerdictPartly && !nearlyAll(g.Sources) || v.style.Verbose && len(g.Sources) > 0 {
@@ -263,7 +263,7 @@ func (v *view) reachText(p *printer, e entry) {
 			}
 			who = strings.Join(names, ", ")
 		}
-		p.paragraph(lead, p.f("%s: %s", "%s: %s", strings.Join(g.where, ", "), who))
+		p.paragraph(lead, at+p.f("%s: %s", "%s: %s", strings.Join(g.where, ", "), who))
 		lead = p.label("", "")
 		if why := v.whyText(g.Reach); why != "" {
 			p.styledParagraph(span{dim, pad("", 16)}, dim, why)
@@ -275,6 +275,7 @@ func (v *view) reachText(p *printer, e entry) {
 			p.styledParagraph(span{dim, pad("", 16)}, dim, v.conditionText(c))
 		}
 	}
+	return lead
 }
 
 func (v *view) whyText(r *monban.Reach) string {
