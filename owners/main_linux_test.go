@@ -153,6 +153,22 @@ func help(mode string, args []string) error {
 	case "ask": // asks an engine, and says what the gaps are
 		_, gaps := askAll(context.Background(), []engine{{"docker", args[0], os.Geteuid()}}, awake)()
 		return json.NewEncoder(os.Stdout).Encode(gaps)
+	case "nest": // in a process namespace of its own, who holds its socket
+		if err := mountProc(); err != nil {
+			return err
+		}
+		l, inode, err := listenOne("127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		n, err := strconv.ParseUint(inode, 10, 64)
+		if err != nil {
+			return err
+		}
+		v := view{Doors: []monban.Door{{Inode: n, State: monban.Listen}}}
+		v.Gaps = Name(context.Background(), v.Doors, Options{many: 1})
+		return json.NewEncoder(os.Stdout).Encode(v)
 	case "thread": // a thread with a file table of its own holds the socket
 		return holdInThread()
 	case "name": // says who is behind the inodes, as JSON
@@ -163,6 +179,10 @@ func help(mode string, args []string) error {
 			}
 		}
 		var view view
+		var o Options
+		if len(args) > 0 && args[0] == "many" {
+			args, o.many = args[1:], 1
+		}
 		for _, arg := range args {
 			inode, err := strconv.ParseUint(arg, 10, 64)
 			if err != nil {
@@ -171,7 +191,7 @@ func help(mode string, args []string) error {
 			view.Doors = append(view.Doors, monban.Door{Inode: inode, State: monban.Listen,
 				Bind: monban.Bind{Port: monban.Port{Proto: monban.TCP}}})
 		}
-		view.Gaps = Name(context.Background(), view.Doors, Options{})
+		view.Gaps = Name(context.Background(), view.Doors, o)
 		return json.NewEncoder(os.Stdout).Encode(view)
 	default:
 		return fmt.Errorf("unknown mode")

@@ -26,6 +26,10 @@ type Options struct {
 	// read from Root/proc, unit files from Root/etc/systemd/system and so on.
 	// "" is "/".
 	Root string
+
+	// many is from how many open files of the machine on the kernel is asked by
+	// its iterator; 0 is manyFiles. It is for the tests.
+	many int
 }
 
 // Name fills in Owners, Unnamed, Kernel and To of doors, in place. Every process

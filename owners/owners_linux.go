@@ -20,6 +20,7 @@ type look struct {
 	table      *processTable
 	holders    []holder
 	denied     int // processes that may not be looked at
+	many       int // open files of the machine from which on to iterate; 0 is never
 }
 
 func name(ctx context.Context, doors []monban.Door, o Options) []monban.Gap {
@@ -37,7 +38,7 @@ func name(ctx context.Context, doors []monban.Door, o Options) []monban.Gap {
 		return unreadable(doors, "/proc", err)
 	}
 	defer proc.close()
-	l := &look{rootPath: path, root: root, proc: proc, doors: doors, table: &processTable{
+	l := &look{rootPath: path, root: root, proc: proc, doors: doors, many: cmp.Or(o.many, manyFiles), table: &processTable{
 		proc: proc, boot: bootTime(), users: users{root: root}, ancestors: make(map[int]*ancestor),
 	}}
 	return l.name(ctx)
@@ -94,6 +95,9 @@ func (l *look) walk(ctx context.Context, wanted inodeSet, threads bool) (*walk, 
 	w := &walk{proc: l.proc, wanted: wanted, table: l.table, threads: threads, procfs: l.proc.isProcfs()}
 	if len(wanted) == 0 {
 		return w, nil
+	}
+	if w.procfs && !threads && l.many > 0 && l.openFiles() >= l.many && w.iterate(ctx) {
+		return w, w.err
 	}
 	if _, err := unix.Seek(int(l.proc), 0, 0); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package owners
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -58,7 +59,11 @@ func TestStorm(t *testing.T) {
 		default:
 		}
 		doors := append(stormDoors(t, network), monban.Door{Inode: number(t, inode)})
-		Name(t.Context(), doors, Options{})
+		many := math.MaxInt // by /proc and, where that may be, by the iterator
+		if os.Geteuid() == 0 && walks%2 == 1 {
+			many = 1
+		}
+		Name(t.Context(), doors, Options{many: many})
 		for i, d := range doors[:len(doors)-1] {
 			at := net.JoinHostPort(d.Bind.Addr.String(), strconv.Itoa(int(d.Bind.Port.Num)))
 			if len(d.Owners) == 0 {

@@ -5,11 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"runtime"
 	"slices"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -47,33 +44,9 @@ type walk struct {
 // the time goes into the kernel, which makes up each of these links on demand,
 // and the processes are independent of each other.
 func (w *walk) run(ctx context.Context, pids []int) {
-	workers := make([]worker, min(runtime.GOMAXPROCS(0), len(pids)))
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for i := range workers {
-		wg.Go(func() {
-			k := &workers[i]
-			k.walk = w
-			k.entries = make([]byte, 32<<10)
-			for ctx.Err() == nil {
-				n := int(next.Add(1)) - 1
-				if n >= len(pids) {
-					return
-				}
-				k.visit(pids[n])
-			}
-		})
-	}
-	wg.Wait()
-	w.err = ctx.Err()
-	for i := range workers {
-		k := &workers[i]
-		w.holders = append(w.holders, k.holders...)
-		w.denied += k.denied
-		w.exiting = w.exiting || k.exiting
-		if w.err == nil {
-			w.err = k.err
-		}
+	w.each(ctx, len(pids), func(k *worker, i int) { k.visit(pids[i]) })
+	if err := ctx.Err(); err != nil {
+		w.err = err
 	}
 }
 

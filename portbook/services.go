@@ -2,6 +2,7 @@ package portbook
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
 	"slices"
@@ -35,7 +36,7 @@ func ReadServices(fsys fs.FS, name string, only ...monban.PortRange) (Services, 
 	for len(data) < cap(data) {
 		n, err := f.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

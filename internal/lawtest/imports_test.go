@@ -177,7 +177,7 @@ func stdlibLaw() []stdlib {
 			"Compiling regular expressions costs start-up time, and a parser by hand says what it accepts. strings.Cut does most of it."},
 		{[]string{"log/...", "expvar", "net/http/pprof", "plugin", "testing/...", "flag"}, nil,
 			"Results and errors are returned; what a run prints is decided in internal/cli."},
-		{[]string{"unsafe"}, []string{"host", "sockets", "owners", "firewall", "probe/..."},
+		{[]string{"unsafe"}, []string{"host", "sockets", "owners", "owners/internal/bpfiter", "firewall", "probe/..."},
 			"Bytes of the kernel are decoded with encoding/binary after their length is checked. Where a system call needs a pointer, a source may use unsafe."},
 		{[]string{"C"}, nil, "monban is one static binary without cgo."},
 	}
