@@ -30,12 +30,18 @@ type flow struct {
 	probes  uint64
 	answers uint64
 	over    bool
-	lost    bool     // it answered, and then nothing did any more
-	talks   bool     // most doors answer: then every answer is a signal
-	settled bool     // talks is decided
-	window  passStat // where the doors by which it is decided begin
-	limit   int      // most passes
-	sweep   bool     // many hosts, some of which are not there
+	lost    bool          // it answered, and then nothing did any more
+	talks   bool          // most doors answer: then every answer is a signal
+	settled bool          // talks is decided
+	window  passStat      // where the doors by which it is decided begin
+	limit   int           // most passes
+	began   time.Duration // when this pass did
+	// patience is how long the flow may wait for a target that says seldom that a
+	// door is closed; 0 is no such waiting. slow is since when it does, undecided
+	// that it was not enough.
+	patience, slow time.Duration
+	undecided      bool
+	sweep          bool // many hosts, some of which are not there
 }
 
 // passStat is what one pass did.
@@ -97,7 +103,7 @@ func (f *flow) next(now time.Duration) (q question, wait time.Duration, ok bool)
 		f.over = true
 		return q, 0, false
 	}
-	if f.pass > 1 && f.canaries.n() > 0 && f.passes[f.pass-1].Knocks < fewest {
+	if f.pass > 1 && f.patience == 0 && f.canaries.n() > 0 && f.passes[f.pass-1].Knocks < fewest {
 		f.since = 1 << 20
 		return q, 0, false
 	}
@@ -105,7 +111,7 @@ func (f *flow) next(now time.Duration) (q question, wait time.Duration, ok bool)
 	if until := f.lastAt + f.pace.rto(); now < until {
 		return q, until - now, false
 	}
-	if f.over = f.done(); !f.over {
+	if f.over = f.done(now); !f.over {
 		f.nextPass(now)
 	}
 	return q, 0, false
@@ -226,7 +232,7 @@ func (f *flow) settle() {
 // packets of every batch and drops the rest, and canaries that always came first
 // would see no loss at all.
 func (f *flow) canary() (uint64, bool) {
-	if f.pass == 1 && (f.talks || !f.settled) || f.canaries.n() == 0 || f.since < f.apart {
+	if f.pass == 1 && (f.talks || !f.settled) || f.canaries.n() == 0 || f.since < f.apart || f.patience > 0 {
 		return 0, false
 	}
 	apart := max(16, min(f.pace.rate, 1e7)/perCanary/float64(f.canaries.n()))
@@ -264,9 +270,9 @@ func (f *flow) answer(door uint64, slice uint16, state uint64, now time.Duration
 func (f *flow) left() uint64 { return f.n - min(f.n, f.news) }
 
 // done reports whether the doors that are still silent may be left alone.
-func (f *flow) done() bool {
+func (f *flow) done(now time.Duration) bool {
 	if f.pass >= f.limit {
-		return true
+		return f.patience == 0 || f.news == 0 || f.outlasted(now)
 	}
 	if f.pass < 2 {
 		return false
@@ -275,6 +281,32 @@ func (f *flow) done() bool {
 		return true // nobody is there, or nobody answers
 	}
 	return f.passes[f.pass-1].News == 0 && f.missed(float64(f.open)) < goodEnough
+}
+
+// outlasted reports whether a target that limits how often it says "closed" has said
+// it for all closed doors, or would take too long to. Otherwise the next pass asks a
+// little more slowly than the answers of this one came.
+func (f *flow) outlasted(now time.Duration) bool {
+	// Linux answers once a second after the first six (net.ipv4.icmp_ratelimit);
+	// others more often.
+	const seldom = 1.0
+	news, left := f.passes[f.pass-1].News, float64(f.left())
+	if left == 0 {
+		return true
+	}
+	if f.slow == 0 {
+		f.slow = now
+	}
+	rate := 0.9 * max(seldom, float64(news)/(now-f.began).Seconds())
+	switch {
+	case news == 0 && (f.pass > f.limit || left <= float64(f.news)):
+		return true // two passes agree
+	case now-f.slow+time.Duration(left/rate*float64(time.Second)) > f.patience, f.pass >= maxPasses:
+		f.undecided = true
+		return true
+	}
+	f.pace.ceiling, f.pace.rate = rate, rate
+	return false
 }
 
 // missed estimates how many open doors are still unseen, from how many were seen:
@@ -320,7 +352,7 @@ func (f *flow) reorder() { f.order = newPermutation(f.n, f.seed+uint64(f.pass)*0
 
 func (f *flow) nextPass(now time.Duration) {
 	f.pass++
-	f.pos = 0
+	f.pos, f.began = 0, now
 	f.reorder()
 	f.passes = append(f.passes, passStat{})
 	f.since = 1 << 20 // begin with a canary

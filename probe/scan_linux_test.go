@@ -408,6 +408,46 @@ func TestUDP(t *testing.T) {
 	}
 }
 
+// TestReplyLimit wants closed doors told from silent services behind a limit for
+// ICMP, and the truth where that would take too long.
+func TestReplyLimit(t *testing.T) {
+	p := newPair(t)
+	silent := map[uint16]bool{2003: true, 2017: true}
+	p.far.Do(func() {
+		for port := range silent {
+			c, err := net.ListenPacket("udp", fmt.Sprintf("10.77.0.2:%d", port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+		}
+	})
+	p.far.SetSysctl("net.ipv4.icmp_ratelimit", "250") // milliseconds
+	var ports []uint16
+	for n := range uint16(30) {
+		ports = append(ports, 2000+n)
+	}
+	r := scan(t, p.near, probe.Question{UDP: ports}, "10.77.0.2")
+	for s := range r.Sightings(true) {
+		want := monban.SightClosed
+		if silent[s.Port.Num] {
+			want = monban.SightUnknown
+		}
+		if s.State != want {
+			t.Errorf("%s is %s, want %s", s.Port, s.State, want)
+		}
+	}
+	limited := func(g monban.Gap) bool { return g.Err == probe.ReplyLimit }
+	if slices.ContainsFunc(r.Gaps, limited) {
+		t.Errorf("gaps %v", r.Gaps)
+	}
+	p.far.SetSysctl("net.ipv4.icmp_ratelimit", "1000")
+	r = scan(t, p.near, probe.Question{UDP: all()[:600]}, "10.77.0.2")
+	if !slices.ContainsFunc(r.Gaps, limited) || r.Elapsed > 30*time.Second {
+		t.Errorf("600 doors: %v, gaps %v", r.Elapsed, r.Gaps)
+	}
+}
+
 // TestSweep looks at a network of which some addresses are there.
 func TestSweep(t *testing.T) {
 	p := newPair(t)

@@ -333,8 +333,8 @@ func topics() []topic {
 					"対象には、アドレス、192.168.1.0/24 のようなプレフィックス、名前(一度だけ解決します)を指定します。省略するとこのマシンのアドレスを調べ、各ドアのプログラムも並べて表示します。この問い合わせはループバックを通り、ファイアウォールは通常これを通します(外から誰が入れるかは、コマンドを付けない monban で分かります)。対象が 16 アドレスまでなら全 65,535 の TCP ポートを、それより多ければよく使われるポートを調べます。",
 				},
 				{
-					"The scan finds its own pace: as fast as the answers keep up, within the ceiling of --rate. Doors that stay silent are asked again until the passes agree, and the result says how many open ones may still have been missed. filtered: a firewall said so, or the door was silent while others answered. unknown: undecided. For UDP only an answer makes a door open.",
-					"速度は応答に合わせて自動で決まります(上限は --rate)。応答のないドアは結果が一致するまで繰り返し調べ、見落とした可能性のある数も示します。「遮断」は、ファイアウォールが拒否を返したか、ほかのドアが応答する中で応答がなかったもの、「不明」は判断できなかったものです。UDP は、応答があったときだけ「開」とします。",
+					"The scan finds its own pace: as fast as the answers keep up, within the ceiling of --rate. Doors that stay silent are asked again until the passes agree, and the result says how many open ones may still have been missed. filtered: a firewall said so, or the door was silent while others answered (so does a program whose queue of connections is full). unknown: undecided. For UDP only an answer makes a door open; a host that seldom says that a door is closed, as Linux does, is waited for, up to a minute and a half.",
+					"速度は応答に合わせて自動で決まります(上限は --rate)。応答のないドアは結果が一致するまで繰り返し調べ、見落とした可能性のある数も示します。「遮断」は、ファイアウォールが拒否を返したか、ほかのドアが応答する中で応答がなかったもの(接続の待ち行列があふれたプログラムも同じに見えます)、「不明」は判断できなかったものです。UDP は、応答があったときだけ「開」とします。「閉」の通知を間引くホスト(Linux など)では、最長 1 分半かけて確かめます。",
 				},
 				{
 					"It is for hosts of your own. Targets outside loopback, private and link-local addresses, and private networks of more than 256 addresses that this machine is not in, need --i-am-authorised. As root it sends packets itself and completes no connection; without, it connects. Ctrl-C shows what is known so far and leaves a file for --resume.",
