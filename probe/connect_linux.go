@@ -110,6 +110,17 @@ func (s *session) connect(ctx context.Context, flows []*flow) error {
 	if most < 64 {
 		threads = 1
 	}
+	for ; len(flows) > 0; flows = s.further(ctx, flows) {
+		if err := s.connectors(ctx, flows, threads, most); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// connectors asks by several threads until the flows are over, with at most so many
+// descriptors.
+func (s *session) connectors(ctx context.Context, flows []*flow, threads, most int) error {
 	var group sync.WaitGroup
 	var lock sync.Mutex
 	failed := make([]error, threads)

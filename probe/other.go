@@ -33,6 +33,15 @@ type heardAs struct {
 }
 
 func (s *session) connect(ctx context.Context, flows []*flow) error {
+	for ; len(flows) > 0; flows = s.further(ctx, flows) {
+		if err := s.dialAll(ctx, flows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) dialAll(ctx context.Context, flows []*flow) error {
 	return s.workers(ctx, flows, func(ctx context.Context, to netip.AddrPort) uint64 {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", to.String())
 		switch {

@@ -29,7 +29,7 @@ type pace struct {
 	// least is the shortest time to wait for an answer.
 	least time.Duration
 
-	slices [sliceCount]slice
+	slices *[sliceCount]slice
 	seq    uint64 // number of the slice that is being filled
 
 	srtt, rttvar float64 // nanoseconds; srtt 0 is not measured (RFC 6298)
@@ -88,7 +88,7 @@ const (
 )
 
 func newPace(ceiling float64, pinned bool) pace {
-	p := pace{ceiling: ceiling, pinned: pinned, least: minRTO, factor: 2}
+	p := pace{slices: new([sliceCount]slice), ceiling: ceiling, pinned: pinned, least: minRTO, factor: 2}
 	p.set(startRate)
 	if pinned {
 		p.rate = ceiling

@@ -54,6 +54,16 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 	if err := e.open(threads); err != nil {
 		return err
 	}
+	for ; len(e.flows) > 0; e.flows = s.further(ctx, e.flows) {
+		if err := e.run(ctx, threads); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run asks until the flows are over.
+func (e *rawEngine) run(ctx context.Context, threads int) error {
 	var group sync.WaitGroup
 	failed := make([]error, threads)
 	for i := range threads {
@@ -68,7 +78,7 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 			failed[i] = r.run(ctx)
 			for _, l := range r.links {
 				if l.refused > 0 {
-					s.gap(s.deviceName(l.device), NotSent, l.refused)
+					e.s.gap(e.s.deviceName(l.device), NotSent, l.refused)
 				}
 			}
 		}()

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -138,7 +140,9 @@ type session struct {
 
 	mu       sync.Mutex
 	gaps     []monban.Gap
-	flows    []*flow
+	flows    []*flow  // all, in the order in which they began
+	slow     []uint64 // hosts that come by themselves, later
+	slowOf   *flow    // the sweep that met them
 	reported time.Duration
 	before   uint64
 }
@@ -170,8 +174,29 @@ func (s *session) heard(f *flow, door uint64, slice uint16, state uint64, now ti
 }
 
 // separate is how many hosts get a pace of their own. More are swept in one
-// order, where each host meets a small part of the rate.
+// order, where each host meets a small part of the rate; those that are too slow for
+// it are asked by themselves afterwards.
 const separate = 64
+
+// further returns the flows that come after those that are over, a part at a time.
+func (s *session) further(ctx context.Context, done []*flow) []*flow {
+	for _, f := range done {
+		if len(f.late) > 0 {
+			s.slow, s.slowOf = slices.Sorted(maps.Keys(f.late)), f
+			f.late = nil
+		}
+		f.pace.slices = nil // 70 KB that nobody asks for any more
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	var next []*flow
+	for ; len(s.slow) > 0 && len(next) < separate; s.slow = s.slow[1:] {
+		next = append(next, s.slowOf.alone(s.slow[0], newPace(s.q.Rate, s.q.Pinned)))
+	}
+	s.flows = append(s.flows, next...)
+	return next
+}
 
 // plan cuts a grid into flows.
 func (s *session) plan(g *grid) []*flow {
@@ -213,6 +238,8 @@ func (s *session) tcp(ctx context.Context, r *Report) error {
 	flows := s.plan(g)
 	r.flows = append(r.flows, flows...)
 	s.flows = r.flows
+	defer func() { r.flows = s.flows }()
+	flows = slices.DeleteFunc(slices.Clone(flows), func(f *flow) bool { return f.over && len(flows) > 1 }) // a sweep that is over, and its hosts
 	engine, err := s.engine()
 	if err != nil {
 		return err
@@ -360,12 +387,18 @@ func sightState(cell uint64, proto monban.Proto, answers bool) monban.SightState
 func (r *Report) answering(g *grid) *bitmap {
 	b := newBitmap(g.targets.Len())
 	ports := uint64(len(g.ports))
+	silenced := make(map[uint64]bool) // what the sweep saw of them no longer counts
+	for _, f := range r.flows {
+		if f.grid == g && !f.sweep && (f.lost || !f.over) {
+			silenced[f.from/ports] = true
+		}
+	}
 	for _, f := range r.flows {
 		if f.grid != g || f.lost || !f.over {
 			continue
 		}
 		for h := f.from / ports; h*ports < f.from+f.n; h++ {
-			if f.alive.has(h) {
+			if f.alive.has(h) && !silenced[h] {
 				b.set(h)
 			}
 		}

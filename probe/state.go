@@ -111,6 +111,11 @@ func (f *flow) restore(s savedFlow) {
 	f.pass, f.pos, f.over = s.Pass, s.Pos, s.Over
 	f.passes = slices.Clone(s.Passes)
 	f.reorder()
+	f.adopt()
+}
+
+// adopt counts what the doors of the flow have already said.
+func (f *flow) adopt() {
 	ports := uint64(len(f.grid.ports))
 	for d := f.from; d < f.from+f.n; d++ {
 		switch state := f.grid.get(d); state {

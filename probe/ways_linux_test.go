@@ -101,6 +101,11 @@ func TestTunnel(t *testing.T) {
 	}
 	p := pair{netnstest.New(t), netnstest.New(t)}
 	a, b := tun(t, p.near), tun(t, p.far)
+	p.near.AddAddr("tun0", "10.79.0.1/32", "fd79::1/64")
+	p.far.AddAddr("tun0", "10.79.0.2/32", "fd79::2/64")
+	p.near.Run("ip", "link", "set", "tun0", "up")
+	p.far.Run("ip", "link", "set", "tun0", "up")
+	// What is read before it is up fails.
 	for _, way := range [][2]*os.File{{a, b}, {b, a}} {
 		go func() {
 			packet := make([]byte, 2000)
@@ -115,15 +120,11 @@ func TestTunnel(t *testing.T) {
 			}
 		}()
 	}
-	p.near.AddAddr("tun0", "10.79.0.1/32", "fd79::1/64")
-	p.far.AddAddr("tun0", "10.79.0.2/32", "fd79::2/64")
-	p.near.Run("ip", "link", "set", "tun0", "up")
-	p.far.Run("ip", "link", "set", "tun0", "up")
 	p.near.Run("ip", "route", "add", "10.79.0.2", "dev", "tun0")
 	p.near.Run("ip", "route", "add", "10.80.0.0/20", "dev", "tun0")
 	p.far.Run("ip", "route", "add", "10.79.0.1", "dev", "tun0")
 	p.far.Run("ip", "route", "add", "local", "10.80.7.0/24", "dev", "lo")
-	want := p.listen(t, 20)
+	want := p.listen(t, 100)
 	for _, target := range []string{"10.79.0.2", "fd79::2"} {
 		ports := all()[:8000]
 		want := slices.DeleteFunc(slices.Clone(want), func(p uint16) bool { return p > 8000 })
