@@ -144,7 +144,7 @@ func Differences(want, have *monban.Table) []Difference {
 }
 
 // Replace puts a policy in force at once and keeps it, in place of the one that was
-// confirmed and of one on trial. The caller has made sure that somebody comes in
+// confirmed. None may be on trial. The caller has made sure that somebody comes in
 // under it.
 func (s Store) Replace(r *Record) error {
 	rules, err := policy.Compile(&r.Policy, time.Now())

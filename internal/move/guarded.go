@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/monban-dev/monban/firewall"
+	"github.com/monban-dev/monban/internal/guard"
 )
 
 // slack is how much longer monban guard's own trial lasts than the move's: what is
@@ -25,7 +26,12 @@ func (m *Machine) guardKeep(s *State) error {
 	if s.Plan.Guard == nil {
 		return nil
 	}
-	return m.Guard.Replace(&s.Plan.Guard.Both)
+	// After a reboot the trial is over, and the policy from before in force.
+	_, err := m.Guard.Confirm(guard.Session{}, true)
+	if errors.Is(err, firewall.ErrNoTrial) || errors.Is(err, guard.ErrNoRecord) {
+		return m.Guard.Replace(&s.Plan.Guard.Both)
+	}
+	return err
 }
 
 // guardAfter takes the old door out of the policy.

@@ -33,7 +33,15 @@ func CheckPort(t *Truth, num uint16, snap *monban.Snapshot, claims []monban.Clai
 	case conflict.PortOpen:
 		add("busy", text, holderOf(snap, num))
 	case conflict.PortBusy:
-		add("connected", text)
+		// Sessions that came in by the port, as before an earlier move, are in
+		// nobody's way: sshd and systemd set SO_REUSEADDR.
+		for _, b := range t.Binds {
+			b.Port.Num, b.ReuseAddr = num, monban.On
+			if conflict.CanBind(b, snap).Outcome == monban.Fails {
+				add("connected", text)
+				break
+			}
+		}
 	case conflict.PortClaimed:
 		i := slices.IndexFunc(others, func(c monban.Claim) bool { return c.Bind.Port.Num <= num && max(c.UpTo, c.Bind.Port.Num) >= num })
 		add("claimed", text, others[max(i, 0)].Name, others[max(i, 0)].Pos.String())
