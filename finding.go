@@ -156,7 +156,7 @@ const (
 	HidesRegistry   Subject = "registry"   // names and purposes of ports
 	HidesSightings  Subject = "sightings"  // doors seen from outside
 	HidesRules      Subject = "rules"      // rules of a firewall, and so who can reach a door
-	HidesReach      Subject = "reach"      // who can reach some doors: Source is the rule, Count how many doors
+	HidesReach      Subject = "reach"      // who can reach some doors: Source is the rule that decides, Count how many doors
 )
 
 // Gap is something that could not be seen. It stands beside the answer and is

@@ -20,6 +20,11 @@ require (
 )
 
 require (
+	github.com/yuin/goldmark v1.8.7
+	golang.org/x/net v0.59.0
+)
+
+require (
 	github.com/distribution/reference v0.5.0 // indirect
 	github.com/docker/go-connections v0.4.0 // indirect
 	github.com/docker/go-units v0.5.0 // indirect

@@ -174,8 +174,11 @@ func (j *judge) single(d *monban.Door, f monban.Family, dev *monban.Interface) [
 	case dev.Master != "":
 		return one(monban.VerdictUnknown, monban.ByRouting)
 	}
-	w := j.way(v, dev, protoNumber(d.Bind.Port.Proto), &list[k], d.Bind.Port.Num)
-	return j.report(nil, j.summarise(v.program, w, d, true), v, dev)
+	sum := j.summarise(v.program, j.way(v, dev, protoNumber(d.Bind.Port.Proto), &list[k], d.Bind.Port.Num), d, true)
+	if tags := j.filtersOf(d); len(tags) > 0 {
+		sum = sum.behind(tags)
+	}
+	return j.report(nil, sum, v, dev)
 }
 
 // Contradictions returns the findings of a comparison, one for each port and way in

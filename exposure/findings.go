@@ -182,7 +182,7 @@ func pastFirewall(s *monban.Snapshot) (out []monban.Finding) {
 	var j *judge
 	for i := range s.Doors {
 		d := &s.Doors[i]
-		if d.To.Container == "" {
+		if d.To.Container == "" && d.State != monban.Forwarded {
 			continue
 		}
 		r := public(&s.Host, []monban.Door{*d})
@@ -215,12 +215,15 @@ func pastFirewall(s *monban.Snapshot) (out []monban.Finding) {
 		if own == nil {
 			continue
 		}
-		out = append(out, monban.Finding{Kind: monban.PastFirewall, Severity: monban.High, Bind: d.Bind, Doors: []monban.Door{*d},
-			Evidence: []monban.Evidence{evidence(r), {Source: "firewall", Text: own.String()}},
-			Fix: []monban.Fix{
-				{Code: fixPublishLoopback, Args: []string{containerName(s, d), "127.0.0.1:" + strconv.Itoa(int(d.Bind.Port.Num)) + ":" + strconv.Itoa(int(d.To.Port))}},
-				{Code: fixLimitForwarded, Args: []string{strconv.Itoa(int(d.Bind.Port.Num))}},
-			}})
+		port := strconv.Itoa(int(d.Bind.Port.Num))
+		f := monban.Finding{Kind: monban.PastFirewall, Severity: monban.Medium, Bind: d.Bind, Doors: []monban.Door{*d},
+			Evidence: []monban.Evidence{evidence(r), {Source: "firewall", Text: own.String()}}}
+		if d.To.Container != "" { // an engine wrote the rule, and not somebody on purpose
+			f.Severity = monban.High
+			f.Fix = append(f.Fix, monban.Fix{Code: fixPublishLoopback, Args: []string{containerName(s, d), "127.0.0.1:" + port + ":" + strconv.Itoa(int(d.To.Port))}})
+		}
+		f.Fix = append(f.Fix, monban.Fix{Code: fixLimitForwarded, Args: []string{port, d.To.Container}})
+		out = append(out, f)
 	}
 	return merged(out)
 }

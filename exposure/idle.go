@@ -56,6 +56,7 @@ func Idle(s *monban.Snapshot) []monban.Finding {
 			f := &out[k] // another port of the same rule
 			if !slices.Contains(strings.Split(f.Evidence[0].Text, ", "), text) {
 				f.Evidence[0].Text += ", " + text
+				f.Fix[0].Args[0] = f.Evidence[0].Text
 			}
 			f.Severity = max(f.Severity, severity)
 			continue

@@ -229,7 +229,7 @@ func (a *app) tree(wanted func(verb string) bool) *cobra.Command {
 	}{
 		{"port", a.portCommand}, {"ports", a.portsCommand}, {"explain", a.explainCommand}, {"check", a.checkCommand},
 		{"fix", a.fixCommand}, {"free", a.freeCommand}, {"pick", a.pickCommand}, {"run", a.runCommand}, {"scan", a.scanCommand},
-		{"guard", a.guardCommand}, {"move", a.moveCommand}, {"version", a.versionCommand},
+		{"audit", a.auditCommand}, {"guard", a.guardCommand}, {"move", a.moveCommand}, {"version", a.versionCommand},
 	} {
 		if wanted(verb.name) {
 			root.AddCommand(verb.command())
@@ -257,6 +257,9 @@ func (a *app) checkGlobals(cmd *cobra.Command) error {
 	switch format := report.Format(a.format); {
 	case format == report.Text, format == report.JSON:
 	case cmd.Name() == "check" && format == report.SARIF:
+	case cmd.Name() == "audit" && (format == report.SARIF || format == report.Markdown || format == report.HTML):
+	case cmd.Name() == "audit":
+		return report.BadChoice("--format", a.format, "text", "json", "markdown", "html", "sarif")
 	case cmd.Name() == "scan" && (format == report.JSONLines || format == report.NmapXML):
 	case cmd.Name() == "scan":
 		return report.BadChoice("--format", a.format, "text", "json", "jsonl", "nmap-xml")

@@ -307,7 +307,8 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	const listed = 4096
 	for c := range r.Counts() {
 		if q.Targets.Len() <= listed || c.Open+c.Closed+c.Filtered > 0 {
-			data.Counts = append(data.Counts, report.ScanCount{Target: c.Target.String(), Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, Unknown: c.Unknown})
+			data.Counts = append(data.Counts, report.ScanCount{Target: c.Target.String(), Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, Unknown: c.Unknown,
+				From: sourceFor(ctx, c.Target)})
 		}
 	}
 	snap := &monban.Snapshot{At: r.At, Host: j.host, Gaps: append(j.gaps, r.Gaps...)}

@@ -221,16 +221,35 @@ type oldScan struct {
 	services bool
 }
 
+// readNamed reads a file that the user named, or standard input.
+func (a *app) readNamed(path string) ([]byte, error) {
+	if path == stdio {
+		return io.ReadAll(a.sys.Stdin)
+	}
+	return readWhole(path)
+}
+
+// sourceFor returns the address of this machine's that packets to a target leave
+// with, "" if there is no way there. Nothing is sent.
+func sourceFor(ctx context.Context, target netip.Addr) string {
+	c, err := new(net.Dialer).DialContext(ctx, "udp", netip.AddrPortFrom(target, 9).String())
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	local, err := netip.ParseAddrPort(c.LocalAddr().String())
+	if err != nil {
+		return ""
+	}
+	return local.Addr().Unmap().String()
+}
+
 // oldScan reads the file of --diff, nil without.
 func (j *scanJob) oldScan() (*oldScan, error) {
 	if j.o.diff == "" {
 		return nil, nil
 	}
-	read := func() ([]byte, error) { return readWhole(j.o.diff) }
-	if j.o.diff == stdio {
-		read = func() ([]byte, error) { return io.ReadAll(j.app.sys.Stdin) }
-	}
-	text, err := read()
+	text, err := j.app.readNamed(j.o.diff)
 	if err != nil {
 		return nil, report.CannotRead(j.o.diff, err)
 	}

@@ -153,6 +153,7 @@ func forTests() (modules, packages []string) {
 	return []string{
 		"github.com/google/go-cmp/...", "pgregory.net/rapid", "github.com/rogpeppe/go-internal/...",
 		"github.com/santhosh-tekuri/jsonschema/...", "github.com/goccy/go-yaml/...", "golang.org/x/tools/txtar", xsys, xterm, "golang.org/x/net/...",
+		"github.com/yuin/goldmark/...",                                                                       // an oracle of Markdown
 		"github.com/compose-spec/compose-go/...", "github.com/moby/moby/...", "github.com/docker/docker/...", // oracles
 	}, []string{"internal/netnstest", "internal/integration/..."}
 }

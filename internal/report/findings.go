@@ -184,6 +184,12 @@ func (v *view) findingSentence(f monban.Finding) string {
 			"%[1]s%[4]s に誰でも届きます(%[2]s、%[3]s)。途中で拒むものはありません。この種のサービスは、このマシンの中か信頼できるネットワークだけで使うものです。",
 			f.Service, place(f.Bind)+"/"+f.Bind.Port.Proto.String(), v.who(&a), v.likely(f)) + v.riskText(f)
 	case monban.PastFirewall:
+		if a.To.Container == "" {
+			return say(
+				"Port %[1]s is open to everyone, although the firewall would turn them away from this machine's own ports: a rule forwards it (%[2]s), and what is forwarded passes other rules.",
+				"ポート %[1]s には誰でも届きます。ファイアウォールはこのマシン自身のポートへの接続なら拒みますが、このポートはルールで転送され(%[2]s)、転送される通信は別のルールを通ります。",
+				f.Bind.Port, v.targetText(&a))
+		}
 		return say(
 			"Port %[1]s of %[2]s is open to everyone, although the firewall would turn them away from this machine's own ports: published ports are forwarded, and pass other rules.",
 			"%[2]s のポート %[1]s には誰でも届きます。ファイアウォールはこのマシン自身のポートへの接続なら拒みますが、公開されたポートは転送されるため、別のルールを通ります。",

@@ -118,6 +118,10 @@ func (v *view) fixSentence(f monban.Fix) string {
 		return say("Let the firewall admit only the computers that need port %s.",
 			"ポート %s には、必要なコンピューターだけをファイアウォールで通します。", arg(0))
 	case "limit-forwarded":
+		if arg(1) == "" {
+			return say("Let in only the computers that need port %s where packets are forwarded: ct original proto-dst %[1]s in a chain of the hook forward.",
+				"ポート %s に必要なコンピューターだけを転送のルールで通します(フック forward のチェインで ct original proto-dst %[1]s)。", arg(0))
+		}
 		return say("Or let in only the computers that need port %s where packets are forwarded: the chain DOCKER-USER, with -m conntrack --ctorigdstport %[1]s.",
 			"または、ポート %s に必要なコンピューターだけを転送のルールで通します(DOCKER-USER チェイン、-m conntrack --ctorigdstport %[1]s)。", arg(0))
 	case "limit-overlay":

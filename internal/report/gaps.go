@@ -70,8 +70,12 @@ func (v *view) gapSentence(g monban.Gap) string {
 	case monban.HidesRules:
 		return v.rulesGap(g)
 	case monban.HidesReach:
-		return say("Who can reach some ports could not be judged (%s: %s).",
-			"届く相手を判定できないポートがあります(%s: %s)。", g.Source, g.Err)
+		if g.Err != "" {
+			return say("Who can reach some ports could not be judged (%s: %s).",
+				"届く相手を判定できないポートがあります(%s: %s)。", g.Source, g.Err)
+		}
+		return say(plural(g.Count, "Who can reach %[1]d door depends on something that cannot be judged here: %[2]s.", "Who can reach %[1]d doors depends on something that cannot be judged here: %[2]s."),
+			"%[1]d 個のドアに届く相手は、ここでは判定できないものしだいです: %[2]s。", g.Count, g.Source)
 	case monban.HidesClaims:
 		return say("%s: what it asks for is not known here (%s).",
 			"%s: どのポートを必要とするか読み取れませんでした(%s)。", g.Source, g.Err)

@@ -352,6 +352,33 @@ func topics() []topic {
 			},
 		},
 		{
+			command: "monban audit",
+			short: [2]string{
+				"A report of what this machine exposes: every door and who can reach it, what is wrong, and what to do.",
+				"このマシンが外に見せているもののレポート: すべてのドアと届く相手、問題点、対策。",
+			},
+			long: [][2]string{
+				{
+					"The findings come first, the worst of them on top, each with the evidence and a remedy; then every door with who can reach it, by family and interface, and the rule that decides; then what could not be seen, and what no audit looks at. --format markdown, html (one file, without scripts) and sarif are for passing it on.",
+					"はじめに指摘を、重大なものから、根拠と対策とともに示します。次に、すべてのドアについて、届く相手をファミリーとインターフェースごとに、決め手のルールとともに示します。最後に、確認できなかったものと、調べていないものを示します。配布用に --format markdown、html(スクリプトなしの単一ファイル)、sarif があります。",
+				},
+				{
+					"--from NAMESPACE also looks from another network namespace of this machine (a name of ip netns, a path, or a process number; needs root): at all TCP ports of this machine's addresses, and at the UDP ports that are open here; -p chooses others. --seen SCAN.json takes what monban scan --all --json has seen from elsewhere; --seen-from ADDRESS says where that was, if it is not in one of this machine's networks. A door that was seen and should be closed is the worst finding; one that should be open and was not seen tells of something on the way.",
+					"--from NAMESPACE は、このマシンの別のネットワーク名前空間からも調べます(ip netns の名前、パス、またはプロセスの番号。root が必要)。対象は、このマシンのアドレスの全 TCP ポートと、ここで開いている UDP ポートです(-p で変更可能)。--seen SCAN.json は、別の場所で実行した monban scan --all --json の結果と比べます。調べた場所がこのマシンのネットワークの外なら、--seen-from ADDRESS でアドレスを指定してください。閉じているはずなのに見えたドアは最も重大な指摘になり、開いているはずなのに見えなかったドアからは、途中に何かがあると分かります。",
+				},
+				{
+					"With --policy FILE, or a confirmed policy of monban guard, entries behind which nobody listens are findings, too. Exit status: 0 nothing, 1 a finding of severity low or worse (--fail-on chooses another), 3 nothing found, but something unseen could change that.",
+					"--policy FILE、または monban guard で確定したポリシーがあれば、待ち受けるプログラムのない項目も指摘します。終了コード: 0 は指摘なし、1 は重大度が低以上の指摘あり(--fail-on で変更)、3 は指摘はないが、確認できなかったもので結果が変わる可能性あり。",
+				},
+			},
+			examples: []example{
+				{"sudo monban audit", [2]string{"the report", "レポート"}},
+				{"sudo monban audit --format html > audit.html", [2]string{"to pass on", "配布用"}},
+				{"sudo monban audit --from neighbour", [2]string{"compared with what a namespace sees", "別の名前空間からの見え方と比べる"}},
+				{"sudo monban audit --seen scan.json --fail-on high", [2]string{"compared with a scan made elsewhere", "別の場所でのスキャンと比べる"}},
+			},
+		},
+		{
 			command: "monban guard",
 			short: [2]string{
 				"Open only the doors that a policy file lists, to those it names; every other is closed. On trial first, so that nobody is locked out.",
@@ -539,7 +566,7 @@ func flagText(name string) [2]string {
 	case "json":
 		return [2]string{"print JSON (the same as --format json)", "JSON で出力する(--format json と同じ)"}
 	case "format":
-		return [2]string{"output format: text or json; of check also sarif; of scan also jsonl and nmap-xml", "出力形式: text または json(check では sarif、scan では jsonl と nmap-xml も)"}
+		return [2]string{"output format: text or json; of check also sarif; of audit also markdown, html and sarif; of scan also jsonl and nmap-xml", "出力形式: text または json(check では sarif、audit では markdown、html、sarif、scan では jsonl と nmap-xml も)"}
 	case "lang":
 		return [2]string{"language of the text: ja or en (default from MONBAN_LANG, LC_ALL, LC_MESSAGES, LANG)", "表示言語: ja または en(既定は MONBAN_LANG、LC_ALL、LC_MESSAGES、LANG の順)"}
 	case "no-color":
@@ -622,6 +649,14 @@ func flagText(name string) [2]string {
 		return [2]string{"also if the policy would not let this connection in again, or would end every door for administrators", "いまの接続が入れなくなる場合や、管理用のドアすべてに期限がある場合も続ける"}
 	case "same-session":
 		return [2]string{"confirm from the connection that began the trial, or from a console", "試しを始めた接続やコンソールから確定する"}
+	case "policy":
+		return [2]string{"the policy file to hold against the doors (default: the one that monban guard has confirmed)", "ドアと照らし合わせるポリシーファイル(既定は monban guard で確定したもの)"}
+	case "from":
+		return [2]string{"look from this network namespace, too: a name, a path or a process number", "このネットワーク名前空間からも調べる(名前、パス、またはプロセスの番号)"}
+	case "seen":
+		return [2]string{"compare with the result of monban scan --all --json made elsewhere", "別の場所での monban scan --all --json の結果と比べる"}
+	case "seen-from":
+		return [2]string{"the address that the scan of --seen came from, as this machine sees it", "--seen のスキャン元のアドレス(このマシンから見たもの)"}
 	case "saved":
 		return [2]string{"put the confirmed policy in force at once, as at boot", "確定済みのポリシーを、起動時と同じようにすぐ適用する"}
 	case "to":

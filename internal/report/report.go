@@ -24,7 +24,10 @@ type Format string
 const (
 	Text  Format = "text"
 	JSON  Format = "json"
-	SARIF Format = "sarif" // of results that have places in files: [Check]
+	SARIF Format = "sarif" // of [Check] and [Audit]
+	// Markdown and HTML are of audits.
+	Markdown Format = "markdown"
+	HTML     Format = "html"
 	// JSONLines and NmapXML are of scans.
 	JSONLines Format = "jsonl"
 	NmapXML   Format = "nmap-xml"
@@ -84,6 +87,16 @@ func Write(w io.Writer, r Result, s Style) error {
 	}
 	if check, ok := r.Data.(Check); ok && s.Format == SARIF {
 		return v.writeSARIF(w, check)
+	}
+	if audit, ok := r.Data.(Audit); ok {
+		switch s.Format {
+		case SARIF:
+			return v.writeAuditSARIF(w, audit)
+		case Markdown:
+			return audit.writeMarkdown(w, v)
+		case HTML:
+			return audit.writeHTML(w, v)
+		}
 	}
 	if scan, ok := r.Data.(Scan); ok && s.Format == NmapXML {
 		return scan.writeXML(w, v)

@@ -15,8 +15,9 @@ import (
 )
 
 // SARIF 2.1.0 (OASIS, section 3), as far as code hosts and editors show it: one
-// run, a rule for each cause and warning, a result for each claim that cannot
-// start, cannot be judged, or is worth a warning.
+// run, a rule for each cause, warning and kind of finding, a result for each claim
+// that cannot start, cannot be judged, or is worth a warning, and for each finding
+// of an audit.
 
 type sarifLog struct {
 	Schema  string     `json:"$schema"`
@@ -48,6 +49,8 @@ type sarifRule struct {
 	FullDescription  sarifText   `json:"fullDescription"`
 	Help             sarifText   `json:"help"`
 	Default          sarifConfig `json:"defaultConfiguration"`
+	// Properties are of audits: code hosts read a severity there.
+	Properties map[string]string `json:"properties,omitempty"`
 }
 
 type sarifConfig struct {
@@ -79,9 +82,16 @@ type sarifResult struct {
 }
 
 type sarifLocation struct {
-	ID       *int          `json:"id,omitempty"`
-	Physical sarifPhysical `json:"physicalLocation"`
-	Message  *sarifText    `json:"message,omitempty"`
+	ID       *int           `json:"id,omitempty"`
+	Physical *sarifPhysical `json:"physicalLocation,omitempty"`
+	Logical  []sarifLogical `json:"logicalLocations,omitempty"`
+	Message  *sarifText     `json:"message,omitempty"`
+}
+
+// sarifLogical is a place that is in no file: a door.
+type sarifLogical struct {
+	Name string `json:"fullyQualifiedName"`
+	Kind string `json:"kind"`
 }
 
 type sarifPhysical struct {
@@ -100,10 +110,7 @@ type sarifRegion struct {
 
 // writeSARIF writes a check as one SARIF run.
 func (v *view) writeSARIF(w io.Writer, c Check) error {
-	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "monban", Version: c.Release,
-		InformationURI: "https://github.com/monban-dev/monban", Rules: []sarifRule{}}},
-		Invocations: []sarifInvocation{{ExecutionSuccessful: true, Notifications: []sarifNotification{}}},
-		Results:     []sarifResult{}, Language: v.style.Lang.pick("en-US", "ja-JP")}
+	run := v.sarifRun(c.Release)
 	for i := range c.Claims {
 		done := &c.Claims[i]
 		switch done.Judgement.Outcome {
@@ -129,15 +136,92 @@ func (v *view) writeSARIF(w io.Writer, c Check) error {
 	for _, g := range DecidingGaps(c.Claims, v.Snapshot.Gaps) {
 		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, sarifNotification{"warning", sarifText{v.gapSentence(g)}})
 	}
+	return run.write(w)
+}
+
+func (v *view) sarifRun(release string) sarifRun {
+	return sarifRun{Tool: sarifTool{sarifDriver{Name: "monban", Version: release,
+		InformationURI: "https://github.com/monban-dev/monban", Rules: []sarifRule{}}},
+		Invocations: []sarifInvocation{{ExecutionSuccessful: true, Notifications: []sarifNotification{}}},
+		Results:     []sarifResult{}, Language: v.style.Lang.pick("en-US", "ja-JP")}
+}
+
+func (r *sarifRun) write(w io.Writer) error {
+	r.noLinks()
 	bw := bufio.NewWriterSize(w, 64<<10)
 	enc := json.NewEncoder(&jsonWriter{w: bw})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", " ")
-	log := sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}}
+	log := sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{*r}}
 	if err := enc.Encode(log); err != nil {
 		return err
 	}
 	return bw.Flush()
+}
+
+// noLinks takes the meaning from what a viewer would take for an embedded link,
+// "[text](target)" (section 3.11.6): names of programs and files are somebody else's
+// words, and monban embeds no links.
+func (r *sarifRun) noLinks() {
+	plain := func(t *sarifText) { t.Text = strings.ReplaceAll(t.Text, "](", "] (") }
+	for i := range r.Tool.Driver.Rules {
+		rule := &r.Tool.Driver.Rules[i]
+		plain(&rule.ShortDescription)
+		plain(&rule.FullDescription)
+		plain(&rule.Help)
+	}
+	for i := range r.Results {
+		plain(&r.Results[i].Message)
+		for k := range r.Results[i].Related {
+			if m := r.Results[i].Related[k].Message; m != nil {
+				plain(m)
+			}
+		}
+	}
+	for i := range r.Invocations {
+		for k := range r.Invocations[i].Notifications {
+			plain(&r.Invocations[i].Notifications[k].Message)
+		}
+	}
+}
+
+// writeAuditSARIF writes an audit as one SARIF run: a rule for each kind of finding,
+// a result for each finding at its door, and its file where it has one, a
+// notification for each gap.
+func (v *view) writeAuditSARIF(w io.Writer, a Audit) error {
+	run := v.sarifRun(a.Release)
+	for _, f := range v.Findings {
+		level := "note"
+		switch f.Severity {
+		case monban.Critical, monban.High:
+			level = "error"
+		case monban.Medium:
+			level = "warning"
+		}
+		sentence := v.findingSentence(f)
+		message := v.withFixes(sentence, f.Fix)
+		places := []sarifLocation{}
+		for _, e := range f.Evidence {
+			message += "\n" + e.Source + ": " + e.Text
+			if strings.Contains(e.File, "/") || strings.Contains(e.File, `\`) || e.Line > 0 {
+				places = append(places, sarifPlace(monban.Pos{File: e.File, Line: e.Line})...)
+			}
+		}
+		door := addrText(f.Bind) + " " + f.Bind.Port.String()
+		logical := []sarifLogical{{strings.TrimSpace(door), "resource"}}
+		if len(places) == 0 {
+			places = append(places, sarifLocation{})
+		}
+		places[0].Logical = logical
+		rule := sarifRule{ID: string(f.Kind), ShortDescription: sarifText{string(f.Kind)}, FullDescription: sarifText{sentence}, Help: sarifText{v.withFixes(sentence, f.Fix)},
+			Properties: map[string]string{"security-severity": severityScore(f.Severity)}}
+		run.add(rule, level, sarifResult{Message: sarifText{message}, Locations: places[:1],
+			Fingerprints: fingerprint(string(f.Kind), f.Service, f.Bind)})
+	}
+	for _, g := range v.Snapshot.Gaps {
+		run.Invocations[0].Notifications = append(run.Invocations[0].Notifications, sarifNotification{"warning", sarifText{v.gapSentence(g)}})
+	}
+	return run.write(w)
 }
 
 // add records a result under its rule.
@@ -204,7 +288,7 @@ func sarifPlace(pos monban.Pos) []sarifLocation {
 	case len(name) > 1 && name[1] == ':':
 		at = sarifArtifact{URI: (&url.URL{Scheme: "file", Path: "/" + name}).String()}
 	}
-	l := sarifLocation{Physical: sarifPhysical{Artifact: at}}
+	l := sarifLocation{Physical: &sarifPhysical{Artifact: at}}
 	if pos.Line > 0 {
 		l.Physical.Region = &sarifRegion{pos.Line}
 	}

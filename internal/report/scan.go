@@ -63,6 +63,9 @@ type ScanCount struct {
 	Closed   int    `json:"closed"`
 	Filtered int    `json:"filtered"`
 	Unknown  int    `json:"unknown"`
+	// From is the address that packets to the target leave this machine with; "" is
+	// not known.
+	From string `json:"from"`
 }
 
 // ScanStats is what the scan took and how sure it is.

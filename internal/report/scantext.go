@@ -274,6 +274,9 @@ func (v *view) sightingsGap(g monban.Gap) string {
 	case "not privileged":
 		return say("This process may not send packets itself; ordinary connections were made instead.",
 			"パケットを直接送信できないため、通常の接続で調べました。")
+	case TooManyAddresses:
+		return say(plural(g.Count, "This machine has more addresses than are scanned: %d was left out.", "This machine has more addresses than are scanned: %d were left out."),
+			"このマシンのアドレスが多いため、%d 個は調べていません。", g.Count)
 	case TooManyToAsk:
 		return say("%s has so many open doors that %d of them were not asked what is behind them.",
 			"%s は開いているドアが多すぎるため、%d 個については何のサービスかを確かめていません。", g.Source, g.Count)

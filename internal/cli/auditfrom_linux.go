@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/monban-dev/monban/internal/report"
+)
+
+// namespacePath is the file of a network namespace that is named as ip-netns(8)
+// does, by a path, or by the process that is in it.
+func namespacePath(name string) string {
+	switch {
+	case strings.Contains(name, "/"):
+		return name
+	case strings.Trim(name, "0123456789") == "":
+		return "/proc/" + name + "/ns/net"
+	}
+	return "/run/netns/" + name
+}
+
+// runIn runs this program once more inside a network namespace and returns what it
+// writes. A scan has many threads, and a namespace belongs to each: so one thread
+// goes there, starts the program, and never comes back.
+func (a *app) runIn(ctx context.Context, name string, args []string) (out []byte, err error) {
+	path := namespacePath(name)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO must not hold us
+	if err != nil {
+		return nil, &namespaceError{path, pathless(err), errors.Is(err, fs.ErrNotExist)}
+	}
+	defer f.Close()
+	done := make(chan struct{})
+	go onThread(func() {
+		defer close(done)
+		if err = unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
+			err = &namespaceError{path, err, errors.Is(err, unix.EINVAL)}
+			return
+		}
+		out, err = a.again(ctx, args)
+	})
+	<-done
+	return out, err
+}
+
+// again runs this program, in the namespaces of the thread that calls it, to its
+// end: it must not outlive the thread.
+func (a *app) again(ctx context.Context, args []string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
+	cmd.Args[0] = "monban"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if a.sys.StderrTerminal {
+		cmd.Stderr = os.Stderr // for its progress
+	}
+	if err := cmd.Run(); err != nil {
+		if text := strings.TrimPrefix(strings.TrimSpace(stderr.String()), "monban: "); text != "" {
+			err = errors.New(text)
+		}
+		return nil, report.CannotScan(err)
+	}
+	return stdout.Bytes(), nil
+}
+
+// onThread runs f on a thread that ends with it. The first thread of the process is
+// spared: it cannot end, and its namespaces are shown as the process's.
+func onThread(f func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return // still locked: the runtime ends the thread
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		onThread(f)
+	}()
+	<-done // while this one is held, the other is on another thread
+	runtime.UnlockOSThread()
+}

@@ -1,0 +1,370 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/portbook"
+	"github.com/monban-dev/monban/probe"
+)
+
+// sightings is what somebody saw of this machine from outside.
+type sightings struct {
+	observer report.Observer
+	gaps     []monban.Gap
+
+	asked       []monban.PortRange
+	interrupted bool
+	states      map[doorAt]monban.SightState
+	counts      map[netip.Addr]report.ScanCount
+	// from is the observer's address towards each of this machine's, as far as
+	// nothing on the way can have changed it.
+	from map[netip.Addr]netip.Addr
+}
+
+type doorAt struct {
+	target netip.Addr
+	port   monban.Port
+}
+
+// scanOutput is the JSON output of monban scan.
+type scanOutput struct {
+	Monban int       `json:"monban"`
+	Verb   string    `json:"verb"`
+	At     time.Time `json:"at"`
+	Host   struct {
+		Name  string `json:"name"`
+		NetNS string `json:"netns"`
+	} `json:"host"`
+	Data struct {
+		Targets   []string `json:"targets"`
+		TCP       string   `json:"tcp"`
+		UDP       string   `json:"udp"`
+		Sightings []struct {
+			Target netip.Addr        `json:"target"`
+			Proto  monban.Proto      `json:"proto"`
+			Port   uint16            `json:"port"`
+			State  monban.SightState `json:"state"`
+		} `json:"sightings"`
+		Counts      []report.ScanCount `json:"counts"`
+		Interrupted bool               `json:"interrupted"`
+	} `json:"data"`
+	Gaps []struct {
+		Source string `json:"source"`
+		Error  string `json:"error"`
+	} `json:"gaps"`
+}
+
+// observed returns what was seen from where the options say, nil if from nowhere.
+func (a *app) observed(ctx context.Context, o *auditOptions, snap *monban.Snapshot, book *portbook.Book) (*sightings, error) {
+	switch {
+	case o.from != "":
+		return a.lookFrom(ctx, o, snap, book)
+	case o.seen == "":
+		return nil, nil
+	}
+	text, err := a.readNamed(o.seen)
+	if err != nil {
+		return nil, report.CannotRead(o.seen, err)
+	}
+	out, err := readScan(text)
+	if err != nil {
+		return nil, report.NotAScan(o.seen, "the JSON output of monban scan")
+	}
+	s, err := sightingsOf(out, &snap.Host)
+	if err != nil {
+		return nil, report.NotAScan(o.seen, "the JSON output of monban scan")
+	}
+	s.observer.File = o.seen
+	if len(s.observer.Targets) == 0 {
+		return nil, report.ScanOfOthers(o.seen, s.observer.Foreign)
+	}
+	here := out.Host.Name == snap.Host.Name && out.Host.NetNS == snap.Host.NetNS && out.Host.NetNS != "" && len(s.observer.From) == 0
+	if here || slices.ContainsFunc(s.observer.From, snap.Host.HasAddr) {
+		return nil, report.ScanFromHere(o.seen)
+	}
+	if o.seenFrom != "" {
+		addr, err := netip.ParseAddr(o.seenFrom)
+		if err != nil {
+			return nil, report.BadAddress("--seen-from", o.seenFrom)
+		}
+		addr = addr.Unmap()
+		s.observer.From = []netip.Addr{addr}
+		clear(s.from)
+		for _, t := range s.observer.Targets {
+			if t.Is4() == addr.Is4() {
+				s.from[t] = addr
+			}
+		}
+	}
+	return s, nil
+}
+
+// lookFrom scans this machine from a network namespace: all TCP doors of its
+// addresses, and the UDP doors that are open here, or the ports that -p names.
+func (a *app) lookFrom(ctx context.Context, o *auditOptions, snap *monban.Snapshot, book *portbook.Book) (*sightings, error) {
+	targets, left := outerAddresses(&snap.Host)
+	if len(targets) == 0 {
+		return nil, report.NothingToKnockAt()
+	}
+	ports := o.ports
+	if ports != "" {
+		if _, err := parsePorts(book, splitList(strings.ReplaceAll(ports, "-,", "1-65535,"))); err != nil && ports != "-" {
+			return nil, err
+		}
+	} else {
+		ports = strings.Join(append([]string{"1-65535/tcp"}, udpDoors(snap)...), ",")
+	}
+	// They are this machine's own, so whoever may audit it may knock at them.
+	args := []string{"scan", "--json", "--all", "--i-am-authorised", "--rate", strconv.Itoa(nearRate), "-p", ports}
+	for _, t := range targets {
+		args = append(args, t.String())
+	}
+	text, err := a.runIn(ctx, o.from, args)
+	var missing *namespaceError
+	switch {
+	case errors.As(err, &missing) && missing.absent:
+		return nil, report.NoNamespace(o.from, missing.path, missing.err)
+	case errors.As(err, &missing):
+		return nil, report.CannotEnter(o.from, missing.err)
+	case err != nil:
+		return nil, err
+	}
+	out, err := readScan(text)
+	if err != nil {
+		return nil, report.CannotScan(err)
+	}
+	if out.Host.NetNS == snap.Host.NetNS {
+		return nil, report.OwnNamespace(o.from)
+	}
+	s, err := sightingsOf(out, &snap.Host)
+	if err != nil {
+		return nil, report.CannotScan(err)
+	}
+	s.observer.Namespace = o.from
+	if left > 0 {
+		s.gaps = append(s.gaps, monban.Gap{Source: "addresses", Err: report.TooManyAddresses, Hides: monban.HidesSightings, Count: left})
+	}
+	return s, nil
+}
+
+// outerAddresses are those of this machine that somebody else can send to without
+// naming an interface, and how many are left out because there are too many.
+func outerAddresses(h *monban.Host) (out []netip.Addr, left int) {
+	for _, i := range h.Interfaces {
+		for _, p := range i.Addrs {
+			a := p.Addr().Unmap().WithZone("")
+			switch {
+			case !i.Up || i.Loopback || a.IsLoopback() || a.IsLinkLocalUnicast() || slices.Contains(out, a):
+			case len(out) == fewHosts:
+				left++
+			default:
+				out = append(out, a)
+			}
+		}
+	}
+	return out, left
+}
+
+// udpDoors are the numbers of the UDP doors, as -p takes them.
+func udpDoors(snap *monban.Snapshot) (out []string) {
+	for i := range snap.Doors {
+		if d := &snap.Doors[i]; d.Bind.Port.Proto == monban.UDP && outside(d) && !slices.Contains(out, d.Bind.Port.String()) {
+			out = append(out, d.Bind.Port.String())
+		}
+	}
+	return out
+}
+
+var errNotAScan = errors.New("not the JSON output of monban scan")
+
+func readScan(text []byte) (*scanOutput, error) {
+	var out scanOutput
+	if err := json.Unmarshal(text, &out); err != nil {
+		return nil, err
+	}
+	if out.Monban != 1 || out.Verb != "scan" {
+		return nil, errNotAScan
+	}
+	return &out, nil
+}
+
+// sightingsOf takes from a scan what it saw of a host's own addresses.
+func sightingsOf(out *scanOutput, h *monban.Host) (*sightings, error) {
+	s := &sightings{interrupted: out.Data.Interrupted, states: map[doorAt]monban.SightState{}, counts: map[netip.Addr]report.ScanCount{}, from: map[netip.Addr]netip.Addr{}}
+	s.observer.At, s.observer.NetNS = out.At, out.Host.NetNS
+	own, _ := outerAddresses(h)
+	foreign := func(a netip.Addr) {
+		if !slices.Contains(own, a) && !slices.Contains(s.observer.Foreign, a) {
+			s.observer.Foreign = append(s.observer.Foreign, a)
+		}
+	}
+	for _, t := range out.Data.Targets {
+		p, err := parseTarget(t)
+		if err != nil {
+			return nil, err
+		}
+		if p.IsSingleIP() {
+			foreign(p.Addr().Unmap())
+		}
+		for _, a := range own {
+			if p.Contains(a) && !slices.Contains(s.observer.Targets, a) {
+				s.observer.Targets = append(s.observer.Targets, a)
+			}
+		}
+	}
+	for proto, list := range map[monban.Proto]string{monban.TCP: out.Data.TCP, monban.UDP: out.Data.UDP} {
+		for _, word := range splitList(list) {
+			r, err := monban.ParsePortRange(word)
+			if err != nil {
+				return nil, err
+			}
+			r.Proto = proto
+			s.asked = append(s.asked, r)
+		}
+	}
+	everything := map[string]bool{}
+	for _, g := range out.Gaps {
+		switch g.Error {
+		case probe.EverythingAnswers:
+			everything[g.Source] = true
+			fallthrough
+		case probe.NobodyAnswered, probe.StoppedAnswering, probe.NoRoute, probe.NoNeighbour, probe.ReplyLimit:
+			s.gaps = append(s.gaps, monban.Gap{Source: g.Source, Err: g.Error, Hides: monban.HidesSightings, Count: out.concerned(g.Source, g.Error)})
+		}
+	}
+	for _, one := range out.Data.Sightings {
+		target := one.Target.Unmap().WithZone("")
+		if !slices.Contains(own, target) {
+			foreign(target)
+			continue
+		}
+		if one.State == monban.SightOpen && everything[one.Target.String()] {
+			one.State = monban.SightUnknown // something answers for the host
+		}
+		s.states[doorAt{target, monban.Port{Num: one.Port, Proto: one.Proto}}] = one.State
+	}
+	for _, c := range out.Data.Counts {
+		target, err := netip.ParseAddr(c.Target)
+		if err != nil {
+			return nil, err
+		}
+		if target = target.Unmap(); !slices.Contains(own, target) {
+			continue
+		}
+		s.counts[target] = c
+		if from, err := netip.ParseAddr(c.From); err == nil {
+			from = from.Unmap().WithZone("")
+			if !slices.Contains(s.observer.From, from) {
+				s.observer.From = append(s.observer.From, from)
+			}
+			if neighbour(h, from) {
+				s.from[target] = from
+			}
+		}
+	}
+	return s, nil
+}
+
+// concerned counts what a gap of a scan is about, which its JSON does not tell.
+func (out *scanOutput) concerned(source, what string) (n int) {
+	for _, c := range out.Data.Counts {
+		switch {
+		case what == probe.NobodyAnswered && c.Open+c.Closed == 0:
+			n++
+		case c.Target == source && what == probe.EverythingAnswers:
+			return c.Open
+		case c.Target == source:
+			return c.Unknown
+		}
+	}
+	return max(n, 1)
+}
+
+// neighbour reports whether an address is in the network of an interface: then no
+// translation is on the way. Of any other it is not known what arrives here.
+func neighbour(h *monban.Host, a netip.Addr) bool {
+	for _, i := range h.Interfaces {
+		for _, p := range i.Addrs {
+			if i.Up && !i.Loopback && p.Contains(a) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// looks are the doors to compare: what was seen open, and the doors of this machine
+// that were asked.
+func (s *sightings) looks(snap *monban.Snapshot) []monban.Comparison {
+	wanted := map[doorAt]bool{}
+	var out []monban.Comparison
+	add := func(at doorAt) {
+		if wanted[at] || !inRanges(s.asked, at.port) {
+			return
+		}
+		wanted[at] = true
+		c := monban.Comparison{Target: at.target, From: s.from[at.target], Port: at.port}
+		c.Seen, c.Shut = s.state(at)
+		out = append(out, c)
+	}
+	for _, target := range s.observer.Targets {
+		for i := range snap.Doors {
+			d := &snap.Doors[i]
+			if outside(d) && answersAt(&d.Bind, target) {
+				add(doorAt{target, d.Bind.Port})
+			}
+		}
+	}
+	for at, state := range s.states {
+		if state == monban.SightOpen {
+			add(at)
+		}
+	}
+	slices.SortFunc(out, func(a, b monban.Comparison) int {
+		if c := a.Target.Compare(b.Target); c != 0 {
+			return c
+		}
+		if a.Port.Num != b.Port.Num {
+			return int(a.Port.Num) - int(b.Port.Num)
+		}
+		return int(a.Port.Proto) - int(b.Port.Proto)
+	})
+	return out
+}
+
+// state is what was seen of a door. A scan lists only the open ones unless told
+// otherwise; of the rest its counts tell as much as can be known.
+func (s *sightings) state(at doorAt) (state monban.SightState, shut bool) {
+	if state, ok := s.states[at]; ok {
+		return state, false
+	}
+	c, ok := s.counts[at.target]
+	switch {
+	case !ok || s.interrupted || c.Unknown > 0 || at.port.Proto == monban.UDP:
+		return monban.SightUnknown, false
+	case c.Filtered == 0:
+		return monban.SightClosed, false
+	case c.Closed == 0:
+		return monban.SightFiltered, false
+	}
+	return monban.SightUnknown, true
+}
+
+// namespaceError says that a network namespace could not be entered.
+type namespaceError struct {
+	path   string
+	err    error
+	absent bool
+}
+
+func (e *namespaceError) Error() string { return e.path + ": " + e.err.Error() }
+func (e *namespaceError) Unwrap() error { return e.err }
