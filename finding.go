@@ -83,6 +83,9 @@ const (
 	// IdlePermit: a rule or a policy opens ports on which nobody listens. The first
 	// evidence are the ports.
 	IdlePermit Kind = "idle-permit"
+	// DeadRule: a rule of the firewall that never matches. The first evidence is the
+	// rule, the second, where there is one, the rule before it that decides instead.
+	DeadRule Kind = "dead-rule"
 )
 
 // The findings about what was computed and what was seen from outside.

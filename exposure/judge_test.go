@@ -236,3 +236,96 @@ func TestFilter(t *testing.T) {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
 }
+
+// within returns a packet that a rule's tests let pass, where it finds one.
+func (p *packet) within(rng *rand.Rand, s *monban.Snapshot, r *monban.Rule) bool {
+	t := &s.Rules.Tables[0]
+	for range 50 {
+		p.device, p.port = &s.Host.Interfaces[rng.IntN(3)], uint16(rng.IntN(400))
+		p.source = netip.AddrFrom4([4]byte(be32(rng.Uint32())))
+		for i := range r.Steps {
+			switch k := &r.Steps[i]; {
+			case k.Op == monban.OpLookup:
+				p.source, _ = netip.AddrFromSlice(t.Sets[0].Elements[rng.IntN(len(t.Sets[0].Elements))].First)
+			case k.Op == monban.OpTest && k.Key[0].Field == monban.FieldDestPort && !k.Not:
+				first, last := binary.BigEndian.Uint16(k.Within[0].First), binary.BigEndian.Uint16(k.Within[0].Last)
+				p.port = first + uint16(rng.IntN(int(last-first)+1))
+			case k.Op == monban.OpTest && k.Key[0].Field == monban.FieldSource && !k.Not:
+				first, last := binary.BigEndian.Uint32(k.Within[0].First), binary.BigEndian.Uint32(k.Within[0].Last)
+				p.source = netip.AddrFrom4([4]byte(be32(first + uint32(rng.Uint64N(uint64(last-first)+1)))))
+			}
+		}
+		ok := true
+		for i := range r.Steps {
+			ok = ok && (r.Steps[i].Op == monban.OpDecide || p.passes(t, &r.Steps[i]))
+		}
+		if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// TestDead sends packets that dead rules are about: none of them comes to one.
+func TestDead(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 9))
+	dead, sent := 0, 0
+	for range 300 {
+		s := invented(rng)
+		table := &s.Rules.Tables[0]
+		for _, f := range Dead(s) {
+			var chain string
+			var handle uint64
+			if _, err := fmt.Sscanf(f.Evidence[0].Text, "inet t %s handle %d:", &chain, &handle); err != nil {
+				t.Fatalf("%q: %v", f.Evidence[0].Text, err)
+			}
+			dead++
+			r := table.Chain(chain).Rules[handle-1]
+			for range 20 {
+				p := packet{}
+				if !p.within(rng, s, &r) {
+					break
+				}
+				sent++
+				// Where the packet is made to fall into the rule, it is
+				// somebody else's before.
+				if p.comesTo(table, chain, handle) {
+					t.Fatalf("seed %d: %+v comes to %s, by %v", seed, p, f.Evidence[0].Text, f.Evidence[1:])
+				}
+			}
+		}
+	}
+	if dead < 100 || sent < 1000 {
+		t.Errorf("seed %d: only %d dead rules and %d packets", seed, dead, sent)
+	}
+}
+
+// comesTo reports whether a packet that is sent into a chain passes the tests of one
+// of its rules.
+func (p *packet) comesTo(t *monban.Table, chain string, handle uint64) bool {
+rules:
+	for _, r := range t.Chain(chain).Rules {
+		for i := range r.Steps {
+			s := &r.Steps[i]
+			if s.Op != monban.OpDecide {
+				if !p.passes(t, s) {
+					continue rules
+				}
+				continue
+			}
+			if r.Handle == handle {
+				return true
+			}
+			switch k := s.Action.Kind; k {
+			case monban.ActAccept, monban.ActDrop, monban.ActReturn, monban.ActGoto:
+				return false
+			case monban.ActJump:
+				if v := p.chain(t, s.Action.Chain); v == monban.ActAccept || v == monban.ActDrop {
+					return false
+				}
+			}
+		}
+	}
+	return false
+}

@@ -91,7 +91,7 @@ func (a *app) status(cmd *cobra.Command, o *statusOptions) error {
 	if before != nil {
 		return a.difference(narrowed(before, o.filter.passes), shown, book, s)
 	}
-	findings := worstFirst(exposure.Inspect(snap, book, conflict.Inspect(snap, book)), exposure.Idle(snap))
+	findings := worstFirst(exposure.Inspect(snap, book, conflict.Inspect(snap, book)), append(exposure.Idle(snap), exposure.Dead(snap)...))
 	data := report.Status{Doors: shown.Doors, Sort: report.SortKey(o.sort)}
 	if o.filter.active() {
 		data.Hidden = report.CountEntries(snap.Doors) - report.CountEntries(data.Doors)

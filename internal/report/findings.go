@@ -218,6 +218,24 @@ func (v *view) findingSentence(f monban.Finding) string {
 		return say(
 			"A firewall rule opens %s, but nobody listens there: whatever is started on it can be reached at once.",
 			"ファイアウォールのルールで %s が開いていますが、待ち受けているプログラムがありません。ここで何かが起動すると、すぐに外から届きます。", text(f, 0))
+	case monban.DeadRule:
+		switch {
+		case len(f.Evidence) < 2:
+			return say(
+				"A firewall rule never matches: what it asks for excludes itself (%s).",
+				"決して当てはまらないファイアウォールのルールがあります。条件が互いに矛盾しています(%s)。", text(f, 0))
+		case f.Severity == monban.Medium:
+			return say(
+				"A firewall rule that should keep packets out never matches: %[1]s. The rule before it has already let them pass: %[2]s.",
+				"拒否するはずのファイアウォールのルールが、決して当てはまりません: %[1]s。手前のルールが先に通しています: %[2]s。", text(f, 0), text(f, 1))
+		case f.Severity == monban.Low:
+			return say(
+				"A firewall rule that should let packets in never matches: %[1]s. The rule before it has already turned them away: %[2]s.",
+				"許可するはずのファイアウォールのルールが、決して当てはまりません: %[1]s。手前のルールが先に拒んでいます: %[2]s。", text(f, 0), text(f, 1))
+		}
+		return say(
+			"A firewall rule never matches: %[1]s. The rule before it decides about the same packets: %[2]s.",
+			"決して当てはまらないファイアウォールのルールがあります: %[1]s。手前のルールが同じパケットを先に処理しています: %[2]s。", text(f, 0), text(f, 1))
 	case monban.SeenOpen:
 		return say(
 			"Port %[1]s answered when it was looked at from outside, although by this machine's rules it could not be reached from there. Something else may answer in its place, the rules may have changed since, or this report is wrong about it.",
