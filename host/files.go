@@ -25,6 +25,12 @@ type files struct {
 	// ownsNet tells whether the network namespace belongs to the user namespace
 	// of the caller. It is asked only outside the initial user namespace.
 	ownsNet func() monban.Flag
+	// uname tells the machine's name and the kernel's release (uname(2)). Where it
+	// is nil, they are read from files.
+	uname func() (name, release string, err error)
+	// effective tells the effective capabilities of the calling thread
+	// (capget(2)). Where it is nil, they are read from a file.
+	effective func() (uint64, error)
 	// mounted is Off where nothing is mounted at a path. nil is unknown.
 	mounted func(name string) monban.Flag
 }
@@ -40,8 +46,7 @@ func (f files) identity(v *view) bool {
 		v.miss("/proc", err)
 		return false
 	}
-	v.Name = f.text(v, "proc/sys/kernel/hostname")
-	v.Kernel = f.text(v, "proc/sys/kernel/osrelease")
+	f.names(v)
 	v.User = f.user(v)
 	ns, err := f.root.ReadLink(self + "ns/net")
 	if err != nil {
@@ -54,6 +59,20 @@ func (f files) identity(v *view) bool {
 		v.HostNetwork = f.initialNetwork()
 	}
 	return true
+}
+
+// names reads what the machine and its kernel are called.
+func (f files) names(v *view) {
+	if f.uname != nil {
+		name, release, err := f.uname()
+		if err != nil {
+			v.miss("uname", err)
+		}
+		v.Name, v.Kernel = name, release
+		return
+	}
+	v.Name = f.text(v, "proc/sys/kernel/hostname")
+	v.Kernel = f.text(v, "proc/sys/kernel/osrelease")
 }
 
 // ranges reads the kernel's rules about which ports it hands out and to whom.
@@ -135,12 +154,7 @@ func (f files) readUpTo(name string, size int) ([]byte, error) {
 
 // caps reads the effective capabilities.
 func (f files) caps(v *view) {
-	text, err := f.root.ReadFile(self + "status")
-	if err != nil {
-		v.miss("/"+self+"status", err)
-		return
-	}
-	effective, err := parseCapEff(string(text))
+	effective, err := f.capEff()
 	if err != nil {
 		v.miss("/"+self+"status", err)
 		return
@@ -153,6 +167,18 @@ func (f files) caps(v *view) {
 		v.Caps.Ptrace = unlessOff(v.Caps.Ptrace)
 		v.Caps.SysAdmin = unlessOff(v.Caps.SysAdmin)
 	}
+}
+
+// capEff returns the effective capabilities as a set of bits.
+func (f files) capEff() (uint64, error) {
+	if f.effective != nil {
+		return f.effective()
+	}
+	text, err := f.root.ReadFile(self + "status")
+	if err != nil {
+		return 0, err
+	}
+	return parseCapEff(string(text))
 }
 
 // user returns the name of the user who looks, "" if /etc/passwd has none.

@@ -10,7 +10,7 @@ import (
 )
 
 func (v *view) read(parts Parts) {
-	f := files{root: root(), getenv: os.Getenv, ownsNet: ownsNet, mounted: mounted}
+	f := files{root: root(), getenv: os.Getenv, ownsNet: ownsNet, uname: uname, effective: effective, mounted: mounted}
 	if !f.identity(v) {
 		return
 	}
@@ -60,4 +60,22 @@ func mounted(name string) monban.Flag {
 		return monban.FlagUnknown
 	}
 	return monban.FlagOf(x.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0)
+}
+
+func uname() (name, release string, err error) {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "", "", os.NewSyscallError("uname", err)
+	}
+	return unix.ByteSliceToString(u.Nodename[:]), unix.ByteSliceToString(u.Release[:]), nil
+}
+
+// effective asks for the capabilities of the calling thread.
+func effective() (uint64, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData // the lower 32 bits and the upper
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, os.NewSyscallError("capget", err)
+	}
+	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), nil
 }

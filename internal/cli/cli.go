@@ -52,6 +52,7 @@ func Main(args []string) int {
 	if len(args) > 0 && args[0] == child.StageArg {
 		return child.Stage(args[1:])
 	}
+	deepen(len(args) > 1<<20) // never: no command line is so long
 	sys := System{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())), StdinTerminal: term.IsTerminal(int(os.Stdin.Fd())),
