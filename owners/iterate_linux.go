@@ -103,10 +103,9 @@ func (w *walk) iterate(ctx context.Context) (ok bool) {
 
 // pass lists the wanted sockets, by process and inode.
 func (w *walk) pass(it *bpfiter.Iterator) ([]bpfiter.Socket, error) {
-	list, err := it.Sockets()
-	list = slices.DeleteFunc(list, func(s bpfiter.Socket) bool {
-		_, ok := w.wanted[s.Inode]
-		return !ok
+	list, err := it.Sockets(func(inode uint64) bool {
+		_, ok := w.wanted[inode]
+		return ok
 	})
 	slices.SortFunc(list, func(a, b bpfiter.Socket) int {
 		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.Inode, b.Inode))

@@ -35,16 +35,17 @@ func Open() (*Iterator, error) {
 // Close unloads the program.
 func (it *Iterator) Close() error { return unix.Close(it.link) }
 
-// Sockets returns every open socket of the processes that the caller's process
-// namespace shows, as they are now.
-func (it *Iterator) Sockets() ([]Socket, error) {
+// Sockets returns the open sockets of the processes that the caller's process
+// namespace shows, as they are now: those whose inode is wanted, since there may be
+// a million.
+func (it *Iterator) Sockets(wanted func(inode uint64) bool) ([]Socket, error) {
 	attr := iterCreate{Link: uint32(it.link)}
 	fd, err := bpf(unix.BPF_ITER_CREATE, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 	if err != nil {
 		return nil, fmt.Errorf("opening the iterator: %w", err)
 	}
 	defer unix.Close(fd)
-	return readAll(fd)
+	return readAll(fd, wanted)
 }
 
 // kernelTypes returns the BTF of the running kernel.
@@ -132,7 +133,7 @@ func bpf(cmd int, attr unsafe.Pointer, size uintptr) (fd int, err error) {
 }
 
 // readAll reads the records. The kernel goes over the tasks while they are read.
-func readAll(fd int) ([]Socket, error) {
+func readAll(fd int, wanted func(uint64) bool) ([]Socket, error) {
 	var list []Socket
 	buf := make([]byte, 32<<10) // as much as the kernel has ready at a time
 	have := 0
@@ -149,8 +150,7 @@ func readAll(fd int) ([]Socket, error) {
 		have += n
 		at := 0
 		for ; have-at >= recordSize; at += recordSize {
-			s := parseRecord(buf[at:])
-			if s.PID > 0 {
+			if s := parseRecord(buf[at:]); s.PID > 0 && wanted(s.Inode) {
 				list = append(list, s)
 			}
 		}

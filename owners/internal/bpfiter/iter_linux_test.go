@@ -16,7 +16,7 @@ func TestSockets(t *testing.T) {
 	}
 	defer it.Close()
 	before := links(t)
-	got, err := it.Sockets()
+	got, err := it.Sockets(all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +39,8 @@ func TestSockets(t *testing.T) {
 		t.Error("no socket at all")
 	}
 }
+
+func all(uint64) bool { return true }
 
 func links(t *testing.T) map[Socket]bool {
 	t.Helper()
@@ -68,7 +70,7 @@ func BenchmarkSockets(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := it.Sockets(); err != nil {
+		if _, err := it.Sockets(all); err != nil {
 			b.Fatal(err)
 		}
 		it.Close()
