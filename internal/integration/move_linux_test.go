@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -458,4 +459,52 @@ func TestMoveSelf(t *testing.T) {
 		t.Error(out)
 	}
 	r.want("confirmed", false, true)
+}
+
+// TestMoveOthers: whom monban cannot tell to listen elsewhere is named, with what to
+// do instead, and left alone.
+func TestMoveOthers(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "dropbear")
+	r := &sshRoom{room: newRoom(t, true), addrs: []string{"127.0.0.1"}}
+	r.ownEtc()
+	if a := r.move(4, "ssh", newText, "--yes"); a.Refused[0].Reason != "nobody" {
+		t.Errorf("without anybody: %+v", a)
+	}
+	r.run("sh", "-c", "dropbearkey -t ed25519 -f /run/key >/dev/null 2>&1; dropbear -r /run/key -p 22 -P /run/dropbear.pid")
+	r.waitFor("tcp 22")
+	if a := r.move(4, "ssh", newText, "--yes"); a.Refused[0].Reason != "dropbear" || !strings.Contains(a.Refused[0].Text, "/etc/default/dropbear") {
+		t.Errorf("dropbear: %+v", a)
+	}
+	r.run("sh", "-c", "until [ -s /run/dropbear.pid ]; do sleep 0.05; done; kill $(cat /run/dropbear.pid); while ss -Htln | grep -q ':22 '; do sleep 0.05; done; /usr/sbin/sshd -p 22")
+	r.waitFor("tcp 22")
+	if a := r.move(4, "ssh", newText, "--yes"); a.Refused[0].Reason != "command-line" {
+		t.Errorf("sshd -p: %+v", a)
+	}
+	cmd := r.command("nobody", program(t, "monban-static"), "move", "ssh", "--dry-run")
+	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 4 || !strings.Contains(string(out), "needs root") {
+		t.Errorf("as nobody: %d %s", cmd.ProcessState.ExitCode(), out)
+	}
+	r.want("at the end", true, false)
+}
+
+// TestMoveStopped stops monban in the middle of its work, with its lock held. The
+// timer's run ends it and puts everything back.
+func TestMoveStopped(t *testing.T) {
+	t.Parallel()
+	r := newSSHRoom(t, nil, "127.0.0.1", "::1")
+	before := r.everything()
+	stop := r.watch()
+	cmd := r.command("root", program(t, "interrupted"), "6", "kill -STOP $1", program(t, "monban-static"), "move", "ssh", newText, "--yes", "--timeout", "5s")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(6 * time.Second)
+	r.want("stopped", true, true)
+	r.settled()
+	cmd.Process.Signal(syscall.SIGCONT) // nsenter has stopped along with what it started
+	if err := cmd.Wait(); err == nil {
+		t.Error("it was not ended")
+	}
+	r.unharmed(stop, before)
 }

@@ -16,8 +16,12 @@ import (
 	"github.com/monban-dev/monban/internal/guard"
 )
 
-// lockWait is how long another run of monban may take.
-const lockWait = time.Minute
+// How long another run of monban may take: longer for a person to wait for than
+// past the time at which everything should be put back.
+const (
+	lockWait    = time.Minute
+	overdueWait = 20 * time.Second
+)
 
 // lock keeps two runs apart: the timer's and a person's. force is for the timer's:
 // what has been at work for as long as that has been stopped in the middle, and is
@@ -30,7 +34,11 @@ func (s Store) lock(force bool) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for deadline := time.Now().Add(lockWait); ; time.Sleep(50 * time.Millisecond) {
+	wait := lockWait
+	if force {
+		wait = overdueWait
+	}
+	for deadline := time.Now().Add(wait); ; time.Sleep(50 * time.Millisecond) {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			// Always as long, so that a disk that has become full has the room. That
