@@ -117,14 +117,16 @@ func (a *app) lookFrom(ctx context.Context, o *auditOptions, snap *monban.Snapsh
 	}
 	ports := o.ports
 	if ports != "" {
-		if _, err := parsePorts(book, splitList(strings.ReplaceAll(ports, "-,", "1-65535,"))); err != nil && ports != "-" {
-			return nil, err
+		for _, word := range splitList(ports) {
+			if _, err := parsePorts(book, []string{word}); err != nil && word != "-" {
+				return nil, err
+			}
 		}
 	} else {
 		ports = strings.Join(append([]string{"1-65535/tcp"}, udpDoors(snap)...), ",")
 	}
 	// They are this machine's own, so whoever may audit it may knock at them.
-	args := []string{"scan", "--json", "--all", "--i-am-authorised", "--rate", strconv.Itoa(nearRate), "-p", ports}
+	args := []string{"scan", "--json", "--lang", a.lang.String(), "--all", "--i-am-authorised", "--rate", strconv.Itoa(nearRate), "-p", ports}
 	for _, t := range targets {
 		args = append(args, t.String())
 	}
