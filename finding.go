@@ -96,6 +96,15 @@ const (
 	SeenShut Kind = "seen-shut"
 )
 
+// The findings of a scan alone.
+const (
+	// AnsweringService: a service that is meant for this machine or a trusted
+	// network answers a scan. It is Likely if only its number says what it is.
+	AnsweringService Kind = "answering-service"
+	// OpenedDoor: a door is open that was not in an earlier scan.
+	OpenedDoor Kind = "opened-door"
+)
+
 // The findings about what programs ask for. They warn and change no outcome.
 const (
 	// ClaimEphemeral: the port lies where outgoing connections take theirs from.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/exposure"
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/gather"
 	"github.com/monban-dev/monban/internal/report"
@@ -46,6 +47,7 @@ type scanOptions struct {
 	authorised bool
 	diff       string
 	resume     string
+	failOn     string
 }
 
 func (a *app) scanCommand() *cobra.Command {
@@ -68,11 +70,16 @@ func (a *app) scanCommand() *cobra.Command {
 	flags.BoolVar(&o.authorised, "i-am-authorised", false, "")
 	flags.StringVar(&o.diff, "diff", "", "")
 	flags.StringVar(&o.resume, "resume", "", "")
+	flags.StringVar(&o.failOn, "fail-on", "", "")
 	return cmd
 }
 
 // scan looks at targets from outside.
 func (a *app) scan(cmd *cobra.Command, o *scanOptions, args []string) error {
+	failOn, err := (&inside{failOn: o.failOn}).threshold()
+	if err != nil {
+		return err
+	}
 	h, gaps := host.Read(host.Network | host.Ranges | host.Caps)
 	book, bookGaps := a.book()
 	gaps = append(gaps, bookGaps...)
@@ -93,7 +100,7 @@ func (a *app) scan(cmd *cobra.Command, o *scanOptions, args []string) error {
 	if old != nil {
 		data.Diff = old.compare(&data, j.report)
 	}
-	result := report.Result{Verb: "scan", Snapshot: snap, Book: book, Data: data}
+	result := report.Result{Verb: "scan", Snapshot: snap, Book: book, Data: data, Findings: j.findings(&data)}
 	style := a.style()
 	switch report.Format(a.format) {
 	case report.JSONLines:
@@ -107,7 +114,27 @@ func (a *app) scan(cmd *cobra.Command, o *scanOptions, args []string) error {
 	if data.Interrupted {
 		return shownError{exitFailed}
 	}
+	for _, f := range result.Findings {
+		if failOn != monban.SeverityUnknown && f.Severity >= failOn {
+			return foundError{}
+		}
+	}
 	return nil
+}
+
+// findings are what is worth telling of the open doors.
+func (j *scanJob) findings(data *report.Scan) []monban.Finding {
+	var seen []monban.Sighting
+	for _, s := range data.Seen {
+		seen = append(seen, s.Sighting)
+	}
+	out := exposure.Answering(seen, j.book, func(a netip.Addr) bool {
+		return slices.ContainsFunc(j.report.Gaps, func(g monban.Gap) bool { return g.Err == probe.EverythingAnswers && g.Source == a.String() })
+	})
+	if data.Diff != nil {
+		out = append(out, exposure.Opened(data.Diff.Opened)...)
+	}
+	return out
 }
 
 // scanJob is one scan from the command line to its result.
@@ -303,6 +330,7 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	}
 	data.Identified = j.o.identify
 	r.Gaps = append(r.Gaps, found.finish(data.Seen)...)
+	data.Stats.Seconds = time.Since(r.At).Seconds() // with the talks, which go on after the last probe
 	// A long list of targets that said nothing says nothing.
 	const listed = 4096
 	for c := range r.Counts() {

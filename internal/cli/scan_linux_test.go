@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/monban-dev/monban/internal/netnstest"
 )
@@ -25,6 +26,92 @@ func runIn(t *testing.T, ns *netnstest.NS, code int, args ...string) (out, errs 
 		}
 	})
 	return stdout.String(), stderr.String()
+}
+
+// TestScanFailOn wants a risky service told of by evidence, one that only its number
+// suggests told of as that, and the exit code that was asked for. It runs as a
+// process of its own inside, because the doors are talked to from many threads.
+func TestScanFailOn(t *testing.T) {
+	if !netnstest.Rerunning() {
+		redis := netnstest.Need(t, "redis-server")
+		near, far := netnstest.New(t), netnstest.New(t)
+		netnstest.Connect(near, "near", far, "far")
+		near.AddAddr("near", "10.76.0.1/24")
+		far.AddAddr("far", "10.76.0.2/24")
+		far.Do(func() {
+			l, err := net.Listen("tcp", "10.76.0.2:27017")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					c.Write([]byte("SSH-2.0-OpenSSH_9.2p1\r\n"))
+					c.Close()
+				}
+			}()
+		})
+		far.Start(far.Command(redis, "--bind", "10.76.0.2", "--protected-mode", "no", "--save", "", "--dir", t.TempDir()))
+		for until := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			if out, _ := runIn(t, near, 0, "scan", "10.76.0.2", "-p", "6379", "--json"); strings.Contains(out, `"state":"open"`) {
+				break
+			}
+			if time.Now().After(until) {
+				t.Fatal("redis-server does not answer")
+			}
+		}
+		near.Rerun(t, 0)
+		return
+	}
+	scan := func(code int, args ...string) string {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		sys := System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Getenv: func(string) string { return "" }}
+		if got := Run(context.Background(), sys, append([]string{"scan", "10.76.0.2"}, args...)); got != code {
+			t.Errorf("monban scan %s: exit %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout.String(), stderr.String())
+		}
+		return stdout.String()
+	}
+	out := scan(0, "-p", "6379", "--json")
+	validate(t, out)
+	if !strings.Contains(out, `"kind":"answering-service","severity":"medium","proto":"tcp","address":"10.76.0.2","port":6379`) {
+		t.Errorf("by its number alone: %s", out)
+	}
+	scan(1, "-p", "6379", "--fail-on", "medium")
+	scan(0, "-p", "6379", "--fail-on", "high")
+	scan(2, "-p", "6379", "--fail-on", "bad")
+	out = scan(1, "-p", "6379", "--identify", "--fail-on", "high", "--json")
+	validate(t, out)
+	if !strings.Contains(out, `"kind":"answering-service","severity":"high"`) || !strings.Contains(out, `"why":"Redis answers at 10.76.0.2 on port 6379/tcp.`) {
+		t.Errorf("identified: %s", out)
+	}
+	if text := scan(0, "-p", "6379", "--identify", "--lang", "ja"); !strings.Contains(text, "Redis が応答しています") {
+		t.Errorf("text: %s", text)
+	}
+	// Another service at a number that is known for one is not that one.
+	out = scan(0, "-p", "27017", "--identify", "--fail-on", "medium", "--json")
+	if !strings.Contains(out, `"protocol":"ssh"`) || strings.Contains(out, "MongoDB") {
+		t.Errorf("ssh at MongoDB's number: %s", out)
+	}
+	// A door that was not open before.
+	at := strings.Index(out, `"sightings":[{`)
+	end := strings.Index(out, `"counts":`)
+	if at < 0 || end < at {
+		t.Fatalf("no sighting: %s", out)
+	}
+	old := filepath.Join(t.TempDir(), "old.json")
+	if err := os.WriteFile(old, []byte(out[:at]+`"sightings":[],`+out[end:]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out = scan(1, "-p", "27017", "--identify", "--diff", old, "--fail-on", "medium", "--json")
+	validate(t, out)
+	if !strings.Contains(out, `"kind":"opened-door"`) {
+		t.Errorf("opened: %s", out)
+	}
 }
 
 // TestScanForms scans a namespace's loopback in every form of output, and lets

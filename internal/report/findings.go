@@ -246,6 +246,22 @@ func (v *view) findingSentence(f monban.Finding) string {
 			"Port %[1]s did not open when it was looked at from outside, although this machine's rules let that through. Something on the way may turn it away, such as another firewall or the provider's filter, or the program does not answer.",
 			"ポート %[1]s は外から調べると開いていませんでしたが、このマシンのルールでは通るはずです。途中にある別のファイアウォールやプロバイダーのフィルターが拒んでいるか、プログラムが応答していない可能性があります。",
 			f.Bind.Port)
+	case monban.AnsweringService:
+		if f.Likely {
+			return say(
+				"Port %[2]s of %[3]s is open, and usually %[1]s. If it is %[1]s: a service of this kind is meant for its own machine or a trusted network.",
+				"%[3]s のポート %[2]s が開いています。通常は %[1]s が使うもので、%[1]s だとすれば、この種のサービスは、そのマシンの中か信頼できるネットワークだけで使うものです。",
+				f.Service, f.Bind.Port, hostText(f.Bind.Addr)) + v.riskText(f)
+		}
+		return say(
+			"%[1]s answers at %[3]s on port %[2]s. A service of this kind is meant for its own machine or a trusted network.",
+			"%[3]s のポート %[2]s で %[1]s が応答しています。この種のサービスは、そのマシンの中か信頼できるネットワークだけで使うものです。",
+			f.Service, f.Bind.Port, hostText(f.Bind.Addr)) + v.riskText(f)
+	case monban.OpenedDoor:
+		return say(
+			"Port %[1]s of %[2]s is open, and was not in the earlier scan.",
+			"%[2]s のポート %[1]s が開いています。前回のスキャンでは開いていませんでした。",
+			f.Bind.Port, hostText(f.Bind.Addr))
 	case monban.EphemeralServer:
 		r := v.Snapshot.Host.Ephemeral
 		return say(

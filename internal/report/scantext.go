@@ -2,11 +2,12 @@ package report
 
 import (
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/monban-dev/monban"
-	"github.com/monban-dev/monban/portbook"
 )
 
 func (s Scan) text(p *printer, v *view) {
@@ -21,11 +22,35 @@ func (s Scan) text(p *printer, v *view) {
 	}
 	s.closing(p)
 	s.risks(p, v)
-	v.findingsText(p)
 	v.gapsText(p)
 }
 
+// listed returns the doors that the table shows, and how many of each host it does
+// not. Of a host that something answers for, a list of its doors says nothing but
+// where somebody was talked to.
+func (s Scan) listed(v *view) (out []Seen, hidden map[netip.Addr]int) {
+	suspect, hidden := make(map[netip.Addr]bool), make(map[netip.Addr]int)
+	for _, c := range s.Counts {
+		if a, err := netip.ParseAddr(c.Target); err == nil && v.answeredFor(a) {
+			suspect[a] = true
+		}
+	}
+	for _, seen := range s.Seen {
+		if suspect[seen.Target] && !s.All && seen.Service.Protocol == "" && len(seen.Doors) == 0 {
+			hidden[seen.Target]++
+			continue
+		}
+		out = append(out, seen)
+	}
+	return out, hidden
+}
+
 func (s Scan) table(p *printer, v *view) {
+	listed, hidden := s.listed(v)
+	for _, a := range slices.SortedFunc(maps.Keys(hidden), netip.Addr.Compare) {
+		p.paragraph(span{yellow, ""}, p.f("%[1]s: %[2]d doors answer alike and are not listed (--all lists them).",
+			"%[1]s: 同じように応答するドア %[2]d 個は省略しました(--all で表示)。", hostText(a), hidden[a]))
+	}
 	states := s.All || slices.ContainsFunc(s.Seen, func(seen Seen) bool { return seen.State != monban.SightOpen })
 	several := len(s.Seen) > 0 && slices.ContainsFunc(s.Seen, func(seen Seen) bool { return seen.Target != s.Seen[0].Target })
 	cols := []column{{title: p.f("PORT", "ポート")}}
@@ -43,7 +68,7 @@ func (s Scan) table(p *printer, v *view) {
 		cols = append(cols, column{title: p.f("PROGRAM", "プログラム"), min: 12}, column{title: p.f("INSIDE", "内側からの見え方"), min: 8, rank: 2})
 	}
 	g := group{}
-	for _, seen := range s.Seen {
+	for _, seen := range listed {
 		var row []cell
 		if several {
 			row = append(row, cell{plain, seen.Target.String()})
@@ -60,6 +85,9 @@ func (s Scan) table(p *printer, v *view) {
 			row = append(row, v.behindCell(seen), v.differsCell(seen))
 		}
 		g.rows = append(g.rows, row)
+	}
+	if len(g.rows) == 0 {
+		return
 	}
 	if left := p.table(cols, []group{g}); left > 0 {
 		p.line(span{dim, p.f("(%d columns do not fit here)", "(幅が足りないため %d 列を省略しています)", left)})
@@ -186,43 +214,48 @@ func (s Scan) missed(p *printer) string {
 	return p.f("expected number of open doors missed: %.2g", "見落とした開いているドアの期待値: %.2g 個", s.Stats.Missed)
 }
 
-// risks says what the port book tells about exposing what was found open, for the
-// most severe ones.
+// risks says what exposing the services leads to: of those that were identified,
+// and, shorter, of those that only their numbers tell.
 func (s Scan) risks(p *printer, v *view) {
 	const most = 10
-	type line struct {
-		port monban.Port
-		risk portbook.Risk
-	}
-	var lines []line
+	var sure, likely []monban.Finding
 	seen := make(map[monban.Port]bool)
-	for _, one := range s.Seen {
-		if one.State != monban.SightOpen || seen[one.Port] || one.Target.IsLoopback() {
-			continue
-		}
-		seen[one.Port] = true
-		if risks := v.Book.Risks(one.Port); len(risks) > 0 {
-			lines = append(lines, line{one.Port, risks[0]})
+	for _, f := range v.Findings {
+		switch {
+		case f.Kind != monban.AnsweringService:
+		case !f.Likely:
+			sure = append(sure, f)
+		case !seen[f.Bind.Port]:
+			seen[f.Bind.Port] = true
+			likely = append(likely, f)
 		}
 	}
-	if len(lines) == 0 {
-		return
-	}
-	slices.SortStableFunc(lines, func(a, b line) int { return int(b.risk.Severity) - int(a.risk.Severity) })
-	p.blank()
-	p.paragraph(span{bold, ""}, p.f("If these ports are what their numbers are known for, exposing them is a risk:",
-		"番号どおりのサービスであれば、公開には次の危険があります:"))
-	for i, l := range lines {
-		if i == most {
-			p.paragraph(span{}, p.f("… and %d more; monban PORT tells about each.", "… ほか %d 件。monban ポート番号 で確認できます。", len(lines)-most))
-			break
+	more := func(n int) {
+		if n > most {
+			p.paragraph(span{}, p.f("… and %d more; monban PORT tells about each.", "… ほか %d 件。monban ポート番号 で確認できます。", n-most))
 		}
-		p.paragraph(span{severityTag(p.lang, l.risk.Severity).style, fmt.Sprintf("  %-9s ", l.port)}, v.bookText(l.risk.Text))
+	}
+	if len(sure) > 0 {
+		p.blank()
+		for _, f := range sure[:min(len(sure), most)] {
+			p.paragraph(severityTag(p.lang, f.Severity), v.findingSentence(f))
+		}
+		more(len(sure))
+	}
+	if len(likely) > 0 {
+		p.blank()
+		p.paragraph(span{bold, ""}, p.f("If these ports are what their numbers are known for, exposing them is a risk:",
+			"番号どおりのサービスであれば、公開には次の危険があります:"))
+		for _, f := range likely[:min(len(likely), most)] {
+			p.paragraph(span{severityTag(p.lang, f.Severity).style, fmt.Sprintf("  %-9s ", f.Bind.Port)}, strings.TrimSpace(v.riskText(f)))
+		}
+		more(len(likely))
 	}
 }
 
-func (v *view) bookText(t portbook.Text) string {
-	return strings.TrimSpace(v.style.Lang.pick(t.EN, t.JA))
+// answeredFor reports whether something in the path answers for a host.
+func (v *view) answeredFor(host netip.Addr) bool {
+	return slices.ContainsFunc(v.Snapshot.Gaps, func(g monban.Gap) bool { return g.Err == "everything answers" && g.Source == host.String() })
 }
 
 func (s Scan) diffText(p *printer, v *view) {
