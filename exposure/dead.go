@@ -67,7 +67,8 @@ func deadRule(t *monban.Table, c *monban.Chain, r, by *monban.Rule, action monba
 	ref := func(r *monban.Rule) monban.Evidence {
 		return monban.Evidence{Source: "firewall", Text: monban.RuleRef{Family: t.Family, Table: t.Name, Chain: c.Name, Handle: r.Handle, Text: r.Text(t)}.String()}
 	}
-	f := monban.Finding{Kind: monban.DeadRule, Severity: monban.Info, Evidence: []monban.Evidence{ref(r)}, Bind: monban.Bind{Port: portOf(r)}}
+	f := monban.Finding{Kind: monban.DeadRule, Severity: monban.Info, Evidence: []monban.Evidence{ref(r)}, Bind: monban.Bind{Port: portOf(r)},
+		Fix: []monban.Fix{{Code: fixDeadRule}}}
 	if by != nil {
 		f.Evidence = append(f.Evidence, ref(by))
 		before, _ := acting(by)
@@ -77,6 +78,9 @@ func deadRule(t *monban.Table, c *monban.Chain, r, by *monban.Rule, action monba
 			f.Severity = monban.Medium // it was meant to keep somebody out
 		case shuts(before) && action == monban.ActAccept:
 			f.Severity = monban.Low
+		}
+		if f.Severity != monban.Info {
+			f.Fix = []monban.Fix{{Code: fixRuleOrder}}
 		}
 	}
 	return f

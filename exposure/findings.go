@@ -252,6 +252,8 @@ const (
 	fixSameForIPv6     = "same-for-ipv6"
 	fixLimitOverlay    = "limit-overlay"
 	fixCloseRule       = "close-rule"
+	fixDeadRule        = "dead-rule"
+	fixRuleOrder       = "rule-order"
 	fixWhoAnswers      = "who-answers"
 	fixScanAnew        = "scan-anew"
 	fixLookAtPath      = "look-at-path"

@@ -91,7 +91,7 @@ func (a *app) audit(cmd *cobra.Command, o *auditOptions) error {
 		}
 	}
 	data.Incomplete = slices.ContainsFunc(snap.Gaps, mayChangeAudit)
-	findings := worstFirst(exposure.Contradictions(data.Compared), exposure.Inspect(snap, book, conflict.Inspect(snap, book)), exposure.Idle(snap))
+	findings := worstFirst(exposure.Contradictions(data.Compared), exposure.Inspect(snap, book, conflict.Inspect(snap, book)), append(exposure.Idle(snap), exposure.Dead(snap)...))
 	if permits != nil {
 		findings = worstFirst(findings, policy.Inspect(permits, snap.Doors, a.now()))
 	}

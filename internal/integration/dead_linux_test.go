@@ -111,3 +111,35 @@ iptables-nft -A DOCKER-USER -s 198.51.100.0/24 -j DROP
 	r.check("dead rules", "", g.sources, append(ports, monban.Port{Num: 22, Proto: monban.TCP}), 200)
 	r.silent()
 }
+
+// TestReachIpset wants a rule that asks an ipset, which nobody here reads, to be named
+// as what it depends on, and only where it decides.
+func TestReachIpset(t *testing.T) {
+	netnstest.Need(t, "ipset")
+	netnstest.Need(t, "iptables-nft")
+	r := newShootingRange(t, 9)
+	r.openDoors()
+	if out, err := r.server.Command("sh", "-c", `set -e
+ipset create friends hash:ip
+ipset add friends 192.0.2.1
+iptables-nft -P INPUT DROP
+iptables-nft -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+iptables-nft -A INPUT -p tcp --dport 22 -m set --match-set friends src -j ACCEPT
+iptables-nft -A INPUT -p tcp --dport 80 -j ACCEPT
+`).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	snap := r.snapshot()
+	for i, reach := range exposure.Judge(snap) {
+		d := &snap.Doors[i]
+		if !d.Bind.Addr.Is4() || d.Bind.Port.Proto != monban.TCP {
+			continue
+		}
+		for _, e := range reach {
+			want := map[uint16]monban.Verdict{22: monban.VerdictUnknown, 80: monban.VerdictOpen, 443: monban.VerdictClosed}[d.Bind.Port.Num]
+			if e.Verdict != want || want == monban.VerdictUnknown && !strings.Contains(e.Rule.String(), "ip filter INPUT handle") {
+				t.Errorf("%s by %s: %s, %s", d.Bind.Port, e.Device, e.Verdict, e.Rule)
+			}
+		}
+	}
+}

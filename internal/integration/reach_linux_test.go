@@ -430,6 +430,7 @@ func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []m
 				rule = fmt.Sprintf("%s %v sources %v: %s", from.Why, from.Verdict, from.Sources, from.Rule)
 			}
 			r.t.Errorf("%s: %s: computed %s, and it got in: %v (%v)\n%s", name, p, v, in, p.hit, rule)
+			r.t.Logf("what the kernel counted at the server:\n%s\nand at the client:\n%s", losses(r.server), losses(r.client))
 			return
 		}
 		// The real door answers at every address: it cannot be closed to
@@ -447,6 +448,34 @@ func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []m
 			}
 		}
 	}
+}
+
+// losses are the kernel's counters, besides zeroes, of packets that it did not want.
+func losses(ns *netnstest.NS) string {
+	var b strings.Builder
+	ns.Do(func() {
+		for _, name := range [...]string{"snmp", "netstat"} {
+			text, _ := os.ReadFile("/proc/thread-self/net/" + name)
+			lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+			for i := 0; i+1 < len(lines); i += 2 {
+				names, numbers := strings.Fields(lines[i]), strings.Fields(lines[i+1])
+				for k := 1; k < len(names) && k < len(numbers); k++ {
+					if numbers[k] != "0" && numbers[k] != "-1" {
+						fmt.Fprintf(&b, "%s%s=%s ", names[0], names[k], numbers[k])
+					}
+				}
+			}
+		}
+		for _, name := range [...]string{"snmp6", "stat/nf_conntrack", "softnet_stat"} {
+			text, _ := os.ReadFile("/proc/thread-self/net/" + name)
+			for line := range strings.Lines(string(text)) {
+				if f := strings.Fields(line); name != "snmp6" || len(f) == 2 && f[1] != "0" {
+					b.WriteString(strings.Join(f, " ") + "; ")
+				}
+			}
+		}
+	})
+	return b.String()
 }
 
 func (r *shootingRange) inContainer(b monban.Bind) bool {

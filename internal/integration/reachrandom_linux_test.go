@@ -78,6 +78,8 @@ type generator struct {
 	sets    []string
 	family  string
 	chains  int // regular chains of the table
+	// unforeseen: rules with rates, sets that rules fill, and chance.
+	unforeseen bool
 }
 
 func (g *generator) one(of ...string) string { return of[g.rng.IntN(len(of))] }
@@ -99,6 +101,9 @@ func (g *generator) table(i int) {
 	g.say("table %s t%d {\n", g.family, i)
 	for n := range g.rng.IntN(4) {
 		g.set(fmt.Sprintf("s%d", n))
+	}
+	if g.unforeseen {
+		g.say("set seen4 { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }\nset seen6 { type ipv6_addr; size 65535; flags dynamic,timeout; timeout 1m; }\n")
 	}
 	// Chains call only those before them, so that there are no loops.
 	for n := range g.chains {
@@ -322,6 +327,10 @@ func (g *generator) verdict(below int, hook string) string {
 
 func (g *generator) rules(below int, hook string, n int) {
 	for range n {
+		if g.unforeseen && g.chance(15) {
+			g.unforeseenRule(below, hook)
+			continue
+		}
 		switch g.rng.IntN(12) {
 		case 0:
 			g.say("meta mark set %s %s\n", g.one("1", "2", "meta mark | 1", "meta mark & 2"), g.one("", "counter"))
@@ -384,5 +393,61 @@ func (g *generator) translation() {
 		g.say("%sudp dport 8080 dnat %s to %s:53\n", limit, ip, own)
 	case 4:
 		g.say("%stcp dport 8080 %s\n", limit, g.one("accept", "return", "drop"))
+	}
+}
+
+// unforeseenRule writes a rule whose outcome depends on what came before it, or on
+// chance.
+func (g *generator) unforeseenRule(below int, hook string) {
+	ip, f := "ip", "4"
+	if !g.v4() {
+		ip, f = "ip6", "6"
+	}
+	port := g.one("tcp", "udp", "th") + " dport " + g.ports()
+	switch g.rng.IntN(6) {
+	case 0:
+		g.say("%s limit rate %s%d/second %s\n", port, g.one("", "over "), 1+g.rng.IntN(50), g.verdict(below, hook))
+	case 1:
+		g.say("%s add @seen%s { %s saddr }\n", port, f, ip)
+	case 2:
+		g.say("%s saddr %s@seen%s %s\n", ip, g.one("", "!= "), f, g.verdict(below, hook))
+	case 3:
+		g.say("%s add @seen%s { %s saddr limit rate over 1/second } %s\n", port, f, ip, g.verdict(below, hook))
+	case 4:
+		g.say("numgen random mod 4 %s %s\n", g.one("0", "1-2", "!= 3"), g.verdict(below, hook))
+	case 5:
+		g.say("%s %s saddr %s quota over %d bytes %s\n", port, ip, g.network(ip == "ip"), g.rng.IntN(1000), g.verdict(below, hook))
+	}
+}
+
+// TestReachUnforeseen proves, on random rulesets with limits on rates, sets that rules
+// fill and chance, that what is said without a condition holds without one.
+func TestReachUnforeseen(t *testing.T) {
+	rulesets, seed := 100, rand.Uint64()
+	if n, err := strconv.ParseUint(os.Getenv("MONBAN_REACH_SEED"), 10, 64); err == nil {
+		seed = n
+	}
+	r := newShootingRange(t, seed)
+	r.replay = fmt.Sprintf("MONBAN_REACH_SEED=%d", seed)
+	ports := r.openDoors()
+	refused := 0
+	for i := range rulesets {
+		g := generator{rng: r.rng, unforeseen: true}
+		text := g.ruleset()
+		for err := r.nft(text); err != nil; err = r.nft(text) {
+			if refused++; refused > rulesets {
+				t.Fatalf("nft refuses most: %v\n%s", err, text)
+			}
+			g = generator{rng: r.rng, unforeseen: true}
+			text = g.ruleset()
+		}
+		r.check(fmt.Sprintf("ruleset %d", i), text, g.sources, ports, 100)
+		if t.Failed() {
+			break
+		}
+	}
+	t.Logf("%+v, %d refused", r.tally, refused)
+	if r.tally.unknown > 0 || r.tally.conditional == 0 || r.tally.conditional*4 > r.tally.probes {
+		t.Errorf("a proof needs conditions, and many without: %+v", r.tally)
 	}
 }

@@ -54,8 +54,8 @@ func (g *generator) someNetworks(n int) (list []string) {
 	return list
 }
 
-// TestReachUFW proves exposure on rulesets that ufw writes.
-func TestReachUFW(t *testing.T) {
+// reachUFW proves exposure on rulesets that ufw writes.
+func reachUFW(t *testing.T) *shootingRange {
 	netnstest.Need(t, "ufw")
 	r := newShootingRange(t, 1)
 	ports := r.openDoors()
@@ -102,10 +102,11 @@ func TestReachUFW(t *testing.T) {
 		}
 		r.check(fmt.Sprintf("ufw %d", i), b.String()+r.server.Run("nft", "list", "ruleset"), g.sources, ports, 300)
 		if t.Failed() {
-			return
+			return r
 		}
 	}
 	r.decided(t)
+	return r
 }
 
 func mkdir(t *testing.T, parts ...string) string {
@@ -153,9 +154,9 @@ func dockerRules(tcp, udp bool) string {
 	return b.String()
 }
 
-// TestReachIPTables proves exposure on rules in the way of Docker, beside those
+// reachIPTables proves exposure on rules in the way of Docker, beside those
 // that people write with iptables.
-func TestReachIPTables(t *testing.T) {
+func reachIPTables(t *testing.T) *shootingRange {
 	netnstest.Need(t, "iptables-nft")
 	r := newShootingRange(t, 2)
 	ports := r.openDoors()
@@ -223,13 +224,14 @@ func TestReachIPTables(t *testing.T) {
 		r.check(fmt.Sprintf("iptables %d", i), b.String(), g.sources, ports, 300)
 		dead += r.silent()
 		if t.Failed() {
-			return
+			return r
 		}
 	}
 	if dead == 0 {
 		t.Error("no rule of so many never matches")
 	}
 	r.decided(t)
+	return r
 }
 
 func (g *generator) iprange() string {
@@ -247,8 +249,8 @@ func (g *generator) bans() (list []string) {
 	return list
 }
 
-// TestReachFirewalld proves exposure on rulesets that firewalld writes.
-func TestReachFirewalld(t *testing.T) {
+// reachFirewalld proves exposure on rulesets that firewalld writes.
+func reachFirewalld(t *testing.T) *shootingRange {
 	netnstest.Need(t, "firewalld")
 	netnstest.Need(t, "dbus-daemon")
 	r := newShootingRange(t, 3)
@@ -292,10 +294,11 @@ for n in $(seq 200); do firewall-cmd --state >/dev/null 2>&1 && break; sleep 0.1
 			r.check(fmt.Sprintf("firewalld %d", i), b.String()+r.server.Run("nft", "list", "ruleset"), g.sources, ports, 300)
 		})
 		if t.Failed() {
-			return
+			return r
 		}
 	}
 	r.decided(t)
+	return r
 }
 
 // shellWhile runs a script, and f once the script says "ready".

@@ -130,6 +130,11 @@ func (v *view) fixSentence(f monban.Fix) string {
 	case "close-rule":
 		return say("If nothing is to listen there, take the rule for %s away where it was made.",
 			"待ち受ける予定がなければ、%s を開けるルールを設定元で削除します。", arg(0))
+	case "dead-rule":
+		return say("Take the rule away where it was made: it does nothing.", "何もしていないルールなので、設定元で削除します。")
+	case "rule-order":
+		return say("If the rule is meant, put it before the one that decides now, where they were made; else take it away.",
+			"意図したルールであれば、設定元で、先に処理しているルールより前へ移します。不要であれば削除します。")
 	case "close-policy":
 		return say("If nothing is to listen there, take %s out of the policy.", "待ち受ける予定がなければ、%s をポリシーから外します。", arg(0))
 	case "who-answers":
