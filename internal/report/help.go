@@ -229,8 +229,8 @@ func topics() []topic {
 					"誰が使っているかと実行内容を表示して確認を求め、同じプログラムであることを確かめてから実行し、空いたままかどうかを見届けます。サービスは systemctl、コンテナはそのエンジン、スーパーバイザーの下のプログラムはそのスーパーバイザーで停止します。それ以外には SIGTERM を送り、手放さなければ SIGKILL を送ります。番号だけを書くと TCP です。",
 				},
 				{
-					"It never touches pid 1, the kernel, container engines and their forwarders, sshd, or a program that this command itself runs below; it then says what to do instead. Exit status: 0 the port is free, 4 it is not and why, 2 it has to be asked for differently (several programs have the number, or nobody is there to say yes).",
-					"PID 1、カーネル、コンテナエンジンとその転送プロセス、sshd、このコマンド自身の親にあたるプログラムには手を出さず、代わりの方法を示します。終了コード: 0 は空いた、4 は空けられなかった(理由を表示)、2 は指定のやり直しが必要(同じ番号を複数のプログラムが使っている、または確認に答える端末がない)。",
+					"It never touches pid 1, the kernel, container engines and their forwarders, sshd, or a program that this command itself runs below; it then says what to do instead. Exit status: 0 the port is free, 4 it is not and why, 2 it has to be asked for differently (several programs have the number, or nobody is there to say yes). It works on Linux; elsewhere it says how to end the program by hand.",
+					"PID 1、カーネル、コンテナエンジンとその転送プロセス、sshd、このコマンド自身の親にあたるプログラムには手を出さず、代わりの方法を示します。終了コード: 0 は空いた、4 は空けられなかった(理由を表示)、2 は指定のやり直しが必要(同じ番号を複数のプログラムが使っている、または確認に答える端末がない)。対応しているのは Linux です。ほかの OS では、手動で終了する方法を示します。",
 				},
 			},
 			examples: []example{
@@ -280,8 +280,8 @@ func topics() []topic {
 					"書き換えるのはポート番号の部分だけです。すべてのファイルを変更するか、どれも変更しないかのどちらかです。所有者、モード、アクセス制御リスト、セキュリティラベルは維持し、シンボリックリンクの場合は参照先を編集します。読んだ後に変更されたファイルや、ハードリンクのあるファイルは変更しません。元の内容は $XDG_STATE_HOME/monban/fixes または ~/.local/state/monban/fixes(root は /var/lib/monban/fixes)に保存し、monban fix --undo で元に戻せます(この作業ツリーでの最後の変更、または名前で指定した変更)。",
 				},
 				{
-					"Exit status: 0 no conflict is left (or --dry-run shows how), 2 nobody is there to say yes, 4 a conflict stays and why. Programs read their files when they start: nothing is restarted.",
-					"終了コード: 0 は競合が残っていない(--dry-run では、すべて解決できる)、2 は確認に答える端末がない、4 は残る競合がある(理由を表示)。プログラムは起動時に設定を読むため、必要に応じて起動し直してください(monban は再起動しません)。",
+					"Exit status: 0 no conflict is left (or --dry-run shows how), 2 nobody is there to say yes, 4 a conflict stays and why. Programs read their files when they start: nothing is restarted. On Windows and macOS the edit is shown and not made: what a file has beside its content could not be kept there.",
+					"終了コード: 0 は競合が残っていない(--dry-run では、すべて解決できる)、2 は確認に答える端末がない、4 は残る競合がある(理由を表示)。プログラムは起動時に設定を読むため、必要に応じて起動し直してください(monban は再起動しません)。Windows と macOS では変更内容を表示するだけで、書き込みません(ファイルの内容以外の属性を維持できないため)。",
 				},
 			},
 			examples: []example{
