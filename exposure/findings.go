@@ -333,12 +333,13 @@ func adminDoors(s *monban.Snapshot, book *portbook.Book) (out []monban.Finding) 
 		if d.State != monban.Listen && (d.State != monban.Bound || d.Bind.Port.Proto != monban.UDP) || d.To != (monban.Target{}) {
 			continue
 		}
-		r := public(&s.Host, s.Doors[i:i+1])
-		if r == nil {
-			continue
-		}
 		use, likely, ok := adminUse(d, book, s.Host.OS)
 		if !ok {
+			continue
+		}
+		// After the question whose port it is: a list of sources may be long.
+		r := public(&s.Host, s.Doors[i:i+1])
+		if r == nil {
 			continue
 		}
 		if k := slices.IndexFunc(out, func(f monban.Finding) bool { return f.Bind.Port == d.Bind.Port && f.Service == use.Name }); k >= 0 {

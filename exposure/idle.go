@@ -32,12 +32,20 @@ func Idle(s *monban.Snapshot) []monban.Finding {
 			}
 		}
 	}
+	taken := map[monban.Proto][]uint16{} // a ruleset may have more rules than there are doors
+	for i := range s.Doors {
+		port := s.Doors[i].Bind.Port
+		taken[port.Proto] = append(taken[port.Proto], port.Num)
+	}
+	for _, list := range taken {
+		slices.Sort(list)
+	}
 	j := newJudge(s)
 	var out []monban.Finding
 	tried := 0
 	for _, permit := range w.list {
 		r := permit.ports
-		if slices.ContainsFunc(s.Doors, func(d monban.Door) bool { return r.Contains(d.Bind.Port) }) || clientsOnly(r) {
+		if at, _ := slices.BinarySearch(taken[r.Proto], r.First); at < len(taken[r.Proto]) && taken[r.Proto][at] <= r.Last || clientsOnly(r) {
 			continue
 		}
 		if tried++; tried > mostIdle {
