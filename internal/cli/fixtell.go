@@ -134,42 +134,15 @@ func (f *fixing) confirm() error {
 		return report.NeedsYes()
 	}
 	if f.app.style().Format != report.JSON || !f.o.yes {
-		if err := f.showPlan(); err != nil {
+		if err := f.app.showPlan(f.result()); err != nil {
 			return err
 		}
 	}
 	f.out.PlanShown = true
-	if f.o.yes || report.Agrees(f.ask(report.ConfirmFix(f.app.lang, f.out.Undo))) {
+	if f.o.yes || report.Agrees(f.app.ask(f.stdin, report.ConfirmFix(f.app.lang, f.out.Undo))) {
 		return nil
 	}
 	return f.end(report.FixDeclined, "")
-}
-
-// showPlan shows the plan to whoever is about to be asked: on standard output,
-// unless that is for a program.
-func (f *fixing) showPlan() error {
-	s := f.app.style()
-	to := f.app.sys.Stdout
-	if s.Format == report.JSON {
-		s.Format, s.Lang = report.Text, f.app.lang
-		to = f.app.sys.Stderr
-	}
-	if err := report.WritePlan(to, f.result(), s); err != nil {
-		return report.CannotWrite("stdout", err)
-	}
-	return nil
-}
-
-// ask asks a question at the terminal; "" is no answer.
-func (f *fixing) ask(question string) string {
-	if err := report.WritePrompt(f.app.sys.Stderr, question); err != nil {
-		return ""
-	}
-	line, err := f.stdin.ReadString('\n')
-	if err != nil {
-		return "" // Ctrl-D is no yes
-	}
-	return line
 }
 
 // read reads the claims with the content of some files replaced.

@@ -262,18 +262,3 @@ func (f *freeing) show(snap *monban.Snapshot) error {
 func (f *freeing) result(snap *monban.Snapshot) report.Result {
 	return report.Result{Verb: "free", Snapshot: snap, Book: f.book, Data: f.out}
 }
-
-// showPlan shows the plan to whoever is about to be asked: on standard output,
-// unless that is for a program.
-func (f *freeing) showPlan(snap *monban.Snapshot) error {
-	s := f.app.style()
-	to := f.app.sys.Stdout
-	if s.Format == report.JSON {
-		s.Format, s.Lang = report.Text, f.app.lang
-		to = f.app.sys.Stderr
-	}
-	if err := report.WritePlan(to, f.result(snap), s); err != nil {
-		return report.CannotWrite("stdout", err)
-	}
-	return nil
-}

@@ -45,10 +45,10 @@ func (f *freeing) choose(plan *free.Plan, snap *monban.Snapshot) (*free.Plan, er
 		}
 		return nil, report.NeedsChoice(f.q.Port, len(plan.Programs), f.out.Choices[0])
 	}
-	if err := f.showPlan(snap); err != nil {
+	if err := f.app.showPlan(f.result(snap)); err != nil {
 		return nil, err
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(f.ask(report.ChooseFree(f.app.lang, len(plan.Programs)))))
+	n, err := strconv.Atoi(strings.TrimSpace(f.app.ask(f.stdin, report.ChooseFree(f.app.lang, len(plan.Programs)))))
 	if err != nil || n < 1 || n > len(plan.Programs) {
 		f.out.PlanShown = true
 		f.out.Choices = nil
@@ -68,25 +68,13 @@ func (f *freeing) confirm(snap *monban.Snapshot) error {
 		return report.NeedsYes()
 	}
 	if f.app.style().Format != report.JSON || !f.o.yes {
-		if err := f.showPlan(snap); err != nil {
+		if err := f.app.showPlan(f.result(snap)); err != nil {
 			return err
 		}
 	}
 	f.out.PlanShown = true
-	if f.o.yes || report.Agrees(f.ask(report.ConfirmFree(f.app.lang))) {
+	if f.o.yes || report.Agrees(f.app.ask(f.stdin, report.ConfirmFree(f.app.lang))) {
 		return nil
 	}
 	return f.end(snap, report.FreeDeclined, "")
-}
-
-// ask asks a question at the terminal; "" is no answer.
-func (f *freeing) ask(question string) string {
-	if err := report.WritePrompt(f.app.sys.Stderr, question); err != nil {
-		return ""
-	}
-	line, err := f.stdin.ReadString('\n')
-	if err != nil {
-		return "" // Ctrl-D is no yes
-	}
-	return line
 }
