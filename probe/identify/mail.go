@@ -326,6 +326,9 @@ func readNNTP(_ question, said []byte) (monban.Service, match) {
 	if strings.Contains(line, "InterNetNews") {
 		s.Product, s.Version = "INN", versionAfter(line, " INN ")
 	}
+	if strings.HasPrefix(line, "200 Leafnode NNTP ") || strings.HasPrefix(line, "201 Leafnode NNTP ") {
+		s.Product, s.Version = "Leafnode", versionAfter(line, " version ")
+	}
 	return s, yes
 }
 
@@ -333,7 +336,16 @@ func talkNNTP(c *conn, s monban.Service) monban.Service {
 	answer := c.ask([]byte("CAPABILITIES\r\n"), reply)
 	if code(answer) == "101" && bytes.Contains(c.said, []byte("VERSION")) || code(answer) == "101" && c.hear() && bytes.Contains(c.said, []byte("VERSION")) {
 		s.Protocol, s.Grade = "nntp", monban.GradeIdentified
+	} else if code(answer) == "500" && isDate(c.ask([]byte("DATE\r\n"), reply)) {
+		s.Protocol, s.Grade = "nntp", monban.GradeIdentified // older than RFC 3977: the time as in RFC 2980 section 3.2
 	}
 	c.say([]byte("QUIT\r\n"))
 	return s
+}
+
+// isDate reports whether an answer is the time as NNTP tells it: 111 and fourteen
+// digits.
+func isDate(answer []byte) bool {
+	text, ok := bytes.CutPrefix(bytes.TrimRight(answer, "\r\n"), []byte("111 "))
+	return ok && len(text) == 14 && len(bytes.Trim(text, "0123456789")) == 0
 }

@@ -68,6 +68,12 @@ load printers = no
 // desktops are seen from afar.
 func desktops() []Daemon {
 	return []Daemon{
+		{Name: "pymodbus", Needs: "/usr/bin/pymodbus.server", Doors: []Door{tcp(502, "modbus", "")}, start: func(r *room) {
+			r.daemon("root", "/usr/bin/python3", r.file("modbus.py", `from pymodbus.server import StartTcpServer
+from pymodbus.datastore import ModbusServerContext, ModbusSlaveContext
+StartTcpServer(context=ModbusServerContext(slaves=ModbusSlaveContext(), single=True), address=("@ADDR@", 502))
+`))
+		}},
 		{Name: "xrdp", Needs: "xrdp", Doors: []Door{{Proto: monban.TCP, Port: 3389, Protocol: "rdp", TLS: true}}, start: func(r *room) {
 			r.certificate("root")
 			r.daemon("root", "xrdp", "--nodaemon", "-c", r.file("xrdp.ini", `[Globals]

@@ -103,6 +103,10 @@ service lmtp {
 			r.run("dropbearkey", "-t", "ed25519", "-f", "@DIR@/host_key")
 			r.daemon("root", "dropbear", "-F", "-E", "-r", "@DIR@/host_key", "-p", "@ADDR@:22", "-P", "@DIR@/pid")
 		}},
+		{Name: "Leafnode", Needs: "leafnode", Doors: []Door{tcp(119, "nntp", "Leafnode")}, start: func(r *room) {
+			conf := r.file("leafnode.conf", "hostname = news.monban.internal\nserver = news.monban.internal\nexpire = 20\n")
+			r.inetd(119, "unshare", "--mount", "sh", "-c", "mount --bind "+r.fill(conf)+" /etc/news/leafnode/config && exec leafnode")
+		}},
 		{Name: "telnetd", Needs: "telnetd", Doors: []Door{tcp(23, "telnet", "")}, start: func(r *room) {
 			r.inetd(23, "telnetd")
 		}},
