@@ -148,18 +148,29 @@ func (m *Machine) back(s *State) error {
 // meantime, by whomever, ends: it is left alone while it serves the old port.
 func (m *Machine) serveOld(s *State) error {
 	p := &s.Plan
-	serves := map[uint16]bool{}
+	old, new := false, false
 	snap := m.Look(p.Truth.Old, p.New)
 	for i := range snap.Doors {
 		if d := &snap.Doors[i]; server(d) {
-			serves[d.Bind.Port.Num] = true
+			old = old || d.Bind.Port.Num == p.Truth.Old && p.Truth.has(d)
+			new = new || d.Bind.Port.Num == p.New
 		}
 	}
-	if p.Truth.Way == BySSHD && serves[p.Truth.Old] && !serves[p.New] {
+	if old && !new {
+		if p.Truth.Way != BySSHD {
+			if err := m.daemonReload(s); err != nil {
+				return err
+			}
+		}
 		return m.answers(p, p.Truth.Old)
 	}
 	if p.Truth.Way != BySocket {
 		if _, err := p.Truth.Ask("-t"); err != nil {
+			return err
+		}
+	}
+	if p.Truth.Way != BySSHD {
+		if err := errors.Join(m.tie(s), m.daemonReload(s)); err != nil {
 			return err
 		}
 	}

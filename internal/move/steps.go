@@ -179,7 +179,7 @@ func (m *Machine) wait() time.Duration {
 	if m.Wait > 0 {
 		return m.Wait
 	}
-	return 10 * time.Second
+	return 15 * time.Second
 }
 
 // absence is how long no server at all may listen, as while it starts anew.
@@ -224,7 +224,7 @@ func banner(at netip.AddrPort) error {
 		return err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(3 * time.Second)); err != nil {
 		return err
 	}
 	var said []byte
@@ -284,6 +284,12 @@ func (m *Machine) dropInBoth(s *State) error {
 	if err := put(p.trialPath(), []byte(p.trialDropIn()), 0o644); err != nil {
 		return err
 	}
+	return m.tie(s)
+}
+
+// tie makes the service and its socket restart together.
+func (m *Machine) tie(s *State) error {
+	p := &s.Plan
 	if p.Socket.Service == "" {
 		return nil
 	}
@@ -297,19 +303,14 @@ func (m *Machine) dropInAfter(s *State) error {
 	if err := put(p.trialPath(), []byte(closingDropIn()), 0o644); err != nil {
 		return err
 	}
-	if p.Socket.Service != "" {
-		if err := put(p.servicePath(), []byte(p.serviceDropIn()), 0o644); err != nil {
-			return err
-		}
-	}
-	if p.Truth.Way != BySocket {
-		return nil
+	if err := m.tie(s); err != nil || p.Truth.Way != BySocket {
+		return err
 	}
 	return put(p.finalPath(), []byte(p.finalDropIn()), 0o644)
 }
 
 // dropInsBack takes the ports out of the drop-ins again, and reports whether there
-// were any. The tie between service and socket stays for the restart that follows.
+// were any.
 func (m *Machine) dropInsBack(s *State) (there bool, err error) {
 	p := &s.Plan
 	if _, err := os.Lstat(p.trialPath()); err == nil {
@@ -326,11 +327,7 @@ func (m *Machine) dropInsBack(s *State) (there bool, err error) {
 	if !there {
 		return false, err
 	}
-	err = errors.Join(err, forget(p.trialPath()), emptied(filepath.Dir(p.trialPath())))
-	if p.Socket.Service != "" {
-		err = errors.Join(err, put(p.servicePath(), []byte(p.serviceDropIn()), 0o644))
-	}
-	return true, errors.Join(err, m.daemonReload(s))
+	return true, errors.Join(err, forget(p.trialPath()), emptied(filepath.Dir(p.trialPath())))
 }
 
 // emptied removes a directory if nothing is in it.

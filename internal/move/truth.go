@@ -245,6 +245,12 @@ func (t *Truth) asking(letter string) []string {
 	return append(argv, "-f", t.Config)
 }
 
+// has reports whether a door is held by whom t found: a service that has inherited
+// its socket keeps it when the socket unit is gone, and is not the unit.
+func (t *Truth) has(d *monban.Door) bool {
+	return t.Way == BySSHD || slices.ContainsFunc(d.Owners, func(o monban.Owner) bool { return o.PID == 1 && o.Unit == t.Unit })
+}
+
 // addresses returns where t listens at another port.
 func (t *Truth) addresses() []netip.Addr {
 	var out []netip.Addr
