@@ -180,7 +180,7 @@ func (r *sshRoom) watch() (stop func() time.Duration) {
 // outage is for how long a machine may answer at neither port: while sshd starts
 // anew after its SIGHUP, on a machine with other things to do. A person who knocks
 // notices nothing, because a client's second SYN comes after a second.
-const outage = 3 * time.Second
+const outage = 4 * time.Second
 
 func (r *sshRoom) want(what string, old, new bool) {
 	r.t.Helper()
