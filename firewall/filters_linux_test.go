@@ -167,7 +167,7 @@ func cgroup2() string {
 func bpffs(t *testing.T) string {
 	t.Helper()
 	var fs unix.Statfs_t
-	if unix.Statfs("/sys/fs/bpf", &fs) == nil && fs.Type == unix.BPF_FS_MAGIC {
+	if unix.Statfs("/sys/fs/bpf", &fs) == nil && uint32(fs.Type) == unix.BPF_FS_MAGIC {
 		return "/sys/fs/bpf"
 	}
 	dir := t.TempDir()
