@@ -33,7 +33,7 @@ func (l *look) openFiles() int {
 //
 // The sockets are listed twice, before the details are read and after: what a
 // process holds both times, having started at the same time, the program that its
-// details describe has held.
+// details describe has held. What it says counts only if every socket has a holder.
 func (w *walk) iterate(ctx context.Context) (ok bool) {
 	it, err := bpfiter.Open()
 	if err != nil {
@@ -93,12 +93,33 @@ func (w *walk) iterate(ctx context.Context) (ok bool) {
 			k.holders = append(k.holders, h)
 		}
 	})
-	if len(w.holders) == 0 {
-		w.denied = 0
-		return false // the process table is another namespace's
+	if err := ctx.Err(); err != nil {
+		w.err = err
+		return true
 	}
-	w.err = ctx.Err()
+	// A socket that nobody has may be the kernel's, or of a process that may not be
+	// looked at: the iterator leaves those out without a word (seen on Linux 6.18,
+	// of a process with more capabilities than root's), and /proc counts them.
+	if !w.all() {
+		w.holders, w.denied, w.exiting, w.err = nil, 0, false, nil
+		return false
+	}
 	return true
+}
+
+// all reports whether every socket that is looked for has a holder.
+func (w *walk) all() bool {
+	seen := make([]bool, len(w.wanted))
+	found := 0
+	for _, h := range w.holders {
+		for _, number := range h.held {
+			if !seen[number] {
+				seen[number] = true
+				found++
+			}
+		}
+	}
+	return found == len(w.wanted)
 }
 
 // pass lists the wanted sockets, by process and inode.

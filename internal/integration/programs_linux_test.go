@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -36,6 +38,10 @@ func TestMain(m *testing.M) {
 	postgres, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	os.Setenv("PATH", strings.Join(append([]string{path}, postgres...), ":"))
 	built = programs{dir: dir, built: map[string]error{}}
+	// Started by nohup, the programs that are tested would not hear it either.
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)

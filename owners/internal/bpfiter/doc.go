@@ -11,7 +11,9 @@
 // What the fields' places are in the running kernel is read from its BTF
 // (Documentation/bpf/btf.rst). Where anything is missing, the privilege
 // (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN), the kernel's types or the
-// iterator, there is an error, and /proc is still there.
+// iterator, there is an error, and /proc is still there. The files of a process
+// that the caller may not look into, such as one with more capabilities, are left
+// out without a word.
 package bpfiter
 
 // Socket is an open socket.

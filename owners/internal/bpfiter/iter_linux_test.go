@@ -1,6 +1,7 @@
 package bpfiter
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +11,11 @@ import (
 
 // TestSockets compares what the iterator tells with what /proc does.
 func TestSockets(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // else there may be no socket at all
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
 	it, err := Open()
 	if err != nil {
 		t.Fatal(err)
