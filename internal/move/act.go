@@ -177,8 +177,9 @@ func (m *Machine) serveOld(s *State) error {
 	if err := m.restart(s); err != nil {
 		return err
 	}
-	if err := m.answers(p, p.Truth.Old); err != nil {
+	// In this order: see verifyAfter.
+	if err := m.gone(p.New); err != nil {
 		return err
 	}
-	return m.gone(p.New)
+	return m.answers(p, p.Truth.Old)
 }
