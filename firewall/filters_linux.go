@@ -3,6 +3,7 @@ package firewall
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -151,18 +152,24 @@ tcx:
 		}
 	}
 	byCgroup := map[string][]int{}
+	asked := map[int]bool{} // 10,000 doors may have one owner
 	for i := range doors {
 		for _, o := range doors[i].Owners {
+			if asked[o.PID] {
+				continue
+			}
+			asked[o.PID] = true
 			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", o.PID))
 			if err != nil {
 				continue // it has ended, or is not ours to see: then its door has no owner worth asking for
 			}
-			if path := unifiedCgroup(string(text)); path != "" && !slices.Contains(byCgroup[path], o.PID) {
+			if path := unifiedCgroup(string(text)); path != "" {
 				byCgroup[path] = append(byCgroup[path], o.PID)
 			}
 		}
 	}
-	for path, pids := range byCgroup {
+	for _, path := range slices.Sorted(maps.Keys(byCgroup)) {
+		pids := byCgroup[path]
 		fd, err := openCgroup(path)
 		if err != nil {
 			continue // of a hierarchy that is mounted elsewhere, or gone
