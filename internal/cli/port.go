@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"slices"
@@ -26,7 +27,10 @@ func (a *app) portCommand() *cobra.Command {
 			if len(args) == 0 {
 				return report.MissingArgument("monban port 80")
 			}
-			return a.ports(cmd, &in, args)
+			if err := given(cmd, "save", "load", "diff"); err != nil {
+				return err
+			}
+			return a.ports(cmd.Context(), &in, args)
 		},
 	}
 	in.flags(cmd)
@@ -35,12 +39,9 @@ func (a *app) portCommand() *cobra.Command {
 
 // ports shows everything about the ports that args name, or with --diff what
 // changed there.
-func (a *app) ports(cmd *cobra.Command, in *inside, args []string) error {
+func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 	failOn, err := in.threshold()
 	if err != nil {
-		return err
-	}
-	if err := given(cmd, "save", "load", "diff"); err != nil {
 		return err
 	}
 	if in.diff != "" && in.failOn != "" {
@@ -55,7 +56,7 @@ func (a *app) ports(cmd *cobra.Command, in *inside, args []string) error {
 	if err != nil {
 		return err
 	}
-	snap, err := a.snapshot(cmd.Context(), in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps, Rules: true})
+	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps, Rules: true})
 	if err != nil {
 		return err
 	}

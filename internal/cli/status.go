@@ -40,7 +40,10 @@ func (a *app) statusCommand() *cobra.Command {
 					return report.FlagNeedsList("--" + name)
 				}
 			}
-			return a.ports(cmd, &o.inside, args)
+			if err := given(cmd, "save", "load", "diff"); err != nil {
+				return err
+			}
+			return a.ports(cmd.Context(), &o.inside, args)
 		},
 	}
 	o.flags(cmd)
