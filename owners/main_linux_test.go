@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/owners/internal/bpfiter"
 )
 
 // helperMode is the environment variable that turns this binary into one of the
@@ -166,9 +167,16 @@ func help(mode string, args []string) error {
 		if err != nil {
 			return err
 		}
-		v := view{Doors: []monban.Door{{Inode: n, State: monban.Listen}}}
-		v.Gaps = Name(context.Background(), v.Doors, Options{many: 1})
-		return json.NewEncoder(os.Stdout).Encode(v)
+		it, err := bpfiter.Open()
+		if err != nil {
+			return err
+		}
+		defer it.Close()
+		list, err := it.Sockets(func(inode uint64) bool { return inode == n })
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(list)
 	case "thread": // a thread with a file table of its own holds the socket
 		return holdInThread()
 	case "name": // says who is behind the inodes, as JSON

@@ -14,6 +14,13 @@ import (
 	"github.com/monban-dev/monban"
 )
 
+// InNetNS calls f on a thread that has entered the network namespace at path, and
+// returns when f does. The error is of entering it: an [*os.SyscallError]. It takes
+// CAP_SYS_ADMIN, there too.
+func InNetNS(path string, f func()) error {
+	return inNetNS(path, func(string) { f() })
+}
+
 // inNetNS calls f in the network namespace at path, with its name; "" is the
 // caller's own, which has no name here. It returns when f does.
 func inNetNS(path string, f func(netns string)) error {

@@ -63,10 +63,12 @@ func run(ctx context.Context, only string, rounds int, inside string) error {
 	if err != nil {
 		return err
 	}
+	known := false
 	for _, m := range machines(dir) {
 		if !strings.HasPrefix(m.Name, only) {
 			continue
 		}
+		known = true
 		if rounds > 0 {
 			m.Plan.Rounds = rounds
 		}
@@ -77,11 +79,15 @@ func run(ctx context.Context, only string, rounds int, inside string) error {
 		missed = append(missed, found...)
 	}
 	if name := "identify"; strings.HasPrefix(name, only) {
+		known = true
 		found, err := identifyMachine(ctx, dir, rounds)
 		if err != nil {
 			return fmt.Errorf("machine identify: %w", err)
 		}
 		missed = append(missed, found...)
+	}
+	if !known {
+		return fmt.Errorf("no machine has a name that begins with %q", only)
 	}
 	if len(missed) > 0 {
 		return fmt.Errorf("bars missed:\n  %s", strings.Join(missed, "\n  "))

@@ -7,13 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/sockets"
 )
 
 // namespacePath is the file of a network namespace that is named as ip-netns(8)
@@ -33,21 +33,11 @@ func namespacePath(name string) string {
 // goes there, starts the program, and never comes back.
 func (a *app) runIn(ctx context.Context, name string, args []string) (out []byte, err error) {
 	path := namespacePath(name)
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO must not hold us
-	if err != nil {
-		return nil, &namespaceError{path, pathless(err), errors.Is(err, fs.ErrNotExist)}
+	entered := sockets.InNetNS(path, func() { out, err = a.again(ctx, args) })
+	if entered != nil {
+		absent := errors.Is(entered, fs.ErrNotExist) || errors.Is(entered, unix.EINVAL) // EINVAL: another kind of file
+		return nil, &namespaceError{path, entered, absent}
 	}
-	defer f.Close()
-	done := make(chan struct{})
-	go onThread(func() {
-		defer close(done)
-		if err = unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
-			err = &namespaceError{path, err, errors.Is(err, unix.EINVAL)}
-			return
-		}
-		out, err = a.again(ctx, args)
-	})
-	<-done
 	return out, err
 }
 
@@ -69,21 +59,4 @@ func (a *app) again(ctx context.Context, args []string) ([]byte, error) {
 		return nil, report.CannotScan(err)
 	}
 	return stdout.Bytes(), nil
-}
-
-// onThread runs f on a thread that ends with it. The first thread of the process is
-// spared: it cannot end, and its namespaces are shown as the process's.
-func onThread(f func()) {
-	runtime.LockOSThread()
-	if unix.Gettid() != unix.Getpid() {
-		f()
-		return // still locked: the runtime ends the thread
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		onThread(f)
-	}()
-	<-done // while this one is held, the other is on another thread
-	runtime.UnlockOSThread()
 }

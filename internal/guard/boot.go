@@ -2,6 +2,7 @@ package guard
 
 import (
 	"errors"
+	"github.com/monban-dev/monban/internal/durable"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -101,7 +102,7 @@ func (b Boot) Install() (Manager, error) {
 		if m == OpenRC {
 			mode = 0o755
 		}
-		if err := put(filepath.Join(b.Root, name), text, mode); err != nil {
+		if err := durable.Put(filepath.Join(b.Root, name), []byte(text), mode); err != nil {
 			return m, err
 		}
 	}
@@ -117,29 +118,16 @@ func (b Boot) Install() (Manager, error) {
 	return m, nil
 }
 
-func put(path, text string, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".monban-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails after the rename, as it should
-	_, err = f.WriteString(text)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
 // Remove takes the files of every manager away.
 func (b Boot) Remove() error {
 	var errs []error
 	for _, m := range [...]Manager{Systemd, OpenRC} {
 		files, links := b.files(m)
 		for name := range links {
-			errs = append(errs, forget(filepath.Join(b.Root, name)))
+			errs = append(errs, durable.Forget(filepath.Join(b.Root, name)))
 		}
 		for name := range files {
-			errs = append(errs, forget(filepath.Join(b.Root, name)))
+			errs = append(errs, durable.Forget(filepath.Join(b.Root, name)))
 		}
 	}
 	return errors.Join(errs...)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/firewall"
+	"github.com/monban-dev/monban/internal/durable"
 	"github.com/monban-dev/monban/policy"
 )
 
@@ -40,7 +41,7 @@ func (s Store) Try(r *Record, timeout time.Duration, generation uint32) error {
 	}
 	if err := firewall.Try(rules, timeout, generation); err != nil {
 		if !errors.Is(err, firewall.ErrTrial) { // then the record is somebody else's
-			err = errors.Join(err, forget(s.trialFile()))
+			err = errors.Join(err, durable.Forget(s.trialFile()))
 		}
 		return err
 	}
@@ -85,7 +86,7 @@ func (s Store) Confirm(from Session, same bool) (*Record, error) {
 		saved.drop()
 		return r, &NotSavedError{s.SavedFile(), err}
 	}
-	return r, forget(s.trialFile())
+	return r, durable.Forget(s.trialFile())
 }
 
 // Rollback ends a trial at once, or clears away what is left of one.
@@ -93,7 +94,7 @@ func (s Store) Rollback() error {
 	if err := firewall.Rollback(); err != nil {
 		return err
 	}
-	return forget(s.trialFile())
+	return durable.Forget(s.trialFile())
 }
 
 // Load puts the saved policy in force, as at boot, and returns it.
@@ -117,7 +118,7 @@ func (s Store) Off(b Boot) error {
 	if err := firewall.Remove(); err != nil {
 		return err
 	}
-	return errors.Join(b.Remove(), forget(s.SavedFile()), forget(s.trialFile()))
+	return errors.Join(b.Remove(), durable.Forget(s.SavedFile()), durable.Forget(s.trialFile()))
 }
 
 // Difference is a rule or element that one of two tables has alone.
@@ -163,5 +164,5 @@ func (s Store) Replace(r *Record) error {
 		saved.drop()
 		return &NotSavedError{s.SavedFile(), err}
 	}
-	return forget(s.trialFile())
+	return durable.Forget(s.trialFile())
 }

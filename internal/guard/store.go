@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/durable"
 )
 
 // Store is where the policies are kept.
@@ -102,24 +103,7 @@ func (p *pending) commit() error {
 	if err := os.Rename(p.temp, p.path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(p.path))
+	return durable.SyncDir(filepath.Dir(p.path))
 }
 
 func (p *pending) drop() { _ = os.Remove(p.temp) } // it is of no use, and of no harm
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
-// forget removes a file that need not be there.
-func forget(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}

@@ -90,12 +90,16 @@ func law() []layer {
 			why: "It turns bytes into a Policy and back. What the policy means is judged by package policy, a pure function over that value, which therefore needs no YAML.",
 		},
 		{
-			what: "the keeping of a policy", packages: []string{"internal/guard"}, module: []string{".", "firewall", "policy"}, others: []string{xsys},
+			what: "files that outlast a power failure", packages: []string{"internal/durable"},
+			why: "It knows files and nothing of what is in them.",
+		},
+		{
+			what: "the keeping of a policy", packages: []string{"internal/guard"}, module: []string{".", "firewall", "policy", "internal/durable"}, others: []string{xsys},
 			why: "It is the order of the steps that must not be broken off half-way: compile, record, change the kernel, save. The verbs only start them.",
 		},
 		{
 			what: "the moving of SSH", packages: []string{"internal/move"},
-			module: []string{".", "portbook", "conflict", "exposure", "policy", "firewall", "internal/guard", "internal/edit"},
+			module: []string{".", "portbook", "conflict", "exposure", "policy", "firewall", "internal/guard", "internal/edit", "internal/durable"},
 			why:    "It is the order of the steps that must not lock anybody out: record, arm, open, verify, close. What it has to see of the machine again, its caller hands to it as a function.",
 		},
 		{
@@ -168,7 +172,7 @@ type stdlib struct {
 
 func stdlibLaw() []stdlib {
 	return []stdlib{
-		{[]string{"os", "os/...", "net", "net/http/...", "io/fs", "io/ioutil", "syscall"}, append([]string{"portbook/...", "internal/gather", "internal/lease", "internal/child", "internal/free", "internal/edit", "internal/guard", "internal/move", "internal/netlink", "internal/report", "internal/cli", "cmd/monban"}, withBelow(sourcePackages())...),
+		{[]string{"os", "os/...", "net", "net/http/...", "io/fs", "io/ioutil", "syscall"}, append([]string{"portbook/...", "internal/gather", "internal/lease", "internal/child", "internal/free", "internal/edit", "internal/guard", "internal/move", "internal/durable", "internal/netlink", "internal/report", "internal/cli", "cmd/monban"}, withBelow(sourcePackages())...),
 			"The root package and the judgements do no I/O: a source reads, and hands over a value."},
 		{[]string{"net/http/..."}, []string{"internal/cli"},
 			"net/http costs a quarter of the start-up of a Go program (0.6 ms). Only `monban ports update` needs it; the Docker socket is two GETs by hand."},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/monban-dev/monban/internal/durable"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -86,44 +87,7 @@ func (s Store) save(state *State) error {
 	if err != nil {
 		return err
 	}
-	return put(s.File(), append(data, '\n'), 0o600)
-}
-
-// put writes a file beside its place and gives it its name.
-func put(path string, data []byte, mode fs.FileMode) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".monban-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
-// forget removes a file that need not be there.
-func forget(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return durable.Put(s.File(), append(data, '\n'), 0o600)
 }
 
 // BootID is the kernel's name for the time since it started; "" is not known, and

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/durable"
 	"github.com/monban-dev/monban/internal/edit"
 )
 
@@ -284,7 +285,7 @@ func (m *Machine) daemonReload(*State) error {
 // dropInBoth writes the drop-ins of the trial, which a reboot takes away.
 func (m *Machine) dropInBoth(s *State) error {
 	p := &s.Plan
-	if err := put(p.trialPath(), []byte(p.trialDropIn()), 0o644); err != nil {
+	if err := durable.Put(p.trialPath(), []byte(p.trialDropIn()), 0o644); err != nil {
 		return err
 	}
 	return m.tie(s)
@@ -296,20 +297,20 @@ func (m *Machine) tie(s *State) error {
 	if p.Socket.Service == "" {
 		return nil
 	}
-	return put(p.servicePath(), []byte(p.serviceDropIn()), 0o644)
+	return durable.Put(p.servicePath(), []byte(p.serviceDropIn()), 0o644)
 }
 
 // dropInAfter writes the drop-in that stays, and takes the ports out of the
 // trial's: systemd would open them twice.
 func (m *Machine) dropInAfter(s *State) error {
 	p := &s.Plan
-	if err := put(p.trialPath(), []byte(closingDropIn()), 0o644); err != nil {
+	if err := durable.Put(p.trialPath(), []byte(closingDropIn()), 0o644); err != nil {
 		return err
 	}
 	if err := m.tie(s); err != nil || p.Truth.Way != BySocket {
 		return err
 	}
-	return put(p.finalPath(), []byte(p.finalDropIn()), 0o644)
+	return durable.Put(p.finalPath(), []byte(p.finalDropIn()), 0o644)
 }
 
 // dropInsBack takes the ports out of the drop-ins again, and reports whether there
@@ -322,15 +323,15 @@ func (m *Machine) dropInsBack(s *State) (there bool, err error) {
 	if s.Stage == Closing && p.Truth.Way == BySocket {
 		there = true
 		if before := p.Socket.Final; before != nil {
-			err = put(p.finalPath(), before, 0o644)
+			err = durable.Put(p.finalPath(), before, 0o644)
 		} else {
-			err = errors.Join(forget(p.finalPath()), emptied(filepath.Dir(p.finalPath())))
+			err = errors.Join(durable.Forget(p.finalPath()), emptied(filepath.Dir(p.finalPath())))
 		}
 	}
 	if !there {
 		return false, err
 	}
-	return true, errors.Join(err, forget(p.trialPath()), emptied(filepath.Dir(p.trialPath())))
+	return true, errors.Join(err, durable.Forget(p.trialPath()), emptied(filepath.Dir(p.trialPath())))
 }
 
 // emptied removes a directory if nothing is in it.
@@ -339,7 +340,7 @@ func emptied(dir string) error {
 	if err != nil || len(entries) > 0 {
 		return nil //nolint:nilerr // what is not there, or not ours alone, stays as it is
 	}
-	return forget(dir)
+	return durable.Forget(dir)
 }
 
 // untie removes the drop-ins of the trial.
@@ -356,7 +357,7 @@ func (m *Machine) untie(s *State) error {
 	for _, path := range paths {
 		if _, err := os.Lstat(path); err == nil {
 			some = true
-			if err := errors.Join(forget(path), emptied(filepath.Dir(path))); err != nil {
+			if err := errors.Join(durable.Forget(path), emptied(filepath.Dir(path))); err != nil {
 				return err
 			}
 		}

@@ -2,6 +2,7 @@ package move
 
 import (
 	"errors"
+	"github.com/monban-dev/monban/internal/durable"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -90,7 +91,7 @@ func (m *Machine) arm(s *State) error {
 		if m.Boot == guard.OpenRC {
 			mode = 0o755
 		}
-		if err := put(path, []byte(fill.Replace(text)), mode); err != nil {
+		if err := durable.Put(path, []byte(fill.Replace(text)), mode); err != nil {
 			return err
 		}
 	}
@@ -117,7 +118,7 @@ func (m *Machine) disarm(s *State) error {
 	if err := m.untie(s); err != nil {
 		return err
 	}
-	if err := errors.Join(os.RemoveAll(m.Store.edits().Dir), forget(m.Store.File())); err != nil {
+	if err := errors.Join(os.RemoveAll(m.Store.edits().Dir), durable.Forget(m.Store.File())); err != nil {
 		return err
 	}
 	return m.unarm()
@@ -128,7 +129,7 @@ func (m *Machine) unarm() error {
 	files, links := pieces(m.Boot)
 	var errs []error
 	for path := range links {
-		errs = append(errs, forget(path), emptied(filepath.Dir(path)))
+		errs = append(errs, durable.Forget(path), emptied(filepath.Dir(path)))
 	}
 	some := false
 	for path := range files {
@@ -140,7 +141,7 @@ func (m *Machine) unarm() error {
 		errs = append(errs, m.command([]string{"systemctl", "stop", backUnit + ".timer"}))
 	}
 	for path := range files {
-		errs = append(errs, forget(path))
+		errs = append(errs, durable.Forget(path))
 	}
 	if m.Boot == guard.Systemd && some {
 		errs = append(errs, m.command([]string{"systemctl", "daemon-reload"}))

@@ -69,10 +69,12 @@ func run(ctx context.Context, only string, runs int) error {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	var missed []string
+	known := only == "" || only == "rate"
 	for _, c := range cases() {
 		if !strings.HasPrefix(c.name, only) {
 			continue
 		}
+		known = true
 		bad, err := c.measure(ctx, monban, runs)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
@@ -85,6 +87,9 @@ func run(ctx context.Context, only string, runs int) error {
 			return fmt.Errorf("rate: %w", err)
 		}
 		missed = append(missed, bad...)
+	}
+	if !known {
+		return fmt.Errorf("no case has a name that begins with %q", only)
 	}
 	if len(missed) > 0 {
 		return fmt.Errorf("bars missed:\n  %s", strings.Join(missed, "\n  "))
