@@ -405,7 +405,8 @@ func TestMoveFailures(t *testing.T) {
 		{name: "closed by rules", prepare: "set -e; ip link add eth0 type veth peer name eth1; ip addr add 192.0.2.1/24 dev eth0; ip link set eth0 up; ip link set eth1 up; nft 'table inet f { chain c { type filter hook input priority 0; policy drop; iif lo accept; tcp dport 22 accept; }; }'",
 			code: 4, outcome: "refused", why: "blocked"},
 		{name: "claimed", prepare: "mkdir -p /etc/redis && printf 'port 1011\\n' >/etc/redis/redis.conf", code: 4, outcome: "refused", why: "claimed"},
-		{name: "sshd gone", at: 6, script: "kill $(cat /run/sshd.pid); sleep 0.3", code: 4, outcome: "failed", why: "failed"},
+		// After SIGHUP sshd takes its pid file away and writes it anew.
+		{name: "sshd gone", at: 6, script: "until kill $(cat /run/sshd.pid); do sleep 0.02; done; sleep 0.3", code: 4, outcome: "failed", why: "failed"},
 		{name: "hung up", at: 4, script: "kill -HUP $1; sleep 1", code: -1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
