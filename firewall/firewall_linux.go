@@ -45,7 +45,8 @@ func readOnce(c *nfnl.Conn, o Options) (*monban.Ruleset, error) {
 	if err := r.dump(c, o); err != nil {
 		return nil, err
 	}
-	if c.Still(before) {
+	// Without a table there is one dump, and that is of one moment.
+	if len(r.tables) == 0 || c.Still(before) {
 		return r.ruleset(), nil
 	}
 	after, err := c.Generation()

@@ -211,8 +211,8 @@ func (f files) initialNetwork() monban.Flag {
 	return monban.FlagUnknown
 }
 
-// virtual returns the kind of virtual machine this is, "" for none or unknown.
-func (f files) virtual(release string) string {
+// subsystem returns which Windows Subsystem for Linux this is, "" for none.
+func (f files) subsystem(release string) string {
 	switch {
 	case strings.Contains(release, "microsoft-standard"): // 5.15.90.1-microsoft-standard-WSL2
 		return wsl2
@@ -221,6 +221,11 @@ func (f files) virtual(release string) string {
 	case f.exists("proc/sys/fs/binfmt_misc/WSLInterop"), f.exists("proc/sys/fs/binfmt_misc/WSLInterop-late"):
 		return wsl2 // with a kernel of one's own, which WSL1 cannot have
 	}
+	return ""
+}
+
+// virtual returns the kind of virtual machine this is, "" for none or unknown.
+func (f files) virtual() string {
 	if kind := firmware(f.line("sys/class/dmi/id/sys_vendor"), f.line("sys/class/dmi/id/product_name")); kind != "" {
 		return kind
 	}

@@ -47,18 +47,25 @@ func (f files) identity(v *view) bool {
 		return false
 	}
 	f.names(v)
-	v.User = f.user(v)
 	ns, err := f.root.ReadLink(self + "ns/net")
 	if err != nil {
 		v.miss("/"+self+"ns/net", err)
 	}
 	v.NetNS = ns
-	v.Virtual = f.virtual(v.Kernel)
+	v.Virtual = f.subsystem(v.Kernel)
 	v.Container = f.container(v.Virtual)
 	if v.Container != "" {
 		v.HostNetwork = f.initialNetwork()
 	}
 	return true
+}
+
+// person reads what a report says of who looks, and of the machine.
+func (f files) person(v *view) {
+	v.User = f.user(v)
+	if v.Virtual == "" {
+		v.Virtual = f.virtual()
+	}
 }
 
 // names reads what the machine and its kernel are called.
@@ -94,13 +101,19 @@ func (f files) ranges(v *view) {
 			v.Unprivileged = n
 		}
 	}
-	v.NonlocalBind4 = f.flag(v, v4+"ip_nonlocal_bind")
 	if !f.exists("proc/sys/net/ipv6") {
 		v.IPv6 = monban.Off // not built in, not loaded, or ipv6.disable=1
 		return
 	}
 	v.BindV6Only = f.flag(v, v6+"bindv6only")
-	v.NonlocalBind6 = f.flag(v, v6+"ip_nonlocal_bind")
+}
+
+// strangers reads whether an address may be bound that the machine does not have.
+func (f files) strangers(v *view) {
+	v.NonlocalBind4 = f.flag(v, "proc/sys/net/ipv4/ip_nonlocal_bind")
+	if f.exists("proc/sys/net/ipv6") {
+		v.NonlocalBind6 = f.flag(v, "proc/sys/net/ipv6/ip_nonlocal_bind")
+	}
 }
 
 // reserved reads the list of ports that the kernel leaves out.

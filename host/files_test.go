@@ -97,6 +97,8 @@ func read(m machine, env map[string]string) (monban.Host, []monban.Gap) {
 	if f.identity(&v) {
 		f.ranges(&v)
 		f.caps(&v)
+		f.strangers(&v)
+		f.person(&v)
 	}
 	v.enclosed()
 	return v.Host, v.gaps

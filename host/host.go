@@ -22,20 +22,24 @@ type Parts uint8
 // The parts. On Linux, the first three together cost about 0.2 ms, and Network
 // three dumps of kernel tables.
 const (
-	// Identity is Name, OS, Kernel, Arch, UID, User, NetNS, Container, Virtual
-	// and HostNetwork. It is always read.
+	// Identity is Name, OS, Kernel, Arch, UID, NetNS, Container and HostNetwork,
+	// and Virtual where it is WSL. It is always read.
 	Identity Parts = 0
-	// Ranges is Ephemeral, Reserved, Excluded, Unprivileged, BindV6Only and the
-	// NonlocalBind flags, and IPv6 where the kernel has none. On Windows it runs
-	// netsh.exe, because no documented call tells them.
+	// Ranges is Ephemeral, Reserved, Excluded, Unprivileged and BindV6Only, and
+	// IPv6 where the kernel has none. On Windows it runs netsh.exe, because no
+	// documented call tells them.
 	Ranges Parts = 1 << (iota - 1)
 	// Caps is Caps.
 	Caps
-	// Network is Interfaces, Routes, Forward4, Forward6 and IPv6.
+	// Network is Interfaces, Routes, Forward4, Forward6, IPv6 and the NonlocalBind
+	// flags: what decides about an address.
 	Network
+	// Person is User, and Virtual whatever it is: what a report says of the machine.
+	// On Windows and macOS it is always read.
+	Person
 
 	// All is everything.
-	All = Ranges | Caps | Network
+	All = Ranges | Caps | Network | Person
 )
 
 // has reports whether part is asked for.

@@ -21,7 +21,11 @@ func (v *view) read(parts Parts) {
 		f.caps(v)
 	}
 	if parts.has(Network) {
+		f.strangers(v)
 		f.network(v)
+	}
+	if parts.has(Person) {
+		f.person(v)
 	}
 }
 

@@ -40,7 +40,7 @@ func look(t testing.TB, ns *netnstest.NS, parts Parts) (h monban.Host) {
 
 func TestIdentity(t *testing.T) {
 	ns := netnstest.New(t)
-	h := look(t, ns, Identity)
+	h := look(t, ns, Person)
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestRanges(t *testing.T) {
 		ns.SetSysctl("net.ipv4.ip_nonlocal_bind", digit(want.NonlocalBind4))
 		ns.SetSysctl("net.ipv6.ip_nonlocal_bind", digit(want.NonlocalBind6))
 
-		h := look(t, ns, Ranges)
+		h := look(t, ns, Ranges|Network)
 		if h.Ephemeral != want.Ephemeral || h.Unprivileged != want.Unprivileged || h.BindV6Only != want.BindV6Only ||
 			h.NonlocalBind4 != want.NonlocalBind4 || h.NonlocalBind6 != want.NonlocalBind6 {
 			t.Errorf("got %+v\nwant %+v", h, want)
@@ -566,7 +566,7 @@ func TestCapsAsNobody(t *testing.T) {
 		netnstest.New(t).Rerun(t, netnstest.Nobody)
 		return
 	}
-	h, gaps := Read(Identity | Ranges | Caps)
+	h, gaps := Read(Identity | Ranges | Caps | Person)
 	off := monban.Caps{BindService: monban.Off, Ptrace: monban.Off, NetAdmin: monban.Off, NetRaw: monban.Off, SysAdmin: monban.Off}
 	if h.Caps != off || h.UID != netnstest.Nobody || h.User != "nobody" {
 		t.Errorf("caps %+v, uid %d, user %q", h.Caps, h.UID, h.User)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,10 +44,13 @@ func (r *rootFS) ReadFile(name string) ([]byte, error) {
 		if err != nil {
 			return nil, &fs.PathError{Op: "read", Path: "/" + name, Err: err}
 		}
-		if n == 0 {
+		buf = buf[:len(buf)+n]
+		// A sysctl is written into one read, as far as it fits, and the next one is
+		// its end (do_proc_dointvec in kernel/sysctl.c).
+		if n == 0 || len(buf) < cap(buf) && strings.HasPrefix(name, "proc/sys/") {
 			return bytes.Clone(buf), nil
 		}
-		if buf = buf[:len(buf)+n]; len(buf) == cap(buf) {
+		if len(buf) == cap(buf) {
 			buf = append(make([]byte, 0, 4*cap(buf)), buf...)
 			r.buf = buf[:0]
 		}

@@ -90,7 +90,7 @@ func (d dirFD) isProcfs() bool {
 // numbers returns the names in d that are numbers: processes, or threads.
 func (d dirFD) numbers() ([]int, error) {
 	var list []int
-	buf := make([]byte, 16<<10)
+	buf := make([]byte, 4<<10)
 	for {
 		n, err := unix.ReadDirent(int(d), buf)
 		if errors.Is(err, unix.EINTR) {

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 
 	"github.com/monban-dev/monban"
 )
@@ -99,7 +99,7 @@ func mayNameAny(line []byte, only []monban.PortRange) bool {
 	}
 	// What is behind a name and a space is the port; anything else is for those
 	// who look more closely.
-	if name := bytes.TrimLeftFunc(line[:start], unicode.IsSpace); start == slash || bytes.IndexAny(name, " \t") <= 0 {
+	if start == slash || start < 2 || line[start-1] != ' ' && line[start-1] != '\t' || line[0] <= ' ' || line[0] >= utf8.RuneSelf {
 		return true
 	}
 	return slices.ContainsFunc(only, func(r monban.PortRange) bool { return int(r.First) <= num && num <= int(r.Last) })

@@ -71,7 +71,7 @@ func (a *app) audit(cmd *cobra.Command, o *auditOptions) error {
 		return err
 	}
 	defer leaveGarbage(16)()
-	snap, err := a.snapshot(cmd.Context(), &o.inside, gather.Want{Host: host.Ranges | host.Caps | host.Network, Rules: true})
+	snap, err := a.snapshot(cmd.Context(), &o.inside, gather.Want{Host: host.All, Rules: true})
 	if err != nil {
 		return err
 	}

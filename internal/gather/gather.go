@@ -34,7 +34,7 @@ type Want struct {
 func (want Want) Whole() Want {
 	want.Ports = nil
 	want.Traffic = []monban.PortRange{{First: 0, Last: 65535}}
-	want.Host = host.Ranges | host.Caps | host.Network
+	want.Host = host.All
 	want.Rules = true
 	return want
 }
@@ -85,6 +85,7 @@ func rules(snap *monban.Snapshot, want Want) []monban.Gap {
 		h := &snap.Host
 		h.Interfaces, h.Routes, h.PolicyRouting = network.Interfaces, network.Routes, network.PolicyRouting
 		h.Forward4, h.Forward6, h.IPv6 = network.Forward4, network.Forward6, network.IPv6
+		h.NonlocalBind4, h.NonlocalBind6 = network.NonlocalBind4, network.NonlocalBind6
 	}
 	if rules != nil {
 		filters, missing := firewall.Filters(snap.Host.Interfaces, snap.Doors)
