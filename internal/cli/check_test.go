@@ -185,39 +185,6 @@ func TestCheckHostile(t *testing.T) {
 	}
 }
 
-// BenchmarkCheck is a check of 2,000 files with 5,000 claims on this machine,
-// with all that the program does in one.
-func BenchmarkCheck(b *testing.B) {
-	dir := b.TempDir()
-	for i := range 2000 {
-		name, text := "compose.yaml", fmt.Sprintf("services:\n  web:\n    image: x\n    ports:\n      - \"%d:80\"\n      - \"%d:81\"\n  db:\n    image: y\n    ports: [\"%d:5432\"]\n",
-			20000+i, 23000+i, 26000+i)
-		switch i % 4 {
-		case 0:
-			name, text = "nginx.conf", fmt.Sprintf("events {}\nhttp {\n  server { listen %d; }\n  server { listen %d; }\n  server { listen %d; }\n}\n",
-				10000+3*i, 10001+3*i, 10002+3*i)
-		case 1:
-			name, text = "redis.conf", fmt.Sprintf("port %d\nbind 127.0.0.1 ::1\n", 16000+i)
-		case 2:
-			name, text = "claims.yaml", fmt.Sprintf("claims:\n  - {name: a%[1]d, port: %[1]d}\n  - {name: b, port: %[2]d}\n", 30000+2*i, 30001+2*i)
-		}
-		sub := filepath.Join(dir, fmt.Sprint(i/50), fmt.Sprint(i))
-		if err := os.MkdirAll(sub, 0o755); err != nil {
-			b.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(sub, name), []byte(text), 0o644); err != nil {
-			b.Fatal(err)
-		}
-	}
-	for b.Loop() {
-		var out bytes.Buffer
-		sys := System{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out, Getenv: func(string) string { return "" }}
-		if code := Run(context.Background(), sys, []string{"check", dir}); code == exitUsage || !strings.Contains(out.String(), "5000 claims in 2000 files") {
-			b.Fatalf("exit %d: %s", code, out.String()[max(0, out.Len()-500):])
-		}
-	}
-}
-
 // TestCheckBrokenYAML says in Japanese what is wrong, in the words of the YAML
 // reader too: nothing of a sentence stays English.
 func TestCheckBrokenYAML(t *testing.T) {
