@@ -8,7 +8,8 @@ import (
 )
 
 // Policy says which doors of a machine should be open, and to whom. Every door
-// that it does not list is to be closed.
+// that it does not list is to be closed. A protocol without ports is no door: it
+// passes, unless an entry is about it.
 type Policy struct {
 	Doors []PolicyDoor
 }
@@ -16,8 +17,11 @@ type Policy struct {
 // PolicyDoor is one entry of a [Policy]. Several may be about the same port:
 // what one of them lets in comes in.
 type PolicyDoor struct {
-	Ports PortRange // of one transport
-	To    []Audience
+	// Ports are of one transport; the zero PortRange where the entry is about an
+	// IP protocol without ports: then Protocol is its number, and else 0.
+	Ports    PortRange
+	Protocol IPProto `json:",omitzero"`
+	To       []Audience
 	// Limit is how many new connections each source may open; the zero Rate is
 	// no limit.
 	Limit Rate `json:",omitzero"`
@@ -26,6 +30,14 @@ type PolicyDoor struct {
 	// For is what the author says the door is for, raw.
 	For string `json:",omitempty"`
 	Pos Pos    `json:",omitzero"`
+}
+
+// About returns what the entry is about: "443/tcp", or "proto:esp".
+func (d *PolicyDoor) About() string {
+	if d.Protocol != 0 {
+		return "proto:" + d.Protocol.String()
+	}
+	return d.Ports.String()
 }
 
 // Audience is who may come in by a door.

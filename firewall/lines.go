@@ -90,7 +90,7 @@ func partText(s *monban.Set, i int, first, last []byte) string {
 				return p.String()
 			}
 		}
-		return fmt.Sprint(first[0])
+		return monban.IPProto(first[0]).String()
 	case 2:
 		a, b := int(first[0])<<8|int(first[1]), int(last[0])<<8|int(last[1])
 		if a == b {

@@ -21,11 +21,17 @@ func Admits(p *monban.Policy, r monban.PortRange, now time.Time) Admission {
 	if p == nil {
 		return Admission{V4: []monban.AddrRange{everything(monban.IPv4)}, V6: []monban.AddrRange{everything(monban.IPv6)}}
 	}
+	return admission(p, now, func(d *monban.PolicyDoor) bool { return covers(d.Ports, r) })
+}
+
+// admission puts together whom the entries let in that are meant and not past
+// their time.
+func admission(p *monban.Policy, now time.Time, meant func(*monban.PolicyDoor) bool) Admission {
 	var out Admission
 	var v4, v6 set
 	for i := range p.Doors {
 		d := &p.Doors[i]
-		if !covers(d.Ports, r) || ended(d, now) {
+		if !meant(d) || ended(d, now) {
 			continue
 		}
 		v4, v6 = v4.union(audience(d, monban.IPv4)), v6.union(audience(d, monban.IPv6))
@@ -58,10 +64,12 @@ func (a Admission) Lets(from netip.Addr, device string) bool {
 	return set(a.V4).contains(from) || set(a.V6).contains(from) || slices.Contains(a.Devices, device)
 }
 
-// Change is what becomes of some ports when one policy takes another's place. Gain
-// and Lose are addresses and, by name, interfaces.
+// Change is what becomes of some ports, or of a protocol without ports, when one
+// policy takes another's place. Gain and Lose are addresses and, by name,
+// interfaces.
 type Change struct {
 	Ports         monban.PortRange
+	Protocol      monban.IPProto // 0 where it is about Ports
 	Before, After Admission
 	Gain, Lose    []monban.AddrRange
 	GainBy        []string
@@ -90,8 +98,8 @@ func Changes(before, after *monban.Policy, open []monban.Port, now time.Time) []
 			if !slices.ContainsFunc(about, func(d *monban.PolicyDoor) bool { return covers(d.Ports, r) }) {
 				continue
 			}
-			c := change(before, after, r, now)
-			if len(c.Gain)+len(c.Lose)+len(c.GainBy)+len(c.LoseBy) == 0 {
+			c := Change{Ports: r, Before: Admits(before, r, now), After: Admits(after, r, now)}
+			if c.compare(); !c.some() {
 				continue
 			}
 			if n := len(out); n > 0 && out[n-1].Ports.Proto == proto && int(out[n-1].Ports.Last)+1 == int(r.First) && alike(&out[n-1], &c) {
@@ -104,8 +112,8 @@ func Changes(before, after *monban.Policy, open []monban.Port, now time.Time) []
 	return out
 }
 
-func change(before, after *monban.Policy, r monban.PortRange, now time.Time) Change {
-	c := Change{Ports: r, Before: Admits(before, r, now), After: Admits(after, r, now)}
+// compare sets who gains and who loses.
+func (c *Change) compare() {
 	c.Gain = slices.Concat(set(c.After.V4).minus(c.Before.V4), set(c.After.V6).minus(c.Before.V6))
 	c.Lose = slices.Concat(set(c.Before.V4).minus(c.After.V4), set(c.Before.V6).minus(c.After.V6))
 	missing := func(from, in Admission) (out []string) {
@@ -117,8 +125,10 @@ func change(before, after *monban.Policy, r monban.PortRange, now time.Time) Cha
 		return out
 	}
 	c.GainBy, c.LoseBy = missing(c.After, c.Before), missing(c.Before, c.After)
-	return c
 }
+
+// some reports whether anybody gains or loses.
+func (c *Change) some() bool { return len(c.Gain)+len(c.Lose)+len(c.GainBy)+len(c.LoseBy) > 0 }
 
 func alike(a, b *Change) bool {
 	return slices.Equal(a.Gain, b.Gain) && slices.Equal(a.Lose, b.Lose) && slices.Equal(a.GainBy, b.GainBy) && slices.Equal(a.LoseBy, b.LoseBy)

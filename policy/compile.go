@@ -20,7 +20,7 @@ const (
 	chainSelect = "select"
 	mapTrial    = "trial"
 	setRunning  = "running"
-	setPorts    = "transports"
+	setJudged   = "judged"
 )
 
 // priority of the chain that decides: behind connection tracking (-200) and
@@ -34,9 +34,10 @@ const priority = -199
 // [*LimitError].
 //
 // The table decides about new connections, and datagrams, of TCP, UDP, SCTP and
-// DCCP to this machine's own addresses, and about nothing else: not about ICMP,
-// neighbour discovery or any other protocol, not about what belongs to a
-// connection, and not about what is only forwarded. A door that leads to a
+// DCCP to this machine's own addresses, about the protocols without ports that the
+// policy lists, and about nothing else: not about ICMP, neighbour discovery or any
+// other protocol, not about what belongs to a connection, and not about what is
+// only forwarded. A door that leads to a
 // container is knocked at by this machine's address, and so is judged like any
 // other. What is not let in is dropped, which is final whatever other tables say.
 func Compile(p *monban.Policy, now time.Time) (*monban.Ruleset, error) {
@@ -114,7 +115,6 @@ func (c *compiler) frame() {
 	lookup := func(set string, not bool, keys ...monban.Load) monban.Step {
 		return monban.Step{Op: monban.OpLookup, Key: keys, Set: set, Not: not}
 	}
-	other := lookup(setPorts, true, monban.Load{Field: monban.FieldL4Proto, Len: 1})
 	port := func(f monban.Field, n uint16) monban.Step { return is(f, byte(n>>8), byte(n)) }
 	linkLocal := monban.Step{Op: monban.OpTest, Within: []monban.Span{value(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)},
 		Key: []monban.Load{{Field: monban.FieldSource, Len: 16, Mask: append([]byte{0xff, 0xc0}, make([]byte, 14)...), Xor: make([]byte, 16)}}}
@@ -122,7 +122,6 @@ func (c *compiler) frame() {
 	always := []monban.Rule{
 		rule("this machine itself", loopback, accept),
 		rule("what belongs to a connection", known, accept),
-		rule("protocols without ports", other, accept),
 	}
 	first := slices.Concat(always, []monban.Rule{
 		// Segments with ACK cannot open a connection.
@@ -146,9 +145,7 @@ func (c *compiler) frame() {
 			rule("a policy on trial", monban.Step{Op: monban.OpVerdict, Key: []monban.Load{{Field: monban.FieldFamily, Len: 1}}, Set: mapTrial}),
 			rule("", decide(monban.ActGoto, "doors"+slot)),
 		}})
-	element := func(b byte) monban.Element { return monban.Element{First: []byte{b}, Last: []byte{b}} }
 	c.table.Sets = append([]monban.Set{
-		{Name: setPorts, Fields: []int{1}, Elements: []monban.Element{element(protoTCP), element(protoUDP), element(protoDCCP), element(protoSCTP)}},
 		{Name: setRunning, Fields: []int{1}},
 		{Name: mapTrial, Fields: []int{1}, VerdictMap: true},
 	}, c.table.Sets...)
@@ -157,12 +154,16 @@ func (c *compiler) frame() {
 // doors returns the chains of the policy's doors and adds their sets.
 func (c *compiler) doors(p *monban.Policy) ([]monban.Chain, error) {
 	chain := monban.Chain{Name: "doors" + slot}
+	c.protocols(&chain, p)
 	var free, limited [2][]entry // by family
 	var freeDoors, limitedDoors []*monban.PolicyDoor
 	var freeLimits, limitedLimits []int
 	var limitChains []monban.Chain
 	for i := range p.Doors {
 		d := &p.Doors[i]
+		if d.Protocol != 0 {
+			continue
+		}
 		limit := -1
 		list, doors, limits := &free, &freeDoors, &freeLimits
 		if d.Limit.N > 0 {

@@ -9,11 +9,11 @@ import (
 
 // Idle returns the entries of a policy that let somebody in from outside, are not
 // past their time at now, and have no door behind them: nobody listens on any of
-// their ports.
+// their ports. Who receives a protocol without ports is not known.
 func Idle(p *monban.Policy, doors []monban.Door, now time.Time) []monban.PolicyDoor {
 	var out []monban.PolicyDoor
 	for _, d := range p.Doors {
-		if local(&d) || !d.Until.IsZero() && !now.Before(d.Until) {
+		if d.Protocol != 0 || local(&d) || !d.Until.IsZero() && !now.Before(d.Until) {
 			continue
 		}
 		if !slices.ContainsFunc(doors, func(o monban.Door) bool { return d.Ports.Contains(o.Bind.Port) }) {

@@ -59,7 +59,7 @@ func netsh(p *monban.Policy) (lines []string, left []monban.PolicyDoor) {
 	for i := range p.Doors {
 		d := &p.Doors[i]
 		ranges, all, partly := sources(d)
-		unfit := d.Ports.Proto != monban.TCP && d.Ports.Proto != monban.UDP
+		unfit := d.Protocol == 0 && d.Ports.Proto != monban.TCP && d.Ports.Proto != monban.UDP
 		if local(d) {
 			continue
 		}
@@ -77,8 +77,11 @@ func netsh(p *monban.Policy) (lines []string, left []monban.PolicyDoor) {
 			}
 			remote = strings.Join(list, ",")
 		}
-		lines = append(lines, fmt.Sprintf(`netsh advfirewall firewall add rule name="monban %s" dir=in action=allow protocol=%s localport=%s remoteip=%s`,
-			d.Ports, strings.ToUpper(d.Ports.Proto.String()), numbers(d.Ports, "-"), remote))
+		what := fmt.Sprintf("protocol=%s localport=%s", strings.ToUpper(d.Ports.Proto.String()), numbers(d.Ports, "-"))
+		if d.Protocol != 0 {
+			what = fmt.Sprintf("protocol=%d", d.Protocol)
+		}
+		lines = append(lines, fmt.Sprintf(`netsh advfirewall firewall add rule name="monban %s" dir=in action=allow %s remoteip=%s`, d.About(), what, remote))
 	}
 	return lines, left
 }
@@ -86,22 +89,27 @@ func netsh(p *monban.Policy) (lines []string, left []monban.PolicyDoor) {
 func pf(p *monban.Policy) (lines []string, left []monban.PolicyDoor) {
 	lines = append(lines, "set skip on lo0", "block drop in proto { tcp, udp }",
 		"pass out all keep state", "pass in inet proto udp from port 67 to port 68", "pass in inet6 proto udp from fe80::/10 port 547 to port 546")
+	for _, n := range listed(p) {
+		lines = append(lines, fmt.Sprintf("block drop in proto %d", n))
+	}
 	for i := range p.Doors {
 		d := &p.Doors[i]
 		ranges, all, _ := sources(d)
 		switch {
 		case local(d):
 			continue
-		case d.Ports.Proto != monban.TCP && d.Ports.Proto != monban.UDP:
+		case d.Protocol == 0 && d.Ports.Proto != monban.TCP && d.Ports.Proto != monban.UDP:
 			left = append(left, *d)
 			continue
 		case d.Limit.N > 0 || !d.Until.IsZero():
 			left = append(left, *d)
 		}
-		head := "pass in"
-		tail := fmt.Sprintf("to any port %s", numbers(d.Ports, ":"))
+		proto, tail := d.Ports.Proto.String(), "to any port "+numbers(d.Ports, ":")
+		if d.Protocol != 0 {
+			proto, tail = fmt.Sprint(uint8(d.Protocol)), "to any"
+		}
 		add := func(on, from string) {
-			lines = append(lines, strings.Join(strings.Fields(fmt.Sprintf("%s %s proto %s from %s %s", head, on, d.Ports.Proto, from, tail)), " "))
+			lines = append(lines, strings.Join(strings.Fields(fmt.Sprintf("pass in %s proto %s from %s %s", on, proto, from, tail)), " "))
 		}
 		if all {
 			add("", "any")

@@ -211,19 +211,25 @@ func TestNative(t *testing.T) {
 		{Ports: monban.PortRange{First: 8000, Last: 8010, Proto: monban.UDP}, To: []monban.Audience{{Kind: monban.ToAddresses, Ranges: []monban.AddrRange{range10}}, {Kind: monban.ByInterface, Name: "en0"}}},
 		{Ports: monban.PortRange{First: 5432, Last: 5432, Proto: monban.TCP}, To: []monban.Audience{{Kind: monban.ThisMachine}}},
 		{Ports: monban.PortRange{First: 9, Last: 9, Proto: monban.SCTP}, To: []monban.Audience{{Kind: monban.Anybody}}},
+		{Protocol: 50, To: []monban.Audience{{Kind: monban.ToAddresses, Ranges: []monban.AddrRange{range10}}}},
+		{Protocol: 47, To: []monban.Audience{{Kind: monban.ThisMachine}}},
 	}}
 	for goos, want := range map[string]string{
 		"windows": `netsh advfirewall set allprofiles firewallpolicy blockinbound,allowoutbound
 netsh advfirewall firewall add rule name="monban 443/tcp" dir=in action=allow protocol=TCP localport=443 remoteip=any
-netsh advfirewall firewall add rule name="monban 8000-8010/udp" dir=in action=allow protocol=UDP localport=8000-8010 remoteip=10.0.0.0/8`,
+netsh advfirewall firewall add rule name="monban 8000-8010/udp" dir=in action=allow protocol=UDP localport=8000-8010 remoteip=10.0.0.0/8
+netsh advfirewall firewall add rule name="monban proto:esp" dir=in action=allow protocol=50 remoteip=10.0.0.0/8`,
 		"darwin": `set skip on lo0
 block drop in proto { tcp, udp }
 pass out all keep state
 pass in inet proto udp from port 67 to port 68
 pass in inet6 proto udp from fe80::/10 port 547 to port 546
+block drop in proto 47
+block drop in proto 50
 pass in proto tcp from any to any port 443
 pass in proto udp from { 10.0.0.0/8 } to any port 8000:8010
-pass in on en0 proto udp from any to any port 8000:8010`,
+pass in on en0 proto udp from any to any port 8000:8010
+pass in proto 50 from { 10.0.0.0/8 } to any`,
 	} {
 		lines, left := Native(p, goos)
 		if got := strings.Join(lines, "\n"); got != want {

@@ -25,11 +25,16 @@ func (g *guarding) runOpen(args []string) error {
 
 // entry makes an entry of the command line.
 func (g *guarding) entry(port string) (d monban.PolicyDoor, err error) {
-	if d.Ports, err = g.ports(port); err != nil {
+	if d.Protocol, err = protocol(port); err != nil {
 		return d, err
 	}
-	if d.Ports.First == 0 {
-		return d, report.PolicyProblem("monban guard open", 0, "port-0", port, nil, 0)
+	if d.Protocol == 0 {
+		if d.Ports, err = g.ports(port); err != nil {
+			return d, err
+		}
+		if d.Ports.First == 0 {
+			return d, report.PolicyProblem("monban guard open", 0, "port-0", port, nil, 0)
+		}
 	}
 	if len(g.o.to) == 0 {
 		return d, report.MissingFlag("--to", "monban guard open "+port+" --to 192.0.2.0/24")
@@ -45,6 +50,9 @@ func (g *guarding) entry(port string) (d monban.PolicyDoor, err error) {
 		d.To = append(d.To, a)
 	}
 	if g.o.limit != "" {
+		if d.Protocol != 0 {
+			return d, report.PolicyProblem("--limit", 0, "proto-limit", g.o.limit, nil, 0)
+		}
 		if d.Limit, err = monban.ParseRate(g.o.limit); err != nil {
 			return d, report.PolicyProblem("--limit", 0, "bad-limit", g.o.limit, nil, 0)
 		}
@@ -56,6 +64,20 @@ func (g *guarding) entry(port string) (d monban.PolicyDoor, err error) {
 	}
 	d.For = g.o.note
 	return d, nil
+}
+
+// protocol reads the argument of open and close where it is no port but a protocol
+// without ports, "proto:esp"; 0 is none.
+func protocol(arg string) (monban.IPProto, error) {
+	name, ok := strings.CutPrefix(arg, "proto:")
+	if !ok {
+		return 0, nil
+	}
+	p, problem := policyfile.ParseProtocol(name)
+	if problem != 0 {
+		return 0, report.PolicyProblem("proto:", 0, problem.String(), name, nil, 0)
+	}
+	return p, nil
 }
 
 // ports reads the argument of open and close: without a transport, TCP.
@@ -75,6 +97,14 @@ func (g *guarding) ports(arg string) (monban.PortRange, error) {
 }
 
 func (g *guarding) runClose(args []string) error {
+	switch p, err := protocol(args[0]); {
+	case err != nil:
+		return err
+	case p != 0:
+		return g.edit(func(text []byte) ([]byte, error) {
+			return policyfile.CloseProtocol(text, g.out.File, g.book, g.app.now(), p)
+		})
+	}
 	ports, err := g.ports(args[0])
 	if err != nil {
 		return err

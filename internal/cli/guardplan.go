@@ -94,7 +94,7 @@ func (g *guarding) native() {
 	lines, left := policy.Native(g.out.Policy, g.out.System)
 	g.out.Native = lines
 	for _, d := range left {
-		g.note("left-out", d.Ports.String())
+		g.note("left-out", d.About())
 	}
 	if g.out.System == "windows" {
 		g.note("native-others")
@@ -147,6 +147,10 @@ func (g *guarding) compare(p *planned) {
 		if d := &g.snap.Doors[i]; outside(d) {
 			open = append(open, d.Bind.Port)
 		}
+	}
+	for _, c := range policy.ProtocolChanges(before, g.out.Policy, g.app.now()) {
+		g.out.Changes = append(g.out.Changes, report.GuardChange{Protocol: c.Protocol, Gain: c.Gain, Lose: c.Lose, GainBy: c.GainBy, LoseBy: c.LoseBy,
+			AllLose: c.After.Nobody(), AllGain: c.After.Everybody() && c.Before.Nobody()})
 	}
 	for _, c := range policy.Changes(before, g.out.Policy, open, g.app.now()) {
 		rc := report.GuardChange{Ports: c.Ports, Gain: c.Gain, Lose: c.Lose, GainBy: c.GainBy, LoseBy: c.LoseBy,
@@ -273,7 +277,7 @@ func (g *guarding) listeners() {
 	var idle []string
 	for i := range g.out.Policy.Doors {
 		r := g.out.Policy.Doors[i].Ports
-		if !slices.ContainsFunc(g.snap.Doors, func(d monban.Door) bool { return r.Contains(d.Bind.Port) }) && !slices.Contains(idle, r.String()) {
+		if g.out.Policy.Doors[i].Protocol == 0 && !slices.ContainsFunc(g.snap.Doors, func(d monban.Door) bool { return r.Contains(d.Bind.Port) }) && !slices.Contains(idle, r.String()) {
 			idle = append(idle, r.String())
 		}
 	}

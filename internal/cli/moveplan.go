@@ -176,7 +176,7 @@ func (m *moving) policyFile(seen *move.Seen) *move.File {
 	after, alone := bytes.Clone(text), false
 	for i := range p.Doors {
 		d := p.Doors[i]
-		if d.Ports != saved.Policy.Doors[i].Ports {
+		if d.About() != saved.Policy.Doors[i].About() {
 			return nil
 		}
 		alone = alone || d.Ports.First == old.Num && d.Ports.Last == old.Num && d.Ports.Contains(old)

@@ -5,6 +5,7 @@
 //	doors:
 //	  - {port: 443/tcp, to: any, for: website}
 //	  - {port: 22/tcp, to: [192.0.2.0/24, "name:bastion.example", "if:wg0"], limit: 10/minute}
+//	  - {proto: esp, to: 198.51.100.7}
 //	default: closed
 //
 // It takes bytes and returns a [monban.Policy] or an [*Error] that says which

@@ -29,6 +29,9 @@ func Entry(d *monban.PolicyDoor) string {
 		to = "[" + to + "]"
 	}
 	text := "{port: " + d.Ports.String() + ", to: " + to
+	if d.Protocol != 0 {
+		text = "{proto: " + d.Protocol.String() + ", to: " + to
+	}
 	if d.Limit.N > 0 {
 		text += ", limit: " + d.Limit.String()
 	}
@@ -139,6 +142,20 @@ func insert(lines []string, i int, text string) []string {
 // transport of AnyProto is every one. Comments stay, also those above an entry.
 func Close(data []byte, file string, names Names, now time.Time, ports monban.PortRange) ([]byte, error) {
 	r := reader{file: file, names: names, now: now}
+	return r.remove(data, ports.String(), func(d *monban.PolicyDoor) (bool, error) {
+		same := d.Protocol == 0 && (ports.Proto == monban.AnyProto || d.Ports.Proto == ports.Proto)
+		switch {
+		case !same || d.Ports.Last < ports.First || ports.Last < d.Ports.First:
+			return false, nil
+		case d.Ports.First < ports.First || ports.Last < d.Ports.Last:
+			return false, &Error{Pos: d.Pos, Problem: PartOfRange, Text: d.Ports.String()}
+		}
+		return true, nil
+	})
+}
+
+// remove returns the text without the entries that goes picks.
+func (r *reader) remove(data []byte, what string, goes func(*monban.PolicyDoor) (bool, error)) ([]byte, error) {
 	before, doors, err := r.doorsNode(data)
 	if err != nil {
 		return nil, err
@@ -146,20 +163,20 @@ func Close(data []byte, file string, names Names, now time.Time, ports monban.Po
 	lines := strings.SplitAfter(string(data), "\n")
 	var want []monban.PolicyDoor
 	var gone []int
-	for i, d := range before.Doors {
-		same := ports.Proto == monban.AnyProto || d.Ports.Proto == ports.Proto
-		switch {
-		case !same || d.Ports.Last < ports.First || ports.Last < d.Ports.First:
-			want = append(want, d)
-		case d.Ports.First < ports.First || ports.Last < d.Ports.Last:
-			return nil, &Error{Pos: d.Pos, Problem: PartOfRange, Text: d.Ports.String()}
-		default:
+	for i := range before.Doors {
+		d := before.Doors[i]
+		switch out, err := goes(&d); {
+		case err != nil:
+			return nil, err
+		case out:
 			gone = append(gone, i)
+		default:
+			want = append(want, d)
 		}
 	}
 	switch {
 	case len(gone) == 0:
-		return nil, &Error{Pos: monban.Pos{File: file}, Problem: NotThere, Text: ports.String()}
+		return nil, &Error{Pos: monban.Pos{File: r.file}, Problem: NotThere, Text: what}
 	case doors.Style&yaml.FlowStyle != 0:
 		return nil, r.fail(doors, FlowList, "")
 	}

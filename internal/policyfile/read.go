@@ -189,17 +189,14 @@ func (r *reader) policy(root *yaml.Node) (*monban.Policy, error) {
 }
 
 // saying is what an entry says of one audience.
-type saying struct {
-	ports monban.PortRange
-	to    string
-}
+type saying struct{ about, to string }
 
 // unique refuses what was said of the same ports and the same audience before.
 func (r *reader) unique(said map[saying]int, n *yaml.Node, d monban.PolicyDoor) error {
 	for _, a := range d.To {
-		key := saying{d.Ports, a.String()}
+		key := saying{d.About(), a.String()}
 		if line, ok := said[key]; ok {
-			return &Error{Pos: r.pos(n), Problem: Duplicate, Text: key.ports.String() + " to " + key.to, Line2: line}
+			return &Error{Pos: r.pos(n), Problem: Duplicate, Text: key.about + " to " + key.to, Line2: line}
 		}
 		said[key] = n.Line
 	}
@@ -207,19 +204,16 @@ func (r *reader) unique(said map[saying]int, n *yaml.Node, d monban.PolicyDoor) 
 }
 
 func (r *reader) door(n *yaml.Node) (d monban.PolicyDoor, err error) {
-	e, err := r.mapping(n, "port", "to", "limit", "until", "for")
+	e, err := r.mapping(n, "port", "to", "limit", "until", "for", "proto")
 	if err != nil {
 		return d, err
 	}
-	for i, name := range [...]string{"port", "to"} {
-		if e.values[i] == nil {
-			return d, r.fail(n, MissingKey, "", name)
-		}
-	}
-	if d.Ports, err = r.ports(e.keys[0], e.values[0]); err != nil {
+	if err := r.what(e, &d); err != nil {
 		return d, err
 	}
-	d.Pos = r.pos(e.values[0])
+	if e.values[1] == nil {
+		return d, r.fail(n, MissingKey, "", "to")
+	}
 	if d.To, err = r.audiences(e.keys[1], e.values[1]); err != nil {
 		return d, err
 	}
@@ -292,6 +286,9 @@ func (r *reader) service(n *yaml.Node, text string) (monban.PortRange, error) {
 	case 1:
 		return found[0], nil
 	case 0:
+		if _, problem := ParseProtocol(name); problem == 0 && !given {
+			return monban.PortRange{}, r.fail(n, UnknownName, text, "proto: "+text)
+		}
 		return monban.PortRange{}, r.fail(n, UnknownName, text, r.names.Nearest(name, 3)...)
 	}
 	var want []string

@@ -29,6 +29,8 @@ doors:
     to: local
   - {port: 8443/tcp, to: any, until: 2027-01-31T00:00:00Z, for: a demo}
   - {port: https/udp, to: this-network}
+  - {proto: ESP, to: 198.51.100.7, for: IPsec}
+  - {proto: 253, to: local}
 default: closed
 `
 
@@ -47,6 +49,8 @@ func TestRead(t *testing.T) {
 		"{port: 5432/tcp, to: local}",
 		"{port: 8443/tcp, to: any, until: 2027-01-31T00:00:00Z, for: a demo}",
 		"{port: 443/udp, to: this-network}",
+		"{proto: esp, to: 198.51.100.7, for: IPsec}",
+		"{proto: 253, to: local}",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -106,6 +110,21 @@ func TestErrors(t *testing.T) {
 		{head + "  - {port: 80, to: local, limit: 10/minute}\n", LocalUntil, 3, "limit"},
 		{head + "  - {port: 80, to: any}\n\n  - {port: http, to: any}\n", Duplicate, 5, "80/tcp to any"},
 		{head + "  - {port: 80, to: [10.0.0.0/8, 10.0.0.0/8]}\n", Duplicate, 3, "80/tcp to 10.0.0.0/8"},
+		{head + "  - {port: 80, proto: esp, to: any}\n", PortAndProtocol, 3, ""},
+		{head + "  - {proto: esp}\n", MissingKey, 3, "to"},
+		{head + "  - {proto: espp, to: any}\n", BadProtocol, 3, "espp"},
+		{head + "  - {proto: 256, to: any}\n", BadProtocol, 3, "256"},
+		{head + "  - {proto: 0, to: any}\n", BadProtocol, 3, "0"},
+		{head + "  - {proto: 44, to: any}\n", BadProtocol, 3, "44"},
+		{head + "  - {proto: [esp], to: any}\n", NotText, 3, "proto"},
+		{head + "  - {proto: UDP, to: any}\n", PortedProtocol, 3, "UDP"},
+		{head + "  - {proto: 6, to: any}\n", PortedProtocol, 3, "6"},
+		{head + "  - {proto: icmp, to: local}\n", EverOpen, 3, "icmp"},
+		{head + "  - {proto: 58, to: local}\n", EverOpen, 3, "58"},
+		{head + "  - {proto: gre, to: any, limit: 10/minute}\n", LimitedProtocol, 3, ""},
+		{head + "  - {proto: gre, to: local, until: 2999-01-01T00:00:00Z}\n", LocalUntil, 3, "until"},
+		{head + "  - {port: ospf, to: any}\n", UnknownName, 3, "proto: ospf"},
+		{head + "  - {proto: esp, to: any}\n  - {proto: 50, to: any}\n", Duplicate, 4, "proto:esp to any"},
 		{strings.Repeat("#", MaxSize+1), TooLong, 0, ""},
 	} {
 		_, err := parse(test.text)

@@ -67,6 +67,7 @@ type GuardState struct {
 // GuardChange is what changes at some ports.
 type GuardChange struct {
 	Ports          monban.PortRange
+	Protocol       monban.IPProto // 0 where it is about Ports
 	Gain, Lose     []monban.AddrRange
 	GainBy, LoseBy []string // interfaces
 	Device         string   // the interface that it is about; "" is every one
@@ -139,6 +140,7 @@ type guardStateWire struct {
 
 type policyDoorWire struct {
 	Port  string    `json:"port"`
+	Proto string    `json:"protocol"`
 	To    []string  `json:"to"`
 	Addrs []string  `json:"addresses"`
 	Limit string    `json:"limit"`
@@ -149,6 +151,7 @@ type policyDoorWire struct {
 
 type guardChangeWire struct {
 	Ports  string   `json:"ports"`
+	Proto  string   `json:"protocol"`
 	Device string   `json:"device"`
 	Gain   []string `json:"gain"`
 	Lose   []string `json:"lose"`
@@ -172,7 +175,8 @@ func (g Guard) wire(v *view) any {
 		Doors: []policyDoorWire{}, Changes: []guardChangeWire{}, Differences: []guardDifferenceWire{}, Refused: []guardReasonWire{}, Notes: []guardReasonWire{}}
 	if g.Policy != nil {
 		for _, d := range g.Policy.Doors {
-			w := policyDoorWire{Port: d.Ports.String(), To: []string{}, Addrs: []string{}, Limit: d.Limit.String(), Until: d.Until, For: d.For, Line: d.Pos.Line}
+			port, proto := about(d.Ports, d.Protocol)
+			w := policyDoorWire{Port: port, Proto: proto, To: []string{}, Addrs: []string{}, Limit: d.Limit.String(), Until: d.Until, For: d.For, Line: d.Pos.Line}
 			for _, a := range d.To {
 				w.To = append(w.To, a.String())
 				if a.Kind == monban.ByName || a.Kind == monban.ThisNetwork {
@@ -183,7 +187,8 @@ func (g Guard) wire(v *view) any {
 		}
 	}
 	for _, c := range g.Changes {
-		w := guardChangeWire{Ports: c.Ports.String(), Device: c.Device, Gain: append(rangeTexts(c.Gain), devices(c.GainBy)...), Lose: append(rangeTexts(c.Lose), devices(c.LoseBy)...), Who: []string{}}
+		port, proto := about(c.Ports, c.Protocol)
+		w := guardChangeWire{Ports: port, Proto: proto, Device: c.Device, Gain: append(rangeTexts(c.Gain), devices(c.GainBy)...), Lose: append(rangeTexts(c.Lose), devices(c.LoseBy)...), Who: []string{}}
 		for i := range c.Doors {
 			w.Who = append(w.Who, v.who(&c.Doors[i]))
 		}
@@ -199,6 +204,15 @@ func (g Guard) wire(v *view) any {
 		out.Notes = append(out.Notes, guardReasonWire{n.Code, v.guardNote(n)})
 	}
 	return out
+}
+
+// about returns the ports or the protocol that an entry is about, and "" for the
+// other.
+func about(ports monban.PortRange, p monban.IPProto) (port, proto string) {
+	if p != 0 {
+		return "", p.String()
+	}
+	return ports.String(), ""
 }
 
 func rangeTexts(ranges []monban.AddrRange) []string {
@@ -296,7 +310,8 @@ func (g Guard) table(p *printer) {
 	}
 	var rows group
 	for _, d := range g.Policy.Doors {
-		rows.rows = append(rows.rows, []cell{{bold, d.Ports.String()}, {plain, p.audience(d)}, {plain, orDash(d.For)}})
+		port, proto := about(d.Ports, d.Protocol)
+		rows.rows = append(rows.rows, []cell{{bold, port + proto}, {plain, p.audience(d)}, {plain, orDash(d.For)}})
 	}
 	p.table(cols, []group{rows})
 }
@@ -343,7 +358,8 @@ func (g Guard) change(p *printer, v *view, c GuardChange) {
 		}
 		who = " (" + strings.Join(names, ", ") + ")"
 	}
-	port := c.Ports.String() + who
+	ports, proto := about(c.Ports, c.Protocol)
+	port := ports + proto + who
 	if c.Device != "" {
 		port += p.f(" by %s", " %s から", c.Device)
 	}

@@ -45,6 +45,8 @@ func ImportText(list []Imported, r Result, s Style) string {
 		comment("", say("The firewall's rules could not be read (sudo lets them be), so it is not known who reaches which of these doors now: some may be closed already, and an entry would say that they may be open.",
 			"ファイアウォールのルールを読めなかったため(sudo を付けると読めます)、いま誰に届くかは分かりません。既に閉じられているドアも、開けてよいものとして書かれている可能性があります。"))
 	}
+	comment("", say("Protocols without ports (ESP, GRE, OSPF …) pass; one that an entry names, such as {proto: esp, to: 192.0.2.7}, only from those whom it lists.",
+		"ポートのないプロトコル(ESP、GRE、OSPF など)はそのまま通ります。{proto: esp, to: 192.0.2.7} のような項目を書くと、そのプロトコルは書いた相手からだけ通ります。"))
 	b.WriteString("monban: 1\n")
 	if len(list) == 0 {
 		b.WriteString("doors: []\ndefault: closed\n")

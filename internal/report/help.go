@@ -390,8 +390,12 @@ func topics() []topic {
 					"ポリシーは、このディレクトリーの monban.yaml、なければ /etc/monban/monban.yaml です。ドアごとに port(443/tcp、8000-8100/udp、https など)と to(any、local、this-network、アドレスまたはプレフィックス、name:ホスト名、if:インターフェース名、またはその一覧)を書きます。limit(送信元ごとに 10/minute など)、until(期限)、for(用途)は省略できます。",
 				},
 				{
-					"It is about new connections of TCP, UDP, SCTP and DCCP to this machine's own addresses, published ports of containers too. Other protocols, connections that exist, what is only forwarded, and what this machine asks others go on. monban has one nftables table of its own (inet monban) and never touches another.",
-					"対象は、このマシン自身のアドレスに来る TCP、UDP、SCTP、DCCP の新しい接続です(コンテナの公開ポートを含みます)。ほかのプロトコル、既にある接続、転送するだけの通信、このマシンから外への通信には影響しません。monban は自分の nftables テーブル(inet monban)だけを使い、ほかには触れません。",
+					"An entry may be about a protocol without ports: proto (esp, ah, gre, ipip, sit, igmp, ospf, eigrp, pim, vrrp, l2tp or a number) in place of port, without limit. Such a protocol passes as long as no entry names it; from then on only who is listed comes in by it.",
+					"ポートのないプロトコルも、port の代わりに proto(esp、ah、gre、ipip、sit、igmp、ospf、eigrp、pim、vrrp、l2tp、または番号)と書けば指定できます(limit は使えません)。どの項目にもないプロトコルはそのまま通り、1 つでも項目を書くと、書いた相手だけが通ります。",
+				},
+				{
+					"It is about new connections of TCP, UDP, SCTP and DCCP to this machine's own addresses, published ports of containers too. Other protocols that are not listed, connections that exist, what is only forwarded, and what this machine asks others go on. monban has one nftables table of its own (inet monban) and never touches another.",
+					"対象は、このマシン自身のアドレスに来る TCP、UDP、SCTP、DCCP の新しい接続です(コンテナの公開ポートを含みます)。書いていないほかのプロトコル、既にある接続、転送するだけの通信、このマシンから外への通信には影響しません。monban は自分の nftables テーブル(inet monban)だけを使い、ほかには触れません。",
 				},
 				{
 					"Host names and this-network become addresses when the policy is applied; nothing is looked up at boot. Exit status of plan and status: 0 in force, 1 something differs, 3 it could not be read. That makes them a check for cron.",
@@ -469,12 +473,16 @@ func topics() []topic {
 			examples: []example{
 				{"monban guard open 443 --to any --note website", [2]string{"to everybody", "全員に開ける"}},
 				{"monban guard open ssh --to 192.0.2.0/24,if:wg0", [2]string{"to a network and a VPN", "ネットワークと VPN に開ける"}},
+				{"monban guard open proto:esp --to 198.51.100.7", [2]string{"IPsec with one peer only", "IPsec を 1 つの相手だけにする"}},
 			},
 		},
 		{
-			command:  "monban guard close",
-			short:    [2]string{"Take a door out of the policy file and show what that changes.", "ポリシーファイルからドアを消し、変わることを示します。"},
-			examples: []example{{"monban guard close 8080", [2]string{"its entries are taken out", "その項目を消す"}}},
+			command: "monban guard close",
+			short:   [2]string{"Take a door out of the policy file and show what that changes.", "ポリシーファイルからドアを消し、変わることを示します。"},
+			examples: []example{
+				{"monban guard close 8080", [2]string{"its entries are taken out", "その項目を消す"}},
+				{"monban guard close proto:gre", [2]string{"a protocol without ports, for everybody", "ポートのないプロトコルを誰にも通さない"}},
+			},
 		},
 		{
 			command:  "monban guard off",

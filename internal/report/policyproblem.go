@@ -87,6 +87,16 @@ func policyWords(code string) (en, ja string) {
 		return "{text} means nothing for a door that is local", "local のドアに {text} を付けても意味がありません"
 	case "duplicate":
 		return "{raw} was said in line {line} already", "{raw} は {line} 行目にもあります"
+	case "port-and-proto":
+		return "an entry is about a port or about a protocol without ports, not both", "1 つの項目に port と proto の両方は書けません"
+	case "bad-proto":
+		return "{text} is no IP protocol; want such as esp, gre, ospf, or its number (1 to 255)", "{text} は IP プロトコルではありません。esp、gre、ospf などの名前か番号(1 から 255)で書いてください"
+	case "proto-with-ports":
+		return "{text} has ports: write port: 443/tcp", "{text} にはポートがあります。port: 443/tcp のように書いてください"
+	case "proto-always":
+		return "{text} is never closed: without it no neighbour and no path's packet size is found", "{text} は閉じられません。近隣のマシンや経路のパケットサイズが分からなくなります"
+	case "proto-limit":
+		return "a limit counts connections, which a protocol without ports does not have", "limit は接続の数を数えるため、ポートのないプロトコルには使えません"
 	case "not-there":
 		return "{raw} is not open in this policy", "{raw} はこのポリシーで開いていません"
 	case "part-of-range":
