@@ -22,6 +22,19 @@ type path struct {
 	capacity    float64 // probes per second that the sender manages
 	relay       float64 // probes per second that pass a bottleneck with a queue; 0 is none
 	queue       int     // its length
+	// pauses is how long the sender is away, each time after five times as long;
+	// naps is the same of the target, which then takes what has come all at once.
+	pauses, naps time.Duration
+}
+
+// awake returns when a probe that comes at a time is looked at.
+func (p *path) awake(now time.Duration) time.Duration {
+	if p.naps > 0 {
+		if cycle := now % (6 * p.naps); cycle > 5*p.naps {
+			return now - cycle + 6*p.naps
+		}
+	}
+	return now
 }
 
 type event struct {
@@ -58,8 +71,9 @@ func travel(t *testing.T, f *flow, p path, seed uint64) (took time.Duration, pea
 				break
 			}
 			sent++
-			tokens = min(p.burst, tokens+p.limit*(now-filled).Seconds())
-			filled = now
+			seen := p.awake(now)
+			tokens = min(p.burst, tokens+p.limit*(seen-filled).Seconds())
+			filled = seen
 			if rng.Float64() < p.loss {
 				continue
 			}
@@ -81,7 +95,7 @@ func travel(t *testing.T, f *flow, p path, seed uint64) (took time.Duration, pea
 			if state == silent || rng.Float64() < p.loss {
 				continue
 			}
-			at := now + waits + p.rtt + time.Duration((rng.Float64()*2-1)*float64(p.jitter))
+			at := seen + waits + p.rtt + time.Duration((rng.Float64()*2-1)*float64(p.jitter))
 			i, _ := slices.BinarySearchFunc(flying, at, func(e event, at time.Duration) int { return int(e.at - at) })
 			flying = slices.Insert(flying, i, event{at, q, state})
 		}
@@ -89,6 +103,9 @@ func travel(t *testing.T, f *flow, p path, seed uint64) (took time.Duration, pea
 			wait = max(min(wait, flying[0].at-now), 0)
 		}
 		now += max(wait, time.Duration(float64(sent)/p.capacity*float64(time.Second)), time.Microsecond)
+		if cycle := now % (6 * max(p.pauses, 1)); cycle > 5*p.pauses && p.pauses > 0 {
+			now += 6*p.pauses - cycle
+		}
 		if now > 5*time.Minute {
 			t.Fatalf("no end: pass %d, rate %.0f", f.pass, f.pace.rate)
 		}
@@ -148,6 +165,10 @@ func TestConvergence(t *testing.T) {
 		{"far 5% limit", path{rtt: far, jitter: jitter, loss: .05, limit: 20e3, burst: 40, answers: talks, capacity: 100e3}, 5500 * time.Millisecond, 1.8},
 		{"limit 20k", path{rtt: 50 * time.Microsecond, limit: 20e3, burst: 5, answers: talks, capacity: 200e3}, 4200 * time.Millisecond, 1.4},
 		{"limit 2k", path{rtt: 50 * time.Microsecond, limit: 2e3, burst: 5, answers: talks, capacity: 200e3}, 42 * time.Second, 1.4},
+		{"limit 20k, pauses", path{rtt: 50 * time.Microsecond, limit: 20e3, burst: 5, answers: talks, capacity: 200e3, pauses: 5 * time.Millisecond}, 4600 * time.Millisecond, 1.4},
+		{"limit 20k, long pauses", path{rtt: 50 * time.Microsecond, limit: 20e3, burst: 5, answers: talks, capacity: 200e3, pauses: 50 * time.Millisecond}, 4600 * time.Millisecond, 1.4},
+		{"limit 20k, naps", path{rtt: 50 * time.Microsecond, limit: 20e3, burst: 5, answers: talks, capacity: 200e3, naps: 5 * time.Millisecond}, 4600 * time.Millisecond, 1.4},
+		{"limit 20k, long naps", path{rtt: 50 * time.Microsecond, limit: 20e3, burst: 5, answers: talks, capacity: 200e3, naps: 50 * time.Millisecond}, 4600 * time.Millisecond, 1.4},
 		{"quiet", path{rtt: far, jitter: jitter, answers: quiet, capacity: 100e3}, 3 * time.Second, 2.3},
 		{"quiet 5%", path{rtt: far, jitter: jitter, loss: .05, answers: quiet, capacity: 100e3}, 7 * time.Second, 6},
 		{"far queue", path{rtt: far, jitter: jitter, answers: talks, capacity: 250e3, relay: 80e3, queue: 100_000}, 3 * time.Second, 1.6},

@@ -46,6 +46,7 @@ type pace struct {
 	patience    int     // how many steps to hold before the next step up
 	held        int
 	quiet       int // steps in a row without any answer
+	outages     int // and with far fewer than there were
 }
 
 // trial is a rate and the share of the signals that was answered at it.
@@ -201,8 +202,12 @@ func (p *pace) echo(id uint16, door uint64) bool {
 }
 
 // signals counts a step's signals and how many were answered, and the rate that
-// was really sent at.
-func (p *pace) signals(canaries bool) (asked, heard, rate float64) {
+// was really sent at. Where some slices had few answers or none and the others had
+// theirs, nobody was there to take the probes: the system of the target, too, gives
+// its processor to others, and what has come meanwhile meets the limit all at once.
+// That says nothing of the rate, and these slices are left out when no more answers
+// are to come.
+func (p *pace) signals(canaries, due bool) (asked, heard, rate float64) {
 	until := p.until
 	if until == 0 {
 		until = p.seq
@@ -210,14 +215,18 @@ func (p *pace) signals(canaries bool) (asked, heard, rate float64) {
 	if until-p.from > sliceCount-2 {
 		p.from = until - (sliceCount - 2)
 	}
+	best := 0.0
+	for i := p.from; i < until && due; i++ {
+		if a, h := p.slices[i%sliceCount].signals(canaries); a >= telling {
+			best = max(best, h/a)
+		}
+	}
 	var probes, took float64
 	for i := p.from; i < until; i++ {
 		s := &p.slices[i%sliceCount]
-		asked += float64(s.knock)
-		heard += float64(s.knocks)
-		if !canaries {
-			asked += float64(s.asked)
-			heard += float64(s.heard)
+		if a, h := s.signals(canaries); a < telling || h/a >= best/outage {
+			asked += a
+			heard += h
 		}
 		probes += float64(s.probes)
 		took += (s.end - s.start - s.paused).Seconds()
@@ -226,6 +235,22 @@ func (p *pace) signals(canaries bool) (asked, heard, rate float64) {
 		rate = min(probes/took, p.rate)
 	}
 	return asked, heard, rate
+}
+
+// telling is how many signals of a slice say something about it alone, and outage
+// how much less than elsewhere is answered where nobody is there.
+const (
+	telling = 8
+	outage  = 4
+	// mostOutages is how many steps without answers are tried again in a row.
+	mostOutages = 3
+)
+
+func (s *slice) signals(canaries bool) (asked, heard float64) {
+	if canaries {
+		return float64(s.knock), float64(s.knocks)
+	}
+	return float64(s.knock + s.asked), float64(s.knocks + s.heard)
 }
 
 // begin starts a step at a rate.
@@ -258,15 +283,21 @@ func (p *pace) control(now time.Duration, canaries bool) {
 	if p.pinned || p.seq == p.from {
 		return
 	}
-	asked, heard, rate := p.signals(canaries)
+	asked, heard, rate := p.signals(canaries, false)
 	if p.until == 0 {
 		if asked < p.enough() {
 			return
 		}
 		p.until = p.seq
 	}
-	share := heard / asked
 	due := now >= p.slices[(p.until-1)%sliceCount].end+p.rto()
+	if due {
+		asked, heard, rate = p.signals(canaries, true)
+	}
+	share := heard / asked
+	if due && p.away(now, share) {
+		return
+	}
 	if heard == 0 && due {
 		p.quiet++
 	} else if heard > 0 {
@@ -317,12 +348,14 @@ func (p *pace) control(now time.Duration, canaries bool) {
 		}
 		// Answers a second as before, or nearly: the limit is here or below.
 		if p.rate*share >= 0.75*p.before.rate*p.before.share {
-			p.ref, p.factor = trial{p.rate, max(share, 0.01)}, 1.25
+			p.ref = trial{p.rate, max(share, 0.01)}
 			if share < 0.7 {
 				p.tryDown(now, rate, share)
 				return
 			}
-			p.begin(now, hold, p.rate)
+			// Or it was something that is over: then back to where it was.
+			p.factor, p.patience = min(max(p.before.rate/p.rate, 1.25), 2), 0
+			p.climb(now)
 			return
 		}
 		// Fewer, in proportion: the loss has nothing to do with the rate.
@@ -349,6 +382,27 @@ func (p *pace) control(now time.Duration, canaries bool) {
 		}
 		p.climb(now)
 	}
+}
+
+// away tries a step again that nearly nobody answered, and returns false if that was
+// not enough or there was no need to.
+func (p *pace) away(now time.Duration, share float64) bool {
+	kind, rate, used := hold, p.ref.rate, p.ref.share
+	switch p.kind {
+	case first:
+		kind, rate, used = first, p.rate, 1
+	case down:
+		return false
+	}
+	if share >= used/outage {
+		p.outages = 0
+		return false
+	}
+	if p.outages++; p.outages > mostOutages {
+		return false
+	}
+	p.begin(now, kind, rate)
+	return true
 }
 
 // climb begins a step up, if there is room.

@@ -9,7 +9,9 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +34,9 @@ const most = 8 * batch
 // busyRate is what one thread can send to a target that answers; a second one
 // works only beyond.
 const busyRate = 100_000
+
+// urgentRate is up to which a thread sleeps more than it works.
+const urgentRate = 50_000
 
 // raw asks with packets of our own making.
 func (s *session) raw(ctx context.Context, flows []*flow) error {
@@ -64,6 +69,10 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 
 // run asks until the flows are over.
 func (e *rawEngine) run(ctx context.Context, threads int) error {
+	e.helps.Store(false)
+	e.over.Store(false)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var group sync.WaitGroup
 	failed := make([]error, threads)
 	for i := range threads {
@@ -75,7 +84,9 @@ func (e *rawEngine) run(ctx context.Context, threads int) error {
 				w := &e.ways[n]
 				r.links = append(r.links, &link{way: w, out: w.sender(i), syn: newTemplate(w.source, e.stamp)})
 			}
-			failed[i] = r.run(ctx)
+			if failed[i] = r.run(ctx); failed[i] != nil {
+				stop()
+			}
 			for _, l := range r.links {
 				if l.refused > 0 {
 					e.s.gap(e.s.deviceName(l.device), NotSent, l.refused)
@@ -138,6 +149,9 @@ type rawEngine struct {
 	fds   []int
 	xdp   []*xdpSocket
 
+	helps atomic.Bool // there is work for more than one thread
+	over  atomic.Bool // or for none
+
 	mu    sync.Mutex // of what follows
 	flows []*flow
 	turn  int
@@ -185,6 +199,7 @@ func (w *way) sender(thread int) outlet {
 type rawThread struct {
 	*rawEngine
 	second bool
+	rate   float64 // that the flows have together
 	last   int
 	in     *receiver
 	links  []*link
@@ -342,13 +357,22 @@ func (e *rawEngine) close() {
 
 func (r *rawThread) run(ctx context.Context) error {
 	runtime.LockOSThread() // for good: the thread ends with what prompt has changed
+	var turn *prompt
 	if r.s.q.Rate > 0 || !r.s.q.Pinned {
-		prompt()
+		turn = newPrompt()
 	}
 	for ctx.Err() == nil {
+		if r.second && !r.helps.Load() && !r.holds() {
+			if r.over.Load() {
+				return nil
+			}
+			r.rest(time.Millisecond)
+			continue
+		}
 		now := r.s.now()
 		r.receive()
 		wait, over := r.take(now)
+		turn.hurry(r.rate < urgentRate && (wait > 0 || len(r.asked) > 0))
 		if err := r.send(); err != nil {
 			return err
 		}
@@ -360,17 +384,9 @@ func (r *rawThread) run(ctx context.Context) error {
 	return nil
 }
 
-// prompt makes the thread wake up when it wants to. It sleeps ten thousand times a
-// second, for most of the time. On a busy machine it then waits for its turn, for
-// milliseconds, and a limit that lets five packets pass at once forgives no pause:
-// behind one of 20,000 a second, which takes 3.3 s at best, and beside four busy
-// loops on two processors the scan took 8 s, with this 4.1 s (Linux 6.18).
-func prompt() {
-	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)                    //nolint:errcheck // a thread without it sleeps 50 µs longer
-	const sooner = 10                                                 // nice levels
-	if n, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil { // 20 minus the nice level
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 20-n-sooner) // not allowed to everybody
-	}
+// holds reports whether the thread has something that it must not keep.
+func (r *rawThread) holds() bool {
+	return len(r.heard) > 0 || slices.ContainsFunc(r.links, func(l *link) bool { return l.out.waiting() > 0 })
 }
 
 // take gives the flows the answers that have come in, and gets the questions that
@@ -390,15 +406,16 @@ func (r *rawThread) take(now time.Duration) (wait time.Duration, over bool) {
 	}
 	r.heard = r.heard[:0]
 	over, wait = true, 50*time.Millisecond
-	rate := 0.0
+	r.rate = 0
 	for _, f := range r.flows {
 		over = over && f.over
 		if !f.over {
-			rate += f.pace.rate
+			r.rate += f.pace.rate
 		}
 	}
-	if over || r.second && rate < busyRate {
-		return time.Millisecond, over
+	r.helps.Store(r.rate >= busyRate && !over)
+	if r.over.Store(over); over {
+		return 0, true
 	}
 	for i := range r.flows {
 		f := r.flows[(r.turn+i)%len(r.flows)]
@@ -416,6 +433,7 @@ func (r *rawThread) take(now time.Duration) (wait time.Duration, over bool) {
 			return wait, false
 		}
 	}
+	r.over.Store(true)
 	return 0, true
 }
 
@@ -533,14 +551,20 @@ func (r *rawThread) flowOf(door uint64) *flow {
 }
 
 // rest sleeps. For a short while nothing wakes it, so that answers are read
-// together.
+// together, and the runtime is not told: what it had given away meanwhile would
+// have to be got back from a thread that waits for its own turn.
 func (r *rawThread) rest(wait time.Duration) {
 	if wait <= 0 {
 		return
 	}
 	ts := unix.NsecToTimespec(int64(wait))
-	if wait < time.Millisecond || len(r.links) == 0 {
-		_ = unix.Nanosleep(&ts, nil) // woken early, it looks and sleeps again
+	// Woken early, it looks and sleeps again.
+	switch {
+	case wait < time.Millisecond:
+		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		return
+	case r.second || len(r.links) == 0:
+		_ = unix.Nanosleep(&ts, nil)
 		return
 	}
 	fds := make([]unix.PollFd, 0, 4)

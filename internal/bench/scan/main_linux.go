@@ -23,6 +23,8 @@ import (
 func main() {
 	only := flag.String("case", "", "only the cases whose name begins so")
 	runs := flag.Int("runs", 20, "runs of monban for each case")
+	load := flag.Int("load", 0, "busy loops beside each run, which want a processor for themselves")
+	loop := flag.Bool("loop", false, "be one of them: how the program starts itself")
 	relay := flag.Bool("relay", false, "forward between the two links of this namespace: how the program starts itself")
 	listen := flag.Bool("listen", false, "open the bench's ports: how the program starts itself")
 	blast := flag.Duration("blast", 0, "send as fast as a bare loop can: how the program starts itself")
@@ -35,10 +37,13 @@ func main() {
 		err = forward(ctx)
 	case *listen:
 		err = serve(ctx)
+	case *loop:
+		for ctx.Err() == nil {
+		}
 	case *blast > 0:
 		err = bare(*to, *blast)
 	default:
-		err = run(ctx, *only, *runs)
+		err = run(ctx, *only, *runs, *load)
 	}
 	stop()
 	if err != nil {
@@ -50,7 +55,7 @@ func main() {
 // openPorts is how many doors of the target are open.
 const openPorts = 40
 
-func run(ctx context.Context, only string, runs int) error {
+func run(ctx context.Context, only string, runs, load int) error {
 	if os.Geteuid() != 0 {
 		return errors.New("needs root: it makes namespaces")
 	}
@@ -75,7 +80,7 @@ func run(ctx context.Context, only string, runs int) error {
 			continue
 		}
 		known = true
-		bad, err := c.measure(ctx, monban, runs)
+		bad, err := c.measure(ctx, monban, runs, load)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}

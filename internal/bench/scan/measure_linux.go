@@ -26,7 +26,7 @@ type result struct {
 	} `json:"data"`
 }
 
-func (c *scanCase) measure(ctx context.Context, monban string, runs int) (missed []string, err error) {
+func (c *scanCase) measure(ctx context.Context, monban string, runs, load int) (missed []string, err error) {
 	pl, err := build(ctx, c.path)
 	if err != nil {
 		return nil, err
@@ -34,6 +34,11 @@ func (c *scanCase) measure(ctx context.Context, monban string, runs int) (missed
 	defer pl.close()
 	if c.runs > 0 {
 		runs = min(runs, c.runs)
+	}
+	for range load {
+		if err := pl.self(ctx, pl.near, "-loop"); err != nil {
+			return nil, err
+		}
 	}
 	want := ports()
 	slices.Sort(want)
