@@ -40,6 +40,7 @@ type apache struct {
 	modules    []string // in lower case, as in "ssl_module"
 	loads      bool     // a LoadModule has been seen, so modules is all there is
 	buckets    bool
+	macro      []string // the parameters of the <Macro> that the line stands in
 	listens    []listen
 }
 
@@ -58,6 +59,9 @@ func (a *apache) read(f file) {
 		name, rest := l.keyValue(0)
 		if section, ok := strings.CutPrefix(name.text, "</"); ok {
 			section = lower(strings.TrimSuffix(section, ">"))
+			if section == "macro" {
+				a.macro = nil
+			}
 			if n := len(skipping); n > 0 && skipping[n-1] == section {
 				skipping = skipping[:n-1]
 			}
@@ -72,6 +76,8 @@ func (a *apache) read(f file) {
 				skipping = append(skipping, section)
 			} else if section == "virtualhost" {
 				a.virtualHost(f, rest)
+			} else if params := strings.Fields(rest.text); section == "macro" && len(params) > 1 {
+				a.macro = params[1:]
 			}
 			continue
 		}
@@ -164,6 +170,11 @@ func (a *apache) directive(f file, l line, name string) {
 		return
 	}
 	arg := args[0]
+	opens := name == "listen" || name == "define" || strings.HasPrefix(name, "include")
+	if opens && slices.ContainsFunc(a.macro, func(param string) bool { return strings.Contains(arg.text, param) }) {
+		a.s.gap(l.pos(f), NotFollowed, l.text) // decided by every "Use" of the macro
+		return
+	}
 	switch name {
 	case "listen":
 		a.listen(f, arg)

@@ -87,6 +87,10 @@ func (c *caddy) global(f file, body []statement) {
 		arg := st.arg(0)
 		switch st.name() {
 		case "http_port", "https_port":
+			arg, ok := c.expand(f, arg)
+			if !ok {
+				continue
+			}
 			num, ok := c.s.portOf(f, arg, monban.TCP)
 			if ok && st.name() == "http_port" {
 				c.http = num
@@ -94,7 +98,9 @@ func (c *caddy) global(f file, body []statement) {
 				c.https = num
 			}
 		case "admin":
-			c.admin, c.adminPos = arg.text, arg.pos(f)
+			if arg, ok := c.expand(f, arg); ok {
+				c.admin, c.adminPos = arg.text, arg.pos(f)
+			}
 		case "auto_https":
 			c.redirOff = arg.text == "off" || arg.text == "disable_redirects"
 		case "default_bind":
@@ -156,24 +162,48 @@ func (c *caddy) claim() {
 	c.s.once()
 }
 
-func (c *caddy) address(who asker, site caddySite) {
-	scheme, rest, ok := site.at.cut("://")
-	if !ok {
-		scheme, rest = word{}, site.at
-	}
-	rest, _, _ = rest.cut("/")
-	if strings.HasPrefix(rest.text, "{$") { // an environment variable, {$NAME:default}
-		name, usual, _ := strings.Cut(strings.Trim(rest.text, "{$}"), ":")
+// expand puts in the values of {$NAME} and {$NAME:default}, which Caddy does
+// before anything else. It is false where one has no value.
+func (c *caddy) expand(f file, w word) (word, bool) {
+	text := w.text
+	for at := 0; ; {
+		from := strings.Index(text[at:], "{$")
+		if from < 0 {
+			break
+		}
+		from += at
+		end := strings.IndexByte(text[from:], '}')
+		if end < 0 {
+			break
+		}
+		name, usual, _ := strings.Cut(text[from+2:from+end], ":")
 		value, ok := c.s.place.getenv(name)
 		if !ok {
 			value = usual
 		}
 		if value == "" {
-			c.s.gap(site.at.pos(site.f), Undefined, name)
-			return
+			c.s.gap(w.pos(f), Undefined, name)
+			return w, false
 		}
-		rest.text, rest.long = value, len(rest.text)
+		text = text[:from] + value + text[from+end+1:]
+		at = from + len(value)
 	}
+	if text != w.text {
+		w.text, w.long, w.joined = text, -1, nil // it stands nowhere
+	}
+	return w, true
+}
+
+func (c *caddy) address(who asker, site caddySite) {
+	at, ok := c.expand(site.f, site.at)
+	if !ok {
+		return
+	}
+	scheme, rest, ok := at.cut("://")
+	if !ok {
+		scheme, rest = word{}, at
+	}
+	rest, _, _ = rest.cut("/")
 	host, port := hostPort(rest)
 	who.name = "caddy " + site.at.text
 	num, tls := c.https, scheme.text != "http" // also where auto_https is off (measured)
@@ -185,9 +215,7 @@ func (c *caddy) address(who asker, site caddySite) {
 		if num, ok = c.s.portOf(site.f, port, monban.TCP); !ok {
 			return
 		}
-		if pos = port.pos(site.f); rest.long > 0 {
-			pos.Len = 0
-		}
+		pos = port.pos(site.f)
 		tls = tls && num != c.http && (host != "" || scheme.text == "https") || site.tls
 	case scheme.text == "http":
 		num = c.http
@@ -209,6 +237,10 @@ func (c *caddy) sockets(stream asker, site caddySite, num uint16, pos monban.Pos
 		bind = []word{{}}
 	}
 	for _, w := range bind {
+		w, ok := c.expand(site.f, w)
+		if !ok {
+			continue
+		}
 		host := strings.Trim(strings.TrimPrefix(strings.TrimPrefix(w.text, "tcp4/"), "tcp6/"), "[]")
 		if strings.HasPrefix(host, "unix/") || strings.HasPrefix(host, "fd/") {
 			continue

@@ -14,7 +14,8 @@ import (
 
 // Read returns what the files at paths ask for; without paths, what the project
 // in p.Dir asks for. A directory is walked, without following links to other
-// directories and without .git, node_modules and vendor; a file is read whatever
+// directories, without .git, node_modules and vendor, and without what is no file of
+// this machine, such as /proc and the containers' own trees; a file is read whatever
 // its name is, if its content is known.
 //
 // What a Compose file mounts into a container, and what a Dockerfile copies into
@@ -97,7 +98,8 @@ type reading struct {
 type job struct {
 	name   string
 	reader reader
-	named  bool // by the user: not to know it is an error
+	named  bool        // by the user: not to know it is an error
+	link   fs.FileInfo // the file that the name leads to, of a symbolic link met by walking
 	scan   *scan
 }
 
@@ -205,7 +207,11 @@ func (r *reading) result() ([]monban.Claim, []monban.Gap) {
 			continue
 		}
 		claims = append(claims, j.scan.claims...)
-		gaps = append(gaps, j.scan.gaps...)
+		for _, g := range j.scan.gaps {
+			if len(gaps) == 0 || gaps[len(gaps)-1] != g { // two readers may ask one file
+				gaps = append(gaps, g)
+			}
+		}
 	}
 	return claims, gaps
 }
@@ -241,7 +247,9 @@ func (r *reading) walk(dir string) error {
 	if err := top.look(); err != nil {
 		return err
 	}
+	first := len(r.jobs)
 	top.collect()
+	r.jobs = append(r.jobs[:first], r.withoutLinks(r.jobs[first:])...)
 	return nil
 }
 
@@ -277,12 +285,14 @@ func (d *found) look() error {
 		name := path.Join(d.dir, entry.Name())
 		switch {
 		case !entry.IsDir():
-			if reader, ok := d.recognise(name); ok && d.regular(name, entry) {
-				d.items = append(d.items, foundItem{job: &job{name: name, reader: reader}})
+			if reader, ok := d.recognise(name); ok {
+				if link, regular := d.regular(name, entry); regular {
+					d.items = append(d.items, foundItem{job: &job{name: name, reader: reader, link: link}})
+				}
 			}
-		case skipDir(entry.Name()):
+		case skipDir(entry.Name()), d.files.place.foreign(name):
 		case d.depth == maxWalk:
-			d.miss(name, TooDeep, name)
+			d.miss(name, DeepTree, name)
 		default:
 			below := &found{reading: d.reading, dir: name, depth: d.depth + 1, free: d.free}
 			d.items = append(d.items, foundItem{below: below})
@@ -332,23 +342,80 @@ func (d *found) collect() (room bool) {
 	return true
 }
 
-// regular reports whether an entry is a regular file or a link to one.
-func (r *reading) regular(name string, entry fs.DirEntry) bool {
+// regular reports whether an entry is a regular file or a link to one, and to
+// which.
+func (r *reading) regular(name string, entry fs.DirEntry) (link fs.FileInfo, ok bool) {
 	if entry.Type().IsRegular() {
-		return true
+		return nil, true
 	}
 	if entry.Type()&fs.ModeSymlink == 0 {
-		return false
+		return nil, false
 	}
 	info, err := fs.Stat(r.files.place.FS, name)
-	return err == nil && info.Mode().IsRegular()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, false
+	}
+	return info, true
+}
+
+// withoutLinks drops the daemons' files that were met by another name, too: on
+// Debian /etc/mysql/my.cnf is a link to /etc/alternatives/my.cnf, which is one to
+// /etc/mysql/mariadb.cnf. The file itself stays if it was met, else its first
+// name. A project's files stay: what a Compose file asks for is decided by the
+// directory that its name is in.
+func (r *reading) withoutLinks(jobs []job) []job {
+	type like struct {
+		by   string
+		size int64
+		at   int64
+	}
+	key := func(j *job, info fs.FileInfo) like { return like{j.reader.by, info.Size(), info.ModTime().UnixNano()} }
+	met := map[like][]fs.FileInfo{}
+	for i := range jobs {
+		if j := &jobs[i]; j.link != nil && j.oneFile() {
+			met[key(j, j.link)] = nil
+		}
+	}
+	if len(met) == 0 {
+		return jobs
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		if j.link != nil || !j.oneFile() {
+			continue
+		}
+		if info, err := fs.Stat(r.files.place.FS, j.name); err == nil {
+			if at, ok := met[key(j, info)]; ok {
+				met[key(j, info)] = append(at, info)
+			}
+		}
+	}
+	return slices.DeleteFunc(jobs, func(j job) bool {
+		if j.link == nil || !j.oneFile() {
+			return false
+		}
+		k := key(&j, j.link)
+		if slices.ContainsFunc(met[k], func(info fs.FileInfo) bool { return os.SameFile(info, j.link) }) {
+			return true
+		}
+		met[k] = append(met[k], j.link)
+		return false
+	})
+}
+
+// oneFile reports whether a file asks for the same whatever its name is: those
+// of a machine's daemons, and not the instances of a systemd template.
+func (j *job) oneFile() bool {
+	return len(j.reader.system) > 0 && !strings.Contains(path.Base(j.name), "@")
 }
 
 // skipDir reports whether a directory never holds configuration of its own:
-// version control, and other people's projects.
+// version control, other people's projects, and what packages say about a daemon
+// to others under the name of its configuration (/usr/lib/tmpfiles.d/named.conf).
 func skipDir(base string) bool {
 	return slices.Contains([]string{".git", ".hg", ".svn", ".jj", "node_modules", "vendor", ".venv", "venv",
-		"__pycache__", ".cache", ".terraform"}, base)
+		"__pycache__", ".cache", ".terraform",
+		"tmpfiles.d", "sysusers.d", "logrotate.d", "pam.d", "apparmor.d", "filter.d", "action.d", "applications.d"}, base)
 }
 
 func (r *reading) gap(name string, problem Problem, text string) {

@@ -53,7 +53,7 @@ func dovecotListeners() []dovecotListener {
 
 // read reads a file; sections are the blocks open around its include line.
 func (d *dovecot) read(f file, sections []string) {
-	for l := range lines(f.data, lineStyle{comment: "#", inline: "#", joined: true}) {
+	for l := range lines(f.data, lineStyle{comment: "#", inline: "#", joined: true, apart: true}) {
 		key, value := l.keyValue('=')
 		switch {
 		case l.text == "}":

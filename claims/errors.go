@@ -15,6 +15,7 @@ const (
 	TooLarge     Problem = iota + 1 // more than 4 MiB
 	TooMany                         // more files than one reading opens
 	TooDeep                         // includes nested too deeply
+	DeepTree                        // directories nested too deeply
 	Cycle                           // a file includes itself
 	NotRegular                      // a pipe, a device, a directory
 	Unreadable                      // the system refused to open it
@@ -27,6 +28,7 @@ const (
 	Undefined                       // a variable without a value
 	NotFollowed                     // decided elsewhere: a script's output, a plugin
 	Unrecognised                    // no reader knows the file
+	UTF16                           // two bytes a character, as old Windows editors write
 	TooMuch                         // a short text that stands for very many things
 )
 
@@ -48,6 +50,8 @@ func (e *Error) message() string {
 		return fmt.Sprintf("more than %d files", maxFiles)
 	case TooDeep:
 		return fmt.Sprintf("includes nested more than %d deep", maxDepth)
+	case DeepTree:
+		return fmt.Sprintf("directories nested more than %d deep", maxWalk)
 	case Cycle:
 		return fmt.Sprintf("includes itself by way of %q", e.Text)
 	case NotRegular:
@@ -68,6 +72,8 @@ func (e *Error) message() string {
 		return fmt.Sprintf("no value for %q", e.Text)
 	case NotFollowed:
 		return fmt.Sprintf("not followed: %q", e.Text)
+	case UTF16:
+		return "text in UTF-16, and not in UTF-8"
 	case TooMuch:
 		return "stands for too many things"
 	case Unrecognised:

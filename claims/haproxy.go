@@ -25,6 +25,7 @@ type haproxy struct {
 	who         asker
 	section     string
 	noReusePort bool
+	conditions  int // that the line stands in, and that are not decided here
 }
 
 func (h *haproxy) read(f file) {
@@ -34,6 +35,16 @@ func (h *haproxy) read(f file) {
 			continue
 		}
 		name, args := words[0].text, words[1:]
+		switch {
+		case name == ".if":
+			h.conditions++
+			h.s.gap(l.pos(f), NotFollowed, l.text)
+		case name == ".endif":
+			h.conditions = max(0, h.conditions-1)
+		}
+		if h.conditions > 0 && strings.HasSuffix(name, "bind") {
+			continue // the gap says so
+		}
 		switch name {
 		case "global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "log-forward",
 			"userlist", "cache", "program", "mailers", "ring", "http-errors", "fcgi-app", "crt-store", "traces":
@@ -54,8 +65,6 @@ func (h *haproxy) read(f file) {
 			}
 		case "noreuseport":
 			h.noReusePort = h.section == "global"
-		case ".if", ".elif", ".else":
-			h.s.gap(l.pos(f), NotFollowed, l.text)
 		}
 	}
 }

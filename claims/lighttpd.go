@@ -3,6 +3,7 @@ package claims
 import (
 	"net/netip"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/monban-dev/monban"
@@ -30,31 +31,41 @@ type lighttpd struct {
 
 func (l *lighttpd) read(f file) {
 	for row := range lines(f.data, lineStyle{comment: "#", inline: "#"}) {
-		if socket, ok := socketCondition(row); ok {
-			l.sockets = append(l.sockets, located{text: socket.text, pos: socket.pos(f)})
-		} else if l.depth == 0 {
+		if !l.conditions(f, row) && l.depth == 0 {
 			l.setting(f, row)
 		}
 		l.depth = max(0, l.depth+strings.Count(row.text, "{")-strings.Count(row.text, "}"))
 	}
 }
 
-// socketCondition finds the address in: $SERVER["socket"] == "addr:port" {
-func socketCondition(row line) (word, bool) {
-	if !strings.Contains(strings.ReplaceAll(row.text, " ", ""), `$SERVER["socket"]==`) {
-		return word{}, false
+// conditions finds the addresses in: $SERVER["socket"] == "addr:port" {
+// There may be several in one line, behind "else".
+func (l *lighttpd) conditions(f file, row line) (any bool) {
+	for at := 0; ; {
+		from := strings.Index(row.text[at:], `$SERVER["socket"]`)
+		if from < 0 {
+			return any
+		}
+		at += from + len(`$SERVER["socket"]`)
+		rest := row.text[at:]
+		value, equal := strings.CutPrefix(strings.TrimLeft(rest, blanks), "==")
+		value = strings.TrimLeft(value, blanks)
+		if !equal {
+			continue
+		}
+		any = true
+		start := len(row.text) - len(value) + 1
+		end := -1
+		if strings.HasPrefix(value, `"`) {
+			end = strings.IndexByte(row.text[start:], '"')
+		}
+		if end < 0 || strings.HasPrefix(strings.TrimLeft(row.text[start+end+1:], blanks), "+") {
+			l.s.gap(row.pos(f), NotFollowed, row.text)
+			continue
+		}
+		socket := row.word(start, start+end)
+		l.sockets = append(l.sockets, located{text: socket.text, pos: socket.pos(f)})
 	}
-	from := strings.Index(row.text, "==") + 2
-	start := strings.IndexByte(row.text[from:], '"')
-	if start < 0 {
-		return word{}, false
-	}
-	start += from + 1
-	end := strings.IndexByte(row.text[start:], '"')
-	if end < 0 {
-		return word{}, false
-	}
-	return row.word(start, start+end), true
 }
 
 func (l *lighttpd) setting(f file, row line) {
@@ -66,6 +77,9 @@ func (l *lighttpd) setting(f file, row line) {
 	}
 	text, known := l.evaluate(value.text)
 	at := located{text: text, pos: value.unquote().pos(f)}
+	if text != value.unquote().text { // computed: it stands nowhere
+		at.pos.Len = 0
+	}
 	switch name := key.text; name {
 	case "server.port", "server.bind", "server.use-ipv6", "ssl.engine", "server.v4mapped", "server.set-v6only":
 		if !known {
@@ -113,21 +127,29 @@ func (l *lighttpd) script(pos monban.Pos, text string) {
 	}
 }
 
-// evaluate reads strings and numbers joined by "+", with variables.
+// evaluate reads strings and numbers joined by "+", with variables. Numbers
+// alone are added.
 func (l *lighttpd) evaluate(text string) (string, bool) {
 	var b strings.Builder
+	sum, numbers := 0, true
 	for _, piece := range strings.Split(text, "+") {
 		piece = strings.TrimSpace(piece)
-		switch value, ok := l.vars[piece]; {
+		value, ok := l.vars[piece]
+		switch {
 		case len(piece) > 1 && piece[0] == '"' && piece[len(piece)-1] == '"':
-			b.WriteString(piece[1 : len(piece)-1])
+			value, numbers = piece[1:len(piece)-1], false
 		case digits(piece):
-			b.WriteString(piece)
-		case ok:
-			b.WriteString(value)
-		default:
+			value = piece
+		case !ok:
 			return "", false
 		}
+		b.WriteString(value)
+		n, isNumber := number(value)
+		sum += n
+		numbers = numbers && isNumber
+	}
+	if numbers {
+		return strconv.Itoa(sum), true
 	}
 	return b.String(), true
 }

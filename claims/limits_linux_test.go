@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -8,7 +9,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
+	"unicode/utf16"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestHostileTree reads a tree made to hang, to loop and to fill the memory.
@@ -89,5 +94,103 @@ func TestHostileTree(t *testing.T) {
 	}
 	if _, _, err := Read(Place{FS: os.DirFS(dir)}, "absent.conf"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("absent.conf: %v", err)
+	}
+}
+
+// TestNamesOfOneFile reads daemons' files that have several names: each is asked
+// once, by the name that is its own where that was met. The instances of a
+// systemd template and a project's files count by their names.
+func TestNamesOfOneFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		full := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(target, name string) {
+		t.Helper()
+		full := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, full); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("tree/mysql/mariadb.cnf", "[mysqld]\nport=3307\n")
+	link("../mysql/mariadb.cnf", "tree/alternatives/my.cnf")
+	link("../alternatives/my.cnf", "tree/mysql/my.cnf")
+	write("elsewhere/redis.conf", "port 7100\n")
+	link("../../elsewhere/redis.conf", "tree/one/redis.conf")
+	link("../../elsewhere/redis.conf", "tree/two/redis.conf")
+	write("tree/three/redis.conf", "port 7100\n") // alike, and another file
+	write("tree/units/x@.service", "[Service]\nExecStart=/usr/bin/memcached -p 1121%i -l 127.0.0.1\n")
+	link("x@.service", "tree/units/x@1.service")
+	link("x@.service", "tree/units/x@2.service")
+	write("elsewhere/compose.yaml", "services: {a: {image: x, ports: ['${P}:80']}}\n")
+	link("../../elsewhere/compose.yaml", "tree/p1/compose.yaml")
+	write("tree/p1/.env", "P=7201\n")
+	link("../../elsewhere/compose.yaml", "tree/p2/compose.yaml")
+	write("tree/p2/.env", "P=7202\n")
+
+	found, gaps, err := Read(Place{FS: os.DirFS(dir), Dir: "tree"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, c := range found {
+		got[fmt.Sprintf("%s %d %s", c.By, c.Bind.Port.Num, c.Pos.File)]++
+	}
+	want := map[string]int{
+		"mariadb 3307 mysql/mariadb.cnf":    2, // both families
+		"redis 7100 one/redis.conf":         2, // both families
+		"redis 7100 three/redis.conf":       2,
+		"compose 7201 p1/compose.yaml":      1,
+		"compose 7202 p2/compose.yaml":      1,
+		"memcached 11211 units/x@1.service": 1,
+		"memcached 11212 units/x@2.service": 1,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s\n%s", diff, show(found, gaps))
+	}
+}
+
+// TestUTF16 meets the files that old Windows editors write: not read is not the
+// same as nothing there, and no default is claimed in their place.
+func TestUTF16(t *testing.T) {
+	t.Parallel()
+	tree := fstest.MapFS{}
+	for i, name := range []string{"my.ini", "httpd.conf", "sshd_config", "server.xml", "compose.yaml", ".env", "launchSettings.json", "xampp-control.ini"} {
+		order := binary.AppendByteOrder(binary.LittleEndian)
+		data := []byte{0xff, 0xfe}
+		if i%2 == 1 {
+			order, data = binary.BigEndian, []byte{0xfe, 0xff}
+		}
+		for _, u := range utf16.Encode([]rune("port=1\r\nListen 2\r\n")) {
+			data = order.AppendUint16(data, u)
+		}
+		tree[name] = &fstest.MapFile{Data: data}
+	}
+	found, gaps, err := Read(Place{FS: tree})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 0 || len(gaps) != len(tree) {
+		t.Errorf("%d claims and %d gaps of %d files:\n%s", len(found), len(gaps), len(tree), show(found, gaps))
+	}
+	for _, g := range gaps {
+		if !strings.Contains(g.Err, "UTF-16") {
+			t.Errorf("%s: %s", g.Source, g.Err)
+		}
+	}
+	var problem *Error
+	if _, _, err := Read(Place{FS: tree}, "my.ini"); !errors.As(err, &problem) || problem.Problem != UTF16 {
+		t.Errorf("named: %v", err)
 	}
 }

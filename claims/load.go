@@ -15,7 +15,7 @@ const (
 	maxFile  = 4 << 20
 	maxFiles = 20_000
 	maxDepth = 16
-	maxWalk  = 12 // directories below the one asked for
+	maxWalk  = 64 // directories below the one asked for; node_modules was the deepest known, at 30
 )
 
 // files opens the files of one reading and counts them. It is used by many
@@ -58,6 +58,9 @@ func (f *files) load(name string) ([]byte, *Error) {
 	}
 	if len(data) > maxFile {
 		return fail(TooLarge, name)
+	}
+	if len(data) >= 2 && (data[0] == 0xff && data[1] == 0xfe || data[0] == 0xfe && data[1] == 0xff) {
+		return fail(UTF16, name)
 	}
 	return withoutBOM(data), nil
 }

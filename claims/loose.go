@@ -1,6 +1,9 @@
 package claims
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // readLoose reads a *.conf file that nothing has included: a piece of a
 // configuration whose main file is elsewhere.
@@ -13,13 +16,19 @@ func readLoose(s *scan) {
 		s.decline()
 	case looksLikeNginx(data):
 		readNginxPiece(s)
-	case looksLikeApache(data):
+	case looksLikeApache(data) && !alsoListens(data):
 		readApache(s)
 	case looksLikeFPM(data):
 		readFPM(s)
 	default:
 		s.decline()
 	}
+}
+
+// alsoListens tells other programs that have a Listen directive: CUPS and Tinyproxy.
+func alsoListens(data []byte) bool {
+	return !bytes.Contains(data, []byte("<VirtualHost ")) && (bytes.Contains(data, []byte("<Policy ")) ||
+		bytes.Contains(data, []byte("\nSystemGroup ")) || bytes.Contains(data, []byte("\nMaxClients ")) && bytes.Contains(data, []byte("\nPort ")))
 }
 
 // extension recognises files by the end of their names.

@@ -39,6 +39,9 @@ type mosquittoListener struct {
 	host   string
 	domain string // socket_domain
 	device string
+	// websockets are served by a library of their own, which takes both
+	// families in one socket (measured with 2.0.11).
+	websockets bool
 }
 
 func (m *mosquitto) read(f file) {
@@ -61,6 +64,8 @@ func (m *mosquitto) read(f file) {
 			m.old().host = arg.text
 		case "socket_domain":
 			m.current().domain = arg.text
+		case "protocol":
+			m.current().websockets = arg.text == "websockets"
 		case "bind_interface":
 			m.current().device = arg.text
 		case "include_dir":
@@ -107,6 +112,11 @@ func (m *mosquitto) claim(who asker, l mosquittoListener) {
 		if addrs = m.s.names.host(l.host); len(addrs) == 0 {
 			m.s.gap(l.port.pos, Unresolved, l.host)
 		}
+	}
+	if l.websockets && l.host == "" && l.domain == "" {
+		sock.at, sock.v6only, sock.orIPv4 = netip.AddrPortFrom(any6(), sock.at.Port()), monban.Off, true
+		m.s.claim(who, sock).Bind.Device = l.device
+		return
 	}
 	for _, addr := range addrs {
 		if l.domain == "ipv4" && !addr.Is4() || l.domain == "ipv6" && !addr.Is6() {

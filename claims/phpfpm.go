@@ -3,6 +3,7 @@ package claims
 import (
 	"bytes"
 	"path"
+	"slices"
 
 	"github.com/monban-dev/monban"
 )
@@ -15,6 +16,9 @@ func readFPM(s *scan) {
 		p.who.program.Units = append(p.who.program.Units, "php"+version+"-fpm.service")
 	}
 	s.open(monban.Pos{}, s.main, p.read)
+	for _, pool := range p.pools {
+		p.listen(pool.f, pool.st)
+	}
 }
 
 // looksLikeFPM recognises a pool.
@@ -24,8 +28,15 @@ func looksLikeFPM(data []byte) bool {
 }
 
 type fpm struct {
-	s   *scan
-	who asker
+	s     *scan
+	who   asker
+	pools []fpmPool
+}
+
+// fpmPool is the last "listen" of a pool, which may have several sections.
+type fpmPool struct {
+	f  file
+	st setting
 }
 
 func (p *fpm) read(f file) {
@@ -35,7 +46,11 @@ func (p *fpm) read(f file) {
 			dir := path.Dir(p.s.main)
 			p.s.include(st.value.pos(f), includeRule{dir: dir, home: "/etc/php/" + path.Base(path.Dir(dir)) + "/fpm", here: dir}, st.value.text, p.read)
 		case "listen":
-			p.listen(f, st)
+			if i := slices.IndexFunc(p.pools, func(o fpmPool) bool { return o.st.section == st.section }); i >= 0 {
+				p.pools[i] = fpmPool{f, st}
+			} else {
+				p.pools = append(p.pools, fpmPool{f, st})
+			}
 		}
 	}
 }

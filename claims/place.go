@@ -83,6 +83,16 @@ func (p Place) shown(name string) string {
 	return name
 }
 
+// foreign reports whether a directory is none of this machine's own: the kernel's
+// views, the trees of images and containers, and the packages' examples.
+func (p Place) foreign(name string) bool {
+	switch p.abs(name) {
+	case "/proc", "/sys", "/dev", "/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/usr/share/doc":
+		return true
+	}
+	return false
+}
+
 func (p Place) getenv(name string) (string, bool) {
 	if p.Env == nil {
 		return "", false

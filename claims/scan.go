@@ -26,6 +26,9 @@ type scan struct {
 	seen     []string // every file that has been loaded
 	stack    []string // the files being read now, the outermost first
 	whole    []string // files that are a part of this and not to be read by themselves
+	// lost says that main could not be read: what the program does without a line
+	// is not known either.
+	lost bool
 	// declined says that the file is something else than its name promises.
 	declined bool
 }
@@ -58,6 +61,7 @@ func (s *scan) open(from monban.Pos, name string, read func(file)) bool {
 			err.Pos, err.Text = from, s.place.shown(name)
 		}
 		s.gaps = append(s.gaps, err.gap())
+		s.lost = s.lost || name == s.main
 		return false
 	}
 	s.seen = append(s.seen, name)
@@ -213,6 +217,9 @@ func (s *scan) claim(who asker, sock socket) *monban.Claim {
 			sock.pos.File = s.place.shown(s.main)
 		}
 		s.gap(sock.pos, BadPort, "0")
+		return &monban.Claim{} // nobody's
+	}
+	if s.lost {
 		return &monban.Claim{} // nobody's
 	}
 	name := sock.name

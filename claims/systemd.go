@@ -40,7 +40,7 @@ type unitSetting struct {
 func (s *scan) unit() unit {
 	u := unit{name: path.Base(s.main)}
 	add := func(f file) {
-		for st := range settings(f, lineStyle{comment: "#;", joined: true}, '=') {
+		for st := range settings(f, lineStyle{comment: "#;", joined: true, apart: true}, '=') {
 			u.settings = append(u.settings, unitSetting{st, f})
 		}
 	}
@@ -60,13 +60,58 @@ func (s *scan) unit() unit {
 	return u
 }
 
+// templateUnit returns the template that a unit's name is an instance of, or "".
+func templateUnit(name string) string {
+	if before, after, ok := strings.Cut(name, "@"); ok && after != path.Ext(after) {
+		return before + "@" + path.Ext(after)
+	}
+	return ""
+}
+
+// specify puts in what the specifiers of systemd.unit(5) stand for that say
+// something about a unit's name or are directories. It is false where there are others.
+func (u unit) specify(text string) (string, bool) {
+	if !strings.ContainsRune(text, '%') {
+		return text, true
+	}
+	full := strings.TrimSuffix(u.name, path.Ext(u.name))
+	prefix, instance, isInstance := strings.Cut(full, "@")
+	known := true
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != '%' || i+1 == len(text) {
+			b.WriteByte(text[i])
+			continue
+		}
+		i++
+		switch text[i] {
+		case 'i', 'I':
+			b.WriteString(strings.ReplaceAll(instance, `\x2d`, "-"))
+			known = known && isInstance && instance != "" && !strings.Contains(strings.ReplaceAll(instance, `\x2d`, ""), `\`)
+		case 'p', 'P':
+			b.WriteString(prefix)
+		case 'n':
+			b.WriteString(u.name)
+		case 'N':
+			b.WriteString(full)
+		case 't', 'S', 'C', 'L', 'E', 'h', 'T', 'V':
+			b.WriteString("/" + text[i:i+1]) // which one does not matter here: it is a path
+		case '%':
+			b.WriteByte('%')
+		default:
+			known = false
+			b.WriteString(text[i-1 : i+1])
+		}
+	}
+	return b.String(), known
+}
+
 // findUnit returns the file of a unit, or of the template that it instantiates.
 func (s *scan) findUnit(name string, dirs []string) string {
-	names := []string{name}
-	if before, after, ok := strings.Cut(name, "@"); ok {
-		names = append(names, before+"@"+path.Ext(after))
-	}
-	for _, n := range names {
+	for _, n := range [...]string{name, templateUnit(name)} {
+		if n == "" {
+			continue
+		}
 		for _, dir := range dirs {
 			if full := path.Join(dir, n); s.exists(full) {
 				return full
@@ -76,17 +121,22 @@ func (s *scan) findUnit(name string, dirs []string) string {
 	return ""
 }
 
-// dropIns returns the files of NAME.d in the order of their names; of files
+// dropIns returns the files of NAME.d, and of its template's, in the order of their names; of files
 // with the same name the first directory's counts.
 func (s *scan) dropIns(name string, dirs []string) []string {
 	var bases []string
 	where := map[string]string{}
-	for _, dir := range dirs {
-		entries, _ := s.dir(path.Join(dir, name+".d"))
-		for _, base := range entries {
-			if strings.HasSuffix(base, ".conf") && where[base] == "" {
-				where[base] = path.Join(dir, name+".d", base)
-				bases = append(bases, base)
+	for _, unit := range [...]string{name, templateUnit(name)} {
+		if unit == "" {
+			continue
+		}
+		for _, dir := range dirs {
+			entries, _ := s.dir(path.Join(dir, unit+".d"))
+			for _, base := range entries {
+				if strings.HasSuffix(base, ".conf") && where[base] == "" {
+					where[base] = path.Join(dir, unit+".d", base)
+					bases = append(bases, base)
+				}
 			}
 		}
 	}
@@ -137,7 +187,7 @@ func readSocketUnit(s *scan) {
 				continue
 			}
 			if proto := socketProto(key); proto != monban.AnyProto {
-				s.listenOn(who, st, proto, v6only)
+				s.listenOn(who, u, st, proto, v6only)
 			}
 		}
 	}
@@ -158,16 +208,23 @@ func socketProto(key string) monban.Proto {
 }
 
 // listenOn is one address: a number is every address of both families.
-func (s *scan) listenOn(who asker, st unitSetting, proto monban.Proto, v6only monban.Flag) {
-	text := st.value.text
+func (s *scan) listenOn(who asker, u unit, st unitSetting, proto monban.Proto, v6only monban.Flag) {
+	text, known := u.specify(st.value.text)
 	switch {
+	case text == "":
+		s.gap(st.value.pos(st.f), NotFollowed, st.value.text)
+		return
 	case text[0] == '/', text[0] == '@', strings.HasPrefix(text, "vsock:"), strings.HasPrefix(text, "~"):
 		return
-	case strings.ContainsRune(text, '%'):
-		s.gap(st.value.pos(st.f), NotFollowed, text)
+	case !known:
+		s.gap(st.value.pos(st.f), NotFollowed, st.value.text)
 		return
 	}
-	host, port := hostPort(st.value)
+	value := st.value
+	if text != value.text {
+		value.text, value.long, value.joined = text, -1, nil // it stands nowhere
+	}
+	host, port := hostPort(value)
 	if port.text == "" {
 		s.gap(st.value.pos(st.f), BadPort, text)
 		return
@@ -208,7 +265,7 @@ func readServiceUnit(s *scan) {
 
 // execStart is one command line.
 func (s *scan) execStart(u unit, st unitSetting, env []string) {
-	argv, at := execWords(st, env)
+	argv, at := execWords(u, st, env)
 	if len(argv) == 0 {
 		return
 	}
@@ -235,7 +292,7 @@ func (s *scan) execStart(u unit, st unitSetting, env []string) {
 // execWords takes a command line apart as systemd does: quotes, "$NAME" as the
 // words of a value and "${NAME}" inside a word. The places are those of words
 // that stand in the unit themselves.
-func execWords(st unitSetting, env []string) (argv []string, at []word) {
+func execWords(u unit, st unitSetting, env []string) (argv []string, at []word) {
 	text := st.value
 	for text.text != "" && strings.IndexByte("@-:+!|", text.text[0]) >= 0 {
 		text = text.sub(1, len(text.text))
@@ -250,7 +307,11 @@ func execWords(st unitSetting, env []string) (argv []string, at []word) {
 			}
 			continue
 		}
-		expanded := expandBraces(w.text, env)
+		specified, known := u.specify(w.text)
+		if !known {
+			specified = w.text
+		}
+		expanded := expandBraces(specified, env)
 		if expanded != w.text {
 			w = word{}
 		}
@@ -327,7 +388,7 @@ func (s *scan) environmentFile(st unitSetting) []string {
 		return nil
 	}
 	s.include(st.value.pos(st.f), includeRule{dir: ".", optional: optional}, text, func(f file) {
-		for a := range settings(f, lineStyle{comment: "#;", joined: true}, '=') {
+		for a := range settings(f, lineStyle{comment: "#;", joined: true, apart: true}, '=') {
 			env = append(env, a.key.text+"="+a.value.text)
 		}
 	})
