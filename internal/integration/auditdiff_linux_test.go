@@ -23,7 +23,7 @@ func TestDiffReach(t *testing.T) {
 	rules("add rule inet f in tcp dport 22 accept", "add rule inet f in ip saddr "+clientAddr+" tcp dport 443 accept")
 	saved := filepath.Join(g.dir, "before.json")
 	g.monban("root", "--save", saved)
-	if open := g.doors(); open != "22 443" {
+	if open := g.doors("22 443"); open != "22 443" {
 		t.Fatalf("open before: %q", open)
 	}
 	type change struct {
@@ -47,7 +47,7 @@ func TestDiffReach(t *testing.T) {
 	}
 
 	rules("add rule inet f in tcp dport 80 accept", "add rule inet f in ip saddr 192.0.2.0/25 tcp dport 443 accept")
-	if open := g.doors(); open != "80 443" {
+	if open := g.doors("80 443"); open != "80 443" {
 		t.Fatalf("open now: %q", open)
 	}
 	got := diff()

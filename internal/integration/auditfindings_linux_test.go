@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/monban-dev/monban/internal/netnstest"
 )
@@ -60,7 +59,7 @@ func TestRuleFindings(t *testing.T) {
 	g.run("iptables-nft", "-I", "INPUT", "-i", "vx0", "-j", "ACCEPT")
 
 	// What is said has to be so.
-	if knock(g.outside, "tcp", "", machineAddr+":80", time.Second) || !knock(g.outside, "tcp", "", "10.99.0.1:80", 3*time.Second) {
+	if knock(g.outside, "tcp", "", machineAddr+":80", patience(false)) || !knock(g.outside, "tcp", "", "10.99.0.1:80", patient) {
 		t.Fatal("the overlay is not what it should be")
 	}
 	all := []string{"overlay-open", "idle-permit", "exposed-service", "wide-service"}

@@ -248,8 +248,6 @@ func against(c checkedClaim, end string) bool {
 func TestCheckSystemd(t *testing.T) {
 	t.Parallel()
 	netnstest.Need(t, "systemd-nspawn")
-	tidyCgroup(t, "payload")
-	tidyCgroup(t, "supervisor")
 	r := newRoom(t, true)
 	all := units()
 	all["late.socket"] = "[Socket]\nListenStream=7070\n"

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,14 +17,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/monban-dev/monban/internal/netnstest"
 )
 
 // TestDocker publishes a port of a real container, with docker-proxy and without.
 func TestDocker(t *testing.T) {
-	tidyCgroup(t, "docker") // both daemons have the same
 	for _, proxy := range []bool{true, false} {
 		t.Run(fmt.Sprintf("userland-proxy=%t", proxy), func(t *testing.T) {
 			t.Parallel()
@@ -200,6 +199,7 @@ func startDocker(r *room, options ...string) *docker {
 		"--host=unix:///run/docker.sock", "--group=root", "--pidfile=/run/docker.pid",
 		"--data-root=" + filepath.Join(r.dir, "docker"), "--exec-root=/run/docker",
 		"--log-level=warn", "--storage-driver=vfs", "--exec-opt=native.cgroupdriver=cgroupfs",
+		"--cgroup-parent=/" + ownCgroup(r.t) + "/docker",
 	}, options...)...)
 	socket := fmt.Sprintf("/proc/%d/root/run/docker.sock", r.pid)
 	d := &docker{r: r}
@@ -208,32 +208,26 @@ func startDocker(r *room, options ...string) *docker {
 		return dialer.DialContext(ctx, "unix", socket)
 	}}
 	r.t.Cleanup(d.client.CloseIdleConnections)
-	deadline := time.Now().Add(time.Minute)
-	for {
+	eventually(r.t, "dockerd answers", func() bool {
 		response, err := d.client.Get("http://docker/_ping")
 		if err == nil {
 			response.Body.Close()
-			return d
 		}
-		if time.Now().After(deadline) {
-			r.t.Fatalf("dockerd does not answer: %v", err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return err == nil
+	})
+	return d
 }
 
-// tidyCgroup removes at the end the cgroups of that name which a daemon makes
-// beside the machine's own, if they were not there before. The kernel refuses if
-// they are in use.
-func tidyCgroup(t testing.TB, name string) {
-	before := cgroups(name)
+// ownCgroup returns the name of a cgroup that nobody else has. What is made below it
+// is removed at the end.
+func ownCgroup(t testing.TB) string {
+	name := fmt.Sprintf("monban-test-%x", rand.Uint64())
 	t.Cleanup(func() {
 		for _, dir := range cgroups(name) {
-			if !slices.Contains(before, dir) {
-				os.Remove(dir)
-			}
+			os.Remove(dir) // the kernel refuses where one is in use
 		}
 	})
+	return name
 }
 
 // cgroups returns all cgroups below those called name, the innermost first.

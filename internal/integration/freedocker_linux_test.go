@@ -24,7 +24,6 @@ func TestFreeDocker(t *testing.T) {
 func testFreeDocker(t *testing.T, proxy bool) {
 	netnstest.Need(t, "dockerd")
 	netnstest.Need(t, "docker")
-	tidyCgroup(t, "docker")
 	r := newRoom(t, true)
 	d := startDocker(r, fmt.Sprintf("--userland-proxy=%t", proxy))
 	d.importFixture("test/web:1")

@@ -99,11 +99,7 @@ func TestRandomPolicies(t *testing.T) {
 			}
 			want := policy.Admits(p, monban.PortRange{First: port, Last: port, Proto: proto}, time.Now()).Lets(netip.MustParseAddr(from), c.device)
 			group.Go(func() {
-				wait := 250 * time.Millisecond
-				if want {
-					wait = 5 * time.Second
-				}
-				got := knock(c.ns, network, from, fmt.Sprintf("%s:%d", to, port), wait)
+				got := knock(c.ns, network, from, fmt.Sprintf("%s:%d", to, port), patience(want))
 				mu.Lock()
 				defer mu.Unlock()
 				total++
@@ -122,7 +118,8 @@ func TestRandomPolicies(t *testing.T) {
 		}
 	}
 	t.Logf("%d knocks, %d got in", total, open)
-	if open*5 < total || open*5 > 4*total {
+	// Of 300 seeds the fewest that got in were 14 %.
+	if open*10 < total || open*5 > 4*total {
 		t.Errorf("of %d knocks %d got in: not random enough to prove much", total, open)
 	}
 }

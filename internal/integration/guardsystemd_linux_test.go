@@ -16,8 +16,6 @@ import (
 func TestGuardAtBoot(t *testing.T) {
 	t.Parallel()
 	netnstest.Need(t, "systemd-nspawn")
-	tidyCgroup(t, "payload")
-	tidyCgroup(t, "supervisor")
 	read := func(dir, name string) string {
 		t.Helper()
 		text, err := os.ReadFile(filepath.Join(dir, name))

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -28,6 +30,14 @@ type sshRoom struct {
 	// addrs are where sshd listens.
 	addrs []string
 }
+
+// longTrial is the time of a trial that is done something in, or to: as much as that
+// may take on a machine with other things to do. shortTrial is the shortest that monban
+// offers, for those that nothing but the end of is waited for.
+const (
+	longTrial  = "15s"
+	shortTrial = "5s"
+)
 
 // newSSHRoom makes the machine and starts sshd. files are put below /etc first;
 // addrs are where sshd listens then, for the tests to knock at.
@@ -132,47 +142,54 @@ func (r *sshRoom) answers(port int) bool {
 	all := true
 	r.ns.Do(func() {
 		for _, addr := range r.addrs {
-			all = all && sshBanner(net.JoinHostPort(addr, strconv.Itoa(port)))
+			all = all && sshBanner(net.Dialer{Timeout: patient}, net.JoinHostPort(addr, strconv.Itoa(port)))
 		}
 	})
 	return all
 }
 
-func sshBanner(address string) bool {
-	c, err := net.DialTimeout("tcp", address, time.Second)
+// sshBanner reports whether an SSH server answers: at once where nobody listens, and
+// however slow the machine is where somebody does.
+func sshBanner(d net.Dialer, address string) bool {
+	c, err := d.Dial("tcp", address)
 	if err != nil {
 		return false
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(2 * time.Second))
+	c.SetDeadline(time.Now().Add(patient))
 	text := make([]byte, 8)
 	n, _ := c.Read(text)
 	return strings.HasPrefix(string(text[:n]), "SSH-2.0")
 }
 
-// watch knocks at both ports all the time, and returns the longest time in which
-// neither answered.
+// watch has the fixture knock at both ports all the time; stop returns the longest
+// time in which neither answered.
 func (r *sshRoom) watch() (stop func() time.Duration) {
-	end, done := make(chan bool), make(chan time.Duration)
-	go func() {
-		var longest time.Duration
-		last := time.Now()
-		for {
-			select {
-			case <-end:
-				done <- longest
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-			if r.answers(oldPort) || r.answers(newPort) {
-				longest = max(longest, time.Since(last))
-				last = time.Now()
-			} else {
-				longest = max(longest, time.Since(last))
-			}
+	r.t.Helper()
+	until := r.file("watched", "")
+	args := []string{"watch", until}
+	for _, port := range []int{oldPort, newPort} {
+		var server []string
+		for _, addr := range r.addrs {
+			server = append(server, net.JoinHostPort(addr, strconv.Itoa(port)))
 		}
-	}()
-	stop = sync.OnceValue(func() time.Duration { close(end); return <-done })
+		args = append(args, strings.Join(server, ","))
+	}
+	cmd := r.command("root", program(r.t, "fixture"), args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	stop = sync.OnceValue(func() time.Duration {
+		os.Remove(until)
+		err := cmd.Wait()
+		n, errText := strconv.ParseInt(strings.TrimSpace(out.String()), 10, 64)
+		if err := errors.Join(err, errText); err != nil {
+			r.t.Errorf("watching: %v %s", err, &out)
+		}
+		return time.Duration(n)
+	})
 	r.t.Cleanup(func() { stop() })
 	return stop
 }
@@ -192,16 +209,15 @@ func (r *sshRoom) want(what string, old, new bool) {
 // settled waits until the trial is over, one way or the other.
 func (r *sshRoom) settled() {
 	r.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		out, _ := r.command("root", "sh", "-c", "ls /var/lib/monban/move.json 2>/dev/null").Output()
-		if len(out) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			r.t.Fatal("a minute after the trial its record is still there")
-		}
-	}
+	eventually(r.t, "the record of the trial goes", func() bool {
+		_, err := os.Lstat(fmt.Sprintf("/proc/%d/root/var/lib/monban/move.json", r.pid))
+		return errors.Is(err, fs.ErrNotExist)
+	})
 }
+
+// endSSHD ends sshd. While that starts anew, after SIGHUP, its pid file is away and it
+// may lose a signal. One that nobody has waited for has no exe.
+const endSSHD = "while ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q '/sshd$'; do pkill -x sshd; sleep 0.05; done; "
 
 const newText = "1011"
 
@@ -246,7 +262,7 @@ func TestMoveConfigs(t *testing.T) {
 				t.Fatalf("a dry run: %+v", a)
 			}
 			stop := r.watch()
-			if a := r.move(0, "ssh", newText, "--yes", "--timeout", "6s"); a.Outcome != "on-trial" || a.Way != "sshd" {
+			if a := r.move(0, "ssh", newText, "--yes", "--timeout", longTrial); a.Outcome != "on-trial" || a.Way != "sshd" {
 				t.Fatalf("%+v", a)
 			}
 			r.want("on trial", true, true)
@@ -271,7 +287,7 @@ func TestMoveConfigs(t *testing.T) {
 			}
 			r.want("confirmed", false, true)
 			// What the files say, sshd does when it starts.
-			r.run("sh", "-c", "kill $(cat /run/sshd.pid); while ss -Htln | grep -q :1011; do sleep 0.05; done; /usr/sbin/sshd")
+			r.run("sh", "-c", endSSHD+"/usr/sbin/sshd")
 			r.waitFor("tcp 1011")
 			r.want("started anew", false, true)
 			if test.name == "another port stays" && !r.answers(2200) {
@@ -300,17 +316,17 @@ func TestMoveKilled(t *testing.T) {
 		t.Fatalf("%+v", plan.Steps)
 	}
 	const kill = "kill -9 $1"
-	begin := []string{"ssh", newText, "--yes", "--timeout", "5s"}
+	begin := []string{"ssh", newText, "--yes", "--timeout"}
 	for at := 1; at <= trial; at++ {
 		t.Run("begin "+plan.Steps[at-1].Step, func(t *testing.T) {
 			t.Parallel()
 			r := newSSHRoom(t, nil, "127.0.0.1", "::1")
 			before := r.everything()
 			stop := r.watch()
-			r.interrupted(-1, at, kill, begin...)
+			r.interrupted(-1, at, kill, append(begin, shortTrial)...)
 			// Before it is armed nothing else has been done; the next run clears up.
 			if at == 2 {
-				time.Sleep(5 * time.Second)
+				time.Sleep(5 * time.Second) // the trial's
 				if a := r.move(4, "ssh", "22", "--yes"); a.Refused[0].Reason != "same-port" || a.Notes[0].Reason != "put-back" {
 					t.Errorf("the next run: %+v", a)
 				}
@@ -325,7 +341,7 @@ func TestMoveKilled(t *testing.T) {
 			r := newSSHRoom(t, nil, "127.0.0.1", "::1")
 			before := r.everything()
 			stop := r.watch()
-			r.move(0, begin...)
+			r.move(0, append(begin, longTrial)...)
 			r.interrupted(-1, at-trial, kill, "confirm", "--same-session")
 			r.settled()
 			if at == trial+1 { // not confirmed yet
@@ -344,7 +360,7 @@ func TestMoveKilled(t *testing.T) {
 			r := newSSHRoom(t, nil, "127.0.0.1", "::1")
 			before := r.everything()
 			stop := r.watch()
-			cmd := r.command("root", "timeout", "-s", "KILL", fmt.Sprintf("0.%02d", 5+i*7), program(t, "monban-static"), "move", "ssh", newText, "--yes", "--timeout", "5s")
+			cmd := r.command("root", "timeout", "-s", "KILL", fmt.Sprintf("0.%02d", 5+i*7), program(t, "monban-static"), "move", "ssh", newText, "--yes", "--timeout", shortTrial)
 			cmd.Run() // it is killed, or has done all
 			time.Sleep(5 * time.Second)
 			r.move(0, "rollback", "--trial", "none") // waits for whoever is at work
@@ -405,9 +421,8 @@ func TestMoveFailures(t *testing.T) {
 		{name: "closed by rules", prepare: "set -e; ip link add eth0 type veth peer name eth1; ip addr add 192.0.2.1/24 dev eth0; ip link set eth0 up; ip link set eth1 up; nft 'table inet f { chain c { type filter hook input priority 0; policy drop; iif lo accept; tcp dport 22 accept; }; }'",
 			code: 4, outcome: "refused", why: "blocked"},
 		{name: "claimed", prepare: "mkdir -p /etc/redis && printf 'port 1011\\n' >/etc/redis/redis.conf", code: 4, outcome: "refused", why: "claimed"},
-		// After SIGHUP sshd takes its pid file away and writes it anew.
-		{name: "sshd gone", at: 6, script: "until kill $(cat /run/sshd.pid); do sleep 0.02; done; sleep 0.3", code: 4, outcome: "failed", why: "failed"},
-		{name: "hung up", at: 4, script: "kill -HUP $1; sleep 1", code: -1},
+		{name: "sshd gone", at: 6, script: endSSHD, code: 4, outcome: "failed", why: "failed"},
+		{name: "hung up", at: 4, script: "kill -HUP $1; exec sleep 60 >/dev/null 2>&1", code: -1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -417,7 +432,12 @@ func TestMoveFailures(t *testing.T) {
 			}
 			before := r.everything()
 			stop := r.watch()
-			a := r.interrupted(test.code, test.at, test.script, "ssh", newText, "--yes", "--timeout", "5s")
+			// What fails is put back at once; and the other two wait.
+			timeout := "1m"
+			if test.outcome != "failed" {
+				timeout = shortTrial
+			}
+			a := r.interrupted(test.code, test.at, test.script, "ssh", newText, "--yes", "--timeout", timeout)
 			if test.code >= 0 && a.Outcome != test.outcome || test.why != "" && (len(a.Refused) == 0 || a.Refused[0].Reason != test.why) {
 				t.Errorf("%+v, want %s (%s)", a, test.outcome, test.why)
 			}
@@ -496,14 +516,21 @@ func TestMoveStopped(t *testing.T) {
 	r := newSSHRoom(t, nil, "127.0.0.1", "::1")
 	before := r.everything()
 	stop := r.watch()
-	cmd := r.command("root", program(t, "interrupted"), "6", "kill -STOP $1", program(t, "monban-static"), "move", "ssh", newText, "--yes", "--timeout", "5s")
+	cmd := r.command("root", program(t, "interrupted"), "6", "kill -STOP $1", program(t, "monban-static"), "move", "ssh", newText, "--yes", "--timeout", shortTrial)
+	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(6 * time.Second)
+	// nsenter stops along with what it started.
+	eventually(t, "monban stops", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
+		return err == nil && bytes.Contains(stat, []byte(") T "))
+	})
+	// The timer's run waits for it for some time more.
+	time.Sleep(time.Until(began.Add(6 * time.Second)))
 	r.want("stopped", true, true)
 	r.settled()
-	cmd.Process.Signal(syscall.SIGCONT) // nsenter has stopped along with what it started
+	cmd.Process.Signal(syscall.SIGCONT)
 	if err := cmd.Wait(); err == nil {
 		t.Error("it was not ended")
 	}

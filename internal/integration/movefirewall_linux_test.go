@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/monban-dev/monban/internal/netnstest"
 )
@@ -33,32 +34,31 @@ func newBesieged(t *testing.T) *besieged {
 	return b
 }
 
-// lets says who gets a banner at a port from outside: "friend stranger".
-func (b *besieged) lets(port int) string {
-	var in []string
-	b.outside.Do(func() {
-		for _, who := range []struct{ name, from, to string }{
-			{"friend", friend, machineAddr}, {"stranger", stranger, machineAddr}, {"friend6", friend6, "2001:db8::1"}, {"stranger6", stranger6, "2001:db8::1"},
-		} {
-			d := net.Dialer{Timeout: 700 * time.Millisecond, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(who.from), 0))}
-			c, err := d.Dial("tcp", net.JoinHostPort(who.to, strconv.Itoa(port)))
-			if err != nil {
-				continue
-			}
-			c.SetDeadline(time.Now().Add(2 * time.Second))
-			text := make([]byte, 8)
-			if n, _ := c.Read(text); strings.HasPrefix(string(text[:n]), "SSH-2.0") {
-				in = append(in, who.name)
-			}
-			c.Close()
-		}
-	})
-	return strings.Join(in, " ")
+// lets says who gets a banner at a port from outside: "friend friend6". Those who
+// ought to get one are patient.
+func (b *besieged) lets(port int, want string) string {
+	all := []struct{ name, from, to string }{
+		{"friend", friend, machineAddr}, {"stranger", stranger, machineAddr}, {"friend6", friend6, "2001:db8::1"}, {"stranger6", stranger6, "2001:db8::1"},
+	}
+	got := make([]string, len(all))
+	var group sync.WaitGroup
+	for i, who := range all {
+		group.Go(func() {
+			b.outside.Do(func() {
+				d := net.Dialer{Timeout: patience(slices.Contains(strings.Fields(want), who.name)), LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(who.from), 0))}
+				if sshBanner(d, net.JoinHostPort(who.to, strconv.Itoa(port))) {
+					got[i] = who.name
+				}
+			})
+		})
+	}
+	group.Wait()
+	return strings.Join(strings.Fields(strings.Join(got, " ")), " ")
 }
 
 func (b *besieged) wantIn(what, old, new string) {
 	b.t.Helper()
-	if was, is := b.lets(oldPort), b.lets(newPort); was != old || is != new {
+	if was, is := b.lets(oldPort, old), b.lets(newPort, new); was != old || is != new {
 		b.t.Errorf("%s: port %d lets in %q, port %d %q; want %q and %q\n%s", what, oldPort, was, newPort, is, old, new, b.run("nft", "list", "ruleset"))
 	}
 }
@@ -100,14 +100,14 @@ ufw allow proto tcp from 192.0.2.2 to any port 22; ufw deny from 192.0.2.3; ufw 
 				}
 			}},
 		{name: "firewalld", program: "firewall-cmd", prepare: `mkdir -p /run/dbus; dbus-daemon --system --nofork --nopidfile >/dev/null 2>&1 &
-for n in $(seq 100); do [ -S /run/dbus/system_bus_socket ] && break; sleep 0.05; done
+for n in $(seq 2000); do [ -S /run/dbus/system_bus_socket ] && break; sleep 0.05; done
 mkdir -p /etc/firewalld/zones
 cat >/etc/firewalld/zones/public.xml <<'end'
 <?xml version="1.0" encoding="utf-8"?>
 <zone><rule family="ipv4"><source address="192.0.2.2"/><service name="ssh"/><accept/></rule><rule family="ipv6"><source address="2001:db8::2"/><port port="22" protocol="tcp"/><accept/></rule></zone>
 end
 firewalld --nofork --nopid >/dev/null 2>&1 &
-for n in $(seq 200); do firewall-cmd --state >/dev/null 2>&1 && break; sleep 0.1; done
+for n in $(seq 1000); do firewall-cmd --state >/dev/null 2>&1 && break; sleep 0.1; done
 firewall-cmd --zone=public --change-interface=eth0 >/dev/null; firewall-cmd --list-all`,
 			check: func(t *testing.T, b *besieged) {
 				for _, flags := range [][]string{{"--zone=public"}, {"--permanent", "--zone=public"}} {
@@ -126,7 +126,7 @@ firewall-cmd --zone=public --change-interface=eth0 >/dev/null; firewall-cmd --li
 			const friends = "friend friend6"
 			b.wantIn("before", friends, "")
 			before := b.everything()
-			if a := b.move(0, "ssh", newText, "--yes", "--timeout", "8s"); a.Outcome != "on-trial" {
+			if a := b.move(0, "ssh", newText, "--yes", "--timeout", longTrial); a.Outcome != "on-trial" {
 				t.Fatalf("%+v", a)
 			}
 			b.wantIn("on trial", friends, friends)

@@ -16,7 +16,6 @@ import (
 func dockersOwn(t *testing.T) string {
 	t.Helper()
 	netnstest.Need(t, "dockerd")
-	tidyCgroup(t, "docker")
 	room := newRoom(t, true)
 	room.ns.Run("ip", "addr", "add", serverV4a+"/32", "dev", "lo")
 	d := startDocker(room, "--userland-proxy=false")
@@ -115,9 +114,9 @@ mkdir -p "$0/bin"; for c in iptables ip6tables; do ln -sf "$(command -v $c-nft)"
 f="-c %[1]s -s $0/sock -p $0/pid"
 fail2ban-server $f -b start >&2
 trap 'fail2ban-client $f stop >&2' EXIT
-for n in $(seq 200); do fail2ban-client $f status mine >/dev/null 2>&1 && break; sleep 0.05; done
+for n in $(seq 2000); do fail2ban-client $f status mine >/dev/null 2>&1 && break; sleep 0.05; done
 fail2ban-client $f set mine banip %[2]s >&2
-for n in $(seq 200); do nft list ruleset | grep -q "%[3]s" && break; sleep 0.05; done
+for n in $(seq 2000); do nft list ruleset | grep -q "%[3]s" && break; sleep 0.05; done
 echo ready; read line
 `, etc, strings.Join(banned, " "), banned[len(banned)-1])
 		r.shellWhile(t, dir, script, func() {

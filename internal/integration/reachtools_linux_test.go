@@ -37,7 +37,7 @@ mount --bind "$0/etc/default" /etc/default
 `
 	cmd := r.server.Command("unshare", "--mount", "sh", "-c", mounts+script, dir)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = patient
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -268,10 +268,10 @@ func reachFirewalld(t *testing.T) *shootingRange {
 		b.WriteString(`mount --bind "$0/etc/firewalld" /etc/firewalld
 mkdir -p /run/dbus
 dbus-daemon --system --nofork --nopidfile & bus=$!
-for n in $(seq 100); do [ -S /run/dbus/system_bus_socket ] && break; sleep 0.05; done
+for n in $(seq 2000); do [ -S /run/dbus/system_bus_socket ] && break; sleep 0.05; done
 firewalld --nofork --nopid >/dev/null 2>&1 & fw=$!
 trap 'kill -9 $fw $bus' EXIT
-for n in $(seq 200); do firewall-cmd --state >/dev/null 2>&1 && break; sleep 0.1; done
+for n in $(seq 2000); do firewall-cmd --state >/dev/null 2>&1 && break; sleep 0.1; done
 `)
 		say := func(format string, args ...any) { fmt.Fprintf(&b, "firewall-cmd "+format+" >/dev/null\n", args...) }
 		say("--set-default-zone=%s", g.one("public", "internal", "dmz", "drop"))

@@ -116,7 +116,7 @@ func (r *room) command(as, name string, args ...string) *exec.Cmd {
 	// Without a context: what it starts is only ended with the room, never
 	// orphaned by the end of nsenter.
 	cmd := exec.Command("nsenter", enter...)
-	cmd.WaitDelay = time.Second // what it started may keep its output open
+	cmd.WaitDelay = patient // what it started may keep its output open
 	// A monban with the race detector fails at a race, and does not wait a
 	// second before it ends.
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "GORACE=halt_on_error=1 atexit_sleep_ms=0")
@@ -210,20 +210,28 @@ func (r *room) subdir(name, owner string) string {
 	return path
 }
 
+// How long a test waits for what it knows will come. Where it comes, nothing is
+// waited for; where it does not, the test fails: so it may be far more than a machine
+// with much else to do ever takes.
+const (
+	patient = 30 * time.Second // an answer to one packet
+	enough  = 4 * time.Minute  // the start of a daemon, the end of a trial
+)
+
+// eventually waits until something is so.
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(enough); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", enough, what)
+		}
+	}
+}
+
 // waitFor waits until ss shows a socket on each of the ports: "tcp 80".
 func (r *room) waitFor(doors ...string) {
 	r.t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
-	for {
-		missing := r.missing(doors)
-		if len(missing) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			r.t.Fatalf("after a minute nobody has opened %v", missing)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	eventually(r.t, fmt.Sprint("somebody opens ", doors), func() bool { return len(r.missing(doors)) == 0 })
 }
 
 func (r *room) missing(doors []string) (missing []string) {
