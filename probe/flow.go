@@ -31,6 +31,8 @@ type flow struct {
 	answers uint64
 	over    bool
 	lost    bool          // it answered, and then nothing did any more
+	roll    *rollCall     // the last thing
+	gone    []uint64      // hosts that did not answer it, by their numbers in the grid
 	talks   bool          // most doors answer: then every answer is a signal
 	settled bool          // talks is decided
 	window  passStat      // where the doors by which it is decided begin
@@ -89,6 +91,9 @@ func (f *flow) next(now time.Duration) (q question, wait time.Duration, ok bool)
 	if f.credit < 1 {
 		return q, f.untilCredit(), false
 	}
+	if f.roll != nil {
+		return f.call(now)
+	}
 	if door, ok := f.canary(); ok {
 		return f.send(door, true, now), 0, true
 	}
@@ -115,7 +120,9 @@ func (f *flow) next(now time.Duration) (q question, wait time.Duration, ok bool)
 	if until := f.lastAt + f.pace.rto(); now < until {
 		return q, until - now, false
 	}
-	if f.over = f.done(now); !f.over {
+	if f.done(now) {
+		f.over = !f.callRoll(now)
+	} else {
 		f.nextPass(now)
 	}
 	return q, 0, false
@@ -252,6 +259,8 @@ func (f *flow) canary() (uint64, bool) {
 // been silent before.
 func (f *flow) answer(door uint64, slice uint16, state uint64, now time.Duration) bool {
 	f.answers++
+	ports := uint64(len(f.grid.ports))
+	host := door / ports
 	fresh := f.grid.set(door, state)
 	if fresh {
 		f.news++
@@ -259,8 +268,8 @@ func (f *flow) answer(door uint64, slice uint16, state uint64, now time.Duration
 			f.open++
 		}
 		f.passes[f.pass-1].News++
-		host := door / uint64(len(f.grid.ports))
 		f.alive.set(host)
+		f.roll.present(host - f.from/ports)
 		if f.sweep && f.pass > 1 && len(f.late) < mostLate {
 			f.late[host] = true
 		}
@@ -271,6 +280,7 @@ func (f *flow) answer(door uint64, slice uint16, state uint64, now time.Duration
 		return true
 	}
 	if f.pace.echo(slice, door) {
+		f.roll.present(host - f.from/ports)
 		if pass := f.pace.passOf(slice); pass > 0 {
 			f.passes[pass-1].Echoes++
 		}

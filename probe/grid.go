@@ -104,6 +104,17 @@ func (g *grid) answered() uint64 {
 	return uint64(g.counts[open].Load() + g.counts[closed].Load() + g.counts[prohibited].Load())
 }
 
+// silentAt is how many doors of a host have not said anything.
+func (g *grid) silentAt(h uint64) (n int) {
+	first := h * uint64(len(g.ports))
+	for i := range uint64(len(g.ports)) {
+		if g.get(first+i) == silent {
+			n++
+		}
+	}
+	return n
+}
+
 // savedPage is a page of the grid in a resume file.
 type savedPage struct {
 	Page  int    `json:"page"`

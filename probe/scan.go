@@ -332,10 +332,39 @@ func (r *Report) hostGaps() {
 	if silentHosts > 0 && !r.Interrupted {
 		r.Gaps = append(r.Gaps, monban.Gap{Source: "network", Err: NobodyAnswered, Hides: monban.HidesSightings, Count: silentHosts})
 	}
-	for _, f := range r.flows {
-		if f.lost {
-			host, _ := f.grid.door(f.from)
-			r.Gaps = append(r.Gaps, monban.Gap{Source: host.String(), Err: StoppedAnswering, Hides: monban.HidesSightings, Count: int(f.left())})
+	r.fellSilent()
+}
+
+// fellSilent says which targets stopped answering: each of a few, or how many.
+func (r *Report) fellSilent() {
+	const each = 16
+	for _, g := range r.grids {
+		ports := uint64(len(g.ports))
+		gone := make(map[uint64]bool)
+		for _, f := range r.flows {
+			switch {
+			case f.grid != g:
+			case f.sweep && f.lost:
+				for h := f.from / ports; h*ports < f.from+f.n; h++ {
+					if f.alive.has(h) {
+						gone[h] = true
+					}
+				}
+			case f.sweep:
+				for _, h := range f.gone {
+					gone[h] = true
+				}
+			default:
+				gone[f.from/ports] = f.lost
+			}
+		}
+		maps.DeleteFunc(gone, func(_ uint64, is bool) bool { return !is })
+		if len(gone) > each {
+			r.Gaps = append(r.Gaps, monban.Gap{Source: "network", Err: StoppedAnswering, Hides: monban.HidesSightings, Count: len(gone)})
+			continue
+		}
+		for _, h := range slices.Sorted(maps.Keys(gone)) {
+			r.Gaps = append(r.Gaps, monban.Gap{Source: g.targets.At(h).String(), Err: StoppedAnswering, Hides: monban.HidesSightings, Count: g.silentAt(h)})
 		}
 	}
 }
@@ -349,7 +378,8 @@ const (
 	// many. They may be absent, or drop everything.
 	NobodyAnswered = "no answer"
 	// StoppedAnswering: doors that had answered did not any more, all of a
-	// sudden: the target is gone, or shuts us out.
+	// sudden: the target is gone, or shuts us out. Count is how many of its doors
+	// are undecided; where Source is "network", it is how many targets did so.
 	StoppedAnswering = "stopped answering"
 	// NoRoute: the system knows no way to the target.
 	NoRoute = "no route"
@@ -389,8 +419,14 @@ func (r *Report) answering(g *grid) *bitmap {
 	ports := uint64(len(g.ports))
 	silenced := make(map[uint64]bool) // what the sweep saw of them no longer counts
 	for _, f := range r.flows {
-		if f.grid == g && !f.sweep && (f.lost || !f.over) {
-			silenced[f.from/ports] = true
+		switch {
+		case f.grid != g:
+		case f.sweep:
+			for _, h := range f.gone {
+				silenced[h] = true
+			}
+		default: // of a host by itself, what its own flow says
+			silenced[f.from/ports] = f.lost || !f.over
 		}
 	}
 	for _, f := range r.flows {

@@ -27,6 +27,8 @@ type savedFlow struct {
 	Pass   int          `json:"pass"`
 	Pos    uint64       `json:"pos"`
 	Over   bool         `json:"over"`
+	Lost   bool         `json:"lost,omitempty"`
+	Gone   []uint64     `json:"gone,omitempty"`
 	Passes []passStat   `json:"passes"`
 }
 
@@ -42,7 +44,7 @@ func (r *Report) State() *State {
 		}
 	}
 	for _, f := range r.flows {
-		saved := savedFlow{Proto: f.grid.proto, From: f.from, N: f.n, Seed: f.seed, Pass: f.pass, Pos: f.asking(), Over: f.over, Passes: f.passes}
+		saved := savedFlow{Proto: f.grid.proto, From: f.from, N: f.n, Seed: f.seed, Pass: f.pass, Pos: f.asking(), Over: f.over, Lost: f.lost, Gone: f.gone, Passes: f.passes}
 		s.Flows = append(s.Flows, saved)
 	}
 	return s
@@ -72,6 +74,9 @@ func (s *State) Valid() bool {
 		}
 		all := targets.Len() * uint64(ports)
 		if f.N == 0 || f.From > all || f.N > all-f.From || f.Pos > f.N || f.Pass < 1 || f.Pass > maxPasses || len(f.Passes) != f.Pass {
+			return false
+		}
+		if slices.ContainsFunc(f.Gone, func(h uint64) bool { return h >= targets.Len() }) {
 			return false
 		}
 	}
@@ -109,6 +114,7 @@ func (s *State) pagesOf(proto monban.Proto) []savedPage {
 // restore continues where a saved flow was.
 func (f *flow) restore(s savedFlow) {
 	f.pass, f.pos, f.over = s.Pass, s.Pos, s.Over
+	f.lost, f.gone = s.Lost, slices.Clone(s.Gone)
 	f.passes = slices.Clone(s.Passes)
 	f.reorder()
 	f.adopt()

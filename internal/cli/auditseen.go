@@ -280,7 +280,8 @@ func sightingsOf(out *scanOutput, h *monban.Host) (*sightings, error) {
 func (out *scanOutput) concerned(source, what string) (n int) {
 	for _, c := range out.Data.Counts {
 		switch {
-		case what == probe.NobodyAnswered && c.Open+c.Closed == 0:
+		case what == probe.NobodyAnswered && c.Open+c.Closed == 0,
+			what == probe.StoppedAnswering && source == "network" && c.Open+c.Closed > 0 && c.Unknown > 0:
 			n++
 		case c.Target == source && what == probe.EverythingAnswers:
 			return c.Open

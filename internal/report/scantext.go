@@ -290,7 +290,11 @@ func (v *view) sightingsGap(g monban.Gap) string {
 		return say(plural(g.Count, "%d target said nothing at all: it may be absent, or drop everything.", "%d targets said nothing at all: they may be absent, or drop everything."),
 			"%d 個の対象からまったく応答がありません。存在しないか、すべて破棄している可能性があります。", g.Count)
 	case "stopped answering":
-		return say("%s stopped answering during the scan: it may be gone, or shut this machine out. %d doors are undecided.",
+		if g.Source == "network" {
+			return say("%d targets stopped answering during the scan: they may be gone, or have shut this machine out. Their silent doors are undecided.",
+				"%d 個の対象がスキャンの途中で応答しなくなりました。停止したか、このマシンを遮断した可能性があります。これらの対象で応答のないドアは判断できません。", g.Count)
+		}
+		return say(plural(g.Count, "%s stopped answering during the scan: it may be gone, or have shut this machine out. %d door is undecided.", "%s stopped answering during the scan: it may be gone, or have shut this machine out. %d doors are undecided."),
 			"%s はスキャンの途中で応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%d 個のドアは判断できません。", g.Source, g.Count)
 	case "no route":
 		return say("%s cannot be reached: the system knows no route.", "%s に到達できません。経路がありません。", g.Source)

@@ -1,0 +1,71 @@
+package probe_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/netnstest"
+	"github.com/monban-dev/monban/probe"
+)
+
+// TestFallsSilent wants the silence of a host that stopped answering told from that
+// of a filter: at any time, of one host and among many, and by both engines.
+func TestFallsSilent(t *testing.T) {
+	netnstest.Need(t, "nft")
+	const ports, gone, filtered = 200, "10.77.0.140", 37 // a port
+	for _, tt := range []struct {
+		name   string
+		engine probe.Engine
+		hosts  int // beside it
+		after  int // SYNs that it takes
+	}{
+		{"early", probe.Raw, 0, 20},
+		{"at the end", probe.Raw, 0, 190},
+		{"early, by connections", probe.Connect, 0, 20},
+		{"early among many", probe.Raw, 70, 20},
+		{"at the end among many", probe.Raw, 70, 190},
+		{"among many, by connections", probe.Connect, 70, 100},
+		{"never, among many", probe.Raw, 70, 1 << 20},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPair(t)
+			const size = 60 // bytes of a SYN; a quota forgets nothing
+			p.rules(t, fmt.Sprintf("table inet t {\nchain in { type filter hook input priority 0; tcp dport %d drop; ip daddr %s tcp flags syn quota over %d bytes drop; }\n}\n",
+				filtered, gone, tt.after*size))
+			prefixes := []netip.Prefix{netip.MustParsePrefix(gone + "/32")}
+			p.far.AddAddr("far", gone+"/24")
+			for i := range tt.hosts {
+				a := fmt.Sprintf("10.77.0.%d", 20+i)
+				p.far.AddAddr("far", a+"/24")
+				prefixes = append(prefixes, netip.MustParsePrefix(a+"/32"))
+			}
+			targets, _ := probe.NewTargets(prefixes, nil)
+			r := scan(t, p.near, probe.Question{Targets: targets, TCP: all()[:ports], Engine: tt.engine})
+			silent := func(g monban.Gap) bool { return g.Err == probe.StoppedAnswering && g.Source == gone }
+			if is := slices.ContainsFunc(r.Gaps, silent); is != (tt.after < ports) {
+				t.Errorf("gaps %v", r.Gaps)
+			}
+			if len(r.Gaps) > 1 {
+				t.Errorf("more is said: %v", r.Gaps)
+			}
+			for s := range r.Sightings(true) {
+				is, want := s.State, monban.SightClosed
+				switch {
+				case s.Target.String() == gone && tt.after < ports && is != monban.SightClosed:
+					want = monban.SightUnknown
+				case s.Port.Num == filtered:
+					want = monban.SightFiltered
+				}
+				if is != want {
+					t.Fatalf("%s:%d is %s, want %s", s.Target, s.Port.Num, is, want)
+				}
+			}
+			if !r.State().Valid() {
+				t.Error("its state is not valid")
+			}
+		})
+	}
+}
