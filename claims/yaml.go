@@ -3,12 +3,9 @@ package claims
 import (
 	"bytes"
 	"errors"
-	"io"
-	"strconv"
-	"strings"
-	"unicode/utf8"
+	"slices"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/monban-dev/monban/internal/yaml"
 )
 
 // yamlError is what is wrong with a YAML document, and where.
@@ -25,117 +22,82 @@ const maxNodes = 200_000
 const maxNesting = 200
 
 // readYAML parses a file of YAML documents. Aliases and merge keys are expanded.
-//
-// The parser is the one that Compose and Kubernetes have descended from. It was
-// chosen because its time is linear in its input: goccy/go-yaml 1.19 takes 14 s
-// for 300 kB of "&a &a &a …".
 func readYAML(data []byte) (docs []*value, failed *yamlError) {
-	defer func() {
-		// The parser is a third party's and its input a stranger's.
-		if p := recover(); p != nil {
-			docs, failed = nil, &yamlError{problem: BadSyntax, word: word{text: "YAML", line: 1, col: 1}}
-		}
-	}()
-	y := yamlTree{text: string(data)}
-	y.index()
-	for parser := yaml.NewDecoder(bytes.NewReader(data)); ; {
-		var doc yaml.Node
-		err := parser.Decode(&doc)
-		if errors.Is(err, io.EOF) {
-			return docs, nil
-		}
-		if err != nil {
-			return nil, y.problem(err)
-		}
-		y.known = map[*yaml.Node]*value{}
-		docs = append(docs, y.value(&doc, 0))
+	roots, err := yaml.Parse(data)
+	if err != nil {
+		return nil, yamlProblem(err)
+	}
+	y := yamlTree{data: data}
+	for _, root := range roots {
+		clear(y.known)
+		docs = append(docs, y.value(root, 0))
 		if y.failed != nil {
 			return nil, y.failed
 		}
 	}
+	return docs, nil
 }
 
-// problem finds the line in the parser's words, "yaml: line 3: ". They come
-// from two places, of which one counts lines from 0.
-func (y *yamlTree) problem(err error) *yamlError {
-	out := &yamlError{problem: BadSyntax}
-	out.text = strings.TrimPrefix(err.Error(), "yaml: ")
-	if where, msg, ok := strings.Cut(out.text, ": "); ok {
-		if n, isLine := strings.CutPrefix(where, "line "); isLine {
-			out.line, _ = strconv.Atoi(n)
-			out.text = msg
+// yamlProblem says in this package's words what the parser has found.
+func yamlProblem(err error) *yamlError {
+	out := &yamlError{problem: BadSyntax, word: word{text: err.Error(), line: 1, long: -1}}
+	var e *yaml.Error
+	if errors.As(err, &e) {
+		out.text, out.line, out.col = e.Message(), e.Line, e.Column
+		switch e.Problem {
+		case yaml.TooDeep:
+			out.problem = TooDeep
+		case yaml.TooLarge:
+			out.problem = TooMuch
 		}
 	}
-	if strings.HasPrefix(out.text, "did not find expected") {
-		out.line++
-	}
-	out.line = min(max(out.line, 1), max(1, strings.Count(strings.TrimRight(y.text, "\n"), "\n")+1))
 	return out
 }
 
 // yamlTree turns the parser's nodes into values.
 type yamlTree struct {
-	text   string
-	starts []int // where each line begins
-	known  map[*yaml.Node]*value
+	data   []byte
+	known  map[*yaml.Node]*value // those with anchors
 	nodes  int
 	failed *yamlError
+	spare  []value // for values to come, allocated together
 }
 
-func (y *yamlTree) index() {
-	y.starts = append(y.starts, 0)
-	for i := range len(y.text) {
-		if y.text[i] == '\n' {
-			y.starts = append(y.starts, i+1)
-		}
-	}
-}
-
-// place returns the word that a node is. The parser counts characters, and from
-// the anchor or the tag on.
+// place returns the word that a node is.
 func (y *yamlTree) place(n *yaml.Node, text string) word {
-	w := word{text: text, line: n.Line, col: 1, quoted: n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0}
-	if w.line < 1 || w.line > len(y.starts) {
-		return w
-	}
-	line, _, _ := strings.Cut(y.text[y.starts[w.line-1]:], "\n")
-	from := 0
-	for range n.Column - 1 {
-		_, size := utf8.DecodeRuneInString(line[from:])
-		from += size
-	}
-	from += propertiesLen(line[from:])
-	w.col = from + 1
+	w := word{text: text, line: n.Line, col: n.Column, quoted: n.Style.Quoted()}
 	if text == "" {
 		return w
 	}
-	if i := strings.Index(line[from:], text); i >= 0 {
-		w.col += i
-	} else { // escapes, or more than one line
-		w.long = max(1, len(strings.TrimRight(line, blanks))-from)
+	is := func(from, to int) bool { return from <= to && to <= len(y.data) && string(y.data[from:to]) == text }
+	switch {
+	case is(n.Start, n.End):
+	case w.quoted && is(n.Start+1, n.End-1):
+		w.col++
+	default: // escapes, or more than one line
+		line, _, _ := bytes.Cut(y.data[min(n.Start, len(y.data)):min(n.End, len(y.data))], []byte("\n"))
+		w.long = max(1, len(bytes.TrimRight(line, blanks)))
 	}
 	return w
-}
-
-// propertiesLen is the length of the anchor and the tag that stand before a node.
-func propertiesLen(line string) int {
-	rest := line
-	for rest != "" && (rest[0] == '&' || rest[0] == '!') {
-		if end := strings.IndexAny(rest, blanks); end > 0 {
-			rest = strings.TrimLeft(rest[end:], blanks)
-		} else {
-			break
-		}
-	}
-	return len(line) - len(rest)
 }
 
 // fail ends the conversion at the first problem.
 func (y *yamlTree) fail(n *yaml.Node, problem Problem, text string) *value {
 	if y.failed == nil {
-		y.failed = &yamlError{problem: problem, word: word{text: text, line: n.Line, col: max(1, n.Column)}}
+		y.failed = &yamlError{problem: problem, word: word{text: text, line: n.Line, col: n.Column}}
 	}
 	return nil
+}
+
+// make returns a new value.
+func (y *yamlTree) make(v value) *value {
+	if len(y.spare) == 0 {
+		y.spare = make([]value, min(max(8, len(y.data)/32), 128))
+	}
+	out := &y.spare[0]
+	y.spare = y.spare[1:]
+	*out = v
+	return out
 }
 
 // value converts a node; nil is null.
@@ -148,40 +110,43 @@ func (y *yamlTree) value(n *yaml.Node, depth int) *value {
 		return y.fail(n, TooMuch, "")
 	case depth > maxNesting:
 		return y.fail(n, TooDeep, "")
-	}
-	v := &value{at: y.place(n, ""), tag: ownTag(n)}
-	switch n.Kind {
-	case yaml.DocumentNode:
-		if len(n.Content) == 0 {
-			return nil
-		}
-		return y.value(n.Content[0], depth)
-	case yaml.AliasNode:
+	case n.Kind == yaml.Alias:
 		return y.alias(n, depth)
-	case yaml.MappingNode:
-		v.kind = table
-		y.pairs(v, n, depth)
-	case yaml.SequenceNode:
-		v.kind = list
+	}
+	v := value{tag: ownTag(n)}
+	switch n.Kind {
+	case yaml.Mapping:
+		v.kind, v.at = table, y.place(n, "")
+		y.pairs(&v, n, depth)
+	case yaml.Sequence:
+		v.kind, v.at = list, y.place(n, "")
+		v.items = make([]*value, 0, len(n.Content))
 		for _, item := range n.Content {
 			v.items = append(v.items, y.value(item, depth+1))
 		}
 	default:
-		if n.ShortTag() != "!!null" {
+		switch {
+		case !n.IsNull():
 			v.kind, v.at = scalar, y.place(n, n.Value)
-		} else if v.tag == "" {
+		case v.tag == "":
 			return nil
+		default:
+			v.at = y.place(n, "")
 		}
 	}
+	out := y.make(v)
 	if n.Anchor != "" {
-		y.known[n] = v
+		if y.known == nil {
+			y.known = make(map[*yaml.Node]*value)
+		}
+		y.known[n] = out
 	}
-	return v
+	return out
 }
 
 // ownTag is a tag that is the application's: Compose has "!reset".
 func ownTag(n *yaml.Node) string {
-	if n.Style&yaml.TaggedStyle == 0 || strings.HasPrefix(n.ShortTag(), "!!") {
+	if len(n.Tag) > 1 && n.Tag[1] == '!' {
 		return ""
 	}
 	return n.Tag
@@ -191,7 +156,7 @@ func ownTag(n *yaml.Node) string {
 // counts anew each time, for whoever walks the tree goes there each time.
 func (y *yamlTree) alias(n *yaml.Node, depth int) *value {
 	v, ok := y.known[n.Alias]
-	if !ok && n.Alias.ShortTag() != "!!null" {
+	if !ok && !n.IsNull() {
 		return y.fail(n, Cycle, n.Value)
 	}
 	y.nodes += size(v, maxNodes-y.nodes)
@@ -204,11 +169,12 @@ func (y *yamlTree) alias(n *yaml.Node, depth int) *value {
 // pairs adds the entries of a mapping to a table. Those of merge keys stand
 // first, because the last of a name wins; of several merged ones the first does.
 func (y *yamlTree) pairs(v *value, n *yaml.Node, depth int) {
-	var merged, own []pair
+	var merged []pair
+	own := make([]pair, 0, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, val := n.Content[i], y.value(n.Content[i+1], depth+1)
-		if key.ShortTag() != "!!merge" {
-			if key.Kind == yaml.AliasNode {
+		if !key.IsMerge() {
+			if key.Kind == yaml.Alias {
 				key = key.Alias
 			}
 			own = append(own, pair{key: y.place(key, key.Value), value: val})
@@ -220,10 +186,11 @@ func (y *yamlTree) pairs(v *value, n *yaml.Node, depth int) {
 			}
 		}
 	}
-	for i := len(merged) - 1; i >= 0; i-- {
-		v.pairs = append(v.pairs, merged[i])
+	slices.Reverse(merged)
+	v.pairs = own
+	if len(merged) > 0 {
+		v.pairs = slices.Concat(merged, own)
 	}
-	v.pairs = append(v.pairs, own...)
 }
 
 func mergedTables(v *value) []*value {

@@ -4,15 +4,14 @@ import (
 	"net/netip"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/yaml"
 )
 
 // audiences reads the value of `to`: one, or a list.
 func (r *reader) audiences(key, n *yaml.Node) ([]monban.Audience, error) {
 	nodes := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
+	if n.Kind == yaml.Sequence {
 		nodes = n.Content
 	}
 	if len(nodes) == 0 {

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/yaml"
 )
 
 // Entry returns the text of an entry on one line, as the policy file has it.
@@ -100,9 +99,9 @@ func Open(data []byte, file string, names Names, now time.Time, d monban.PolicyD
 	lines := strings.SplitAfter(string(data), "\n")
 	entry := Entry(&d)
 	switch {
-	case doors.Kind == yaml.SequenceNode && len(doors.Content) > 0 && doors.Style&yaml.FlowStyle != 0:
+	case doors.Kind == yaml.Sequence && len(doors.Content) > 0 && doors.Style == yaml.Flow:
 		return nil, r.fail(doors, FlowList, "")
-	case doors.Kind == yaml.SequenceNode && len(doors.Content) > 0:
+	case doors.Kind == yaml.Sequence && len(doors.Content) > 0:
 		last := len(doors.Content) - 1
 		_, end := span(lines, doors, last)
 		dash, ok := dashOf(lines, doors.Content[last])
@@ -177,7 +176,7 @@ func (r *reader) remove(data []byte, what string, goes func(*monban.PolicyDoor) 
 	switch {
 	case len(gone) == 0:
 		return nil, &Error{Pos: monban.Pos{File: r.file}, Problem: NotThere, Text: what}
-	case doors.Style&yaml.FlowStyle != 0:
+	case doors.Style == yaml.Flow:
 		return nil, r.fail(doors, FlowList, "")
 	}
 	for _, i := range slices.Backward(gone) {
@@ -203,7 +202,7 @@ func (r *reader) doorsNode(data []byte) (*monban.Policy, *yaml.Node, error) {
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		if root.Content[i].Value == "doors" {
 			node := root.Content[i+1]
-			if node.Kind != yaml.SequenceNode {
+			if node.Kind != yaml.Sequence {
 				node.Line = root.Content[i].Line // that of nothing is anywhere
 			}
 			return p, node, nil

@@ -6,9 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/yaml"
 )
 
 // ParseProtocol reads an IP protocol without ports, by name or number: esp, 47.

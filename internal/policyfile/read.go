@@ -1,17 +1,13 @@
 package policyfile
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/yaml"
 )
 
 const (
@@ -58,51 +54,38 @@ func (r *reader) pos(n *yaml.Node) monban.Pos {
 }
 
 // parse returns the root mapping.
-func (r *reader) parse(data []byte) (root *yaml.Node, err error) {
+func (r *reader) parse(data []byte) (*yaml.Node, error) {
 	if len(data) > MaxSize {
 		return nil, r.fail(nil, TooLong, "")
 	}
-	defer func() {
-		// The parser is a third party's and its input a stranger's.
-		if recover() != nil {
-			root, err = nil, r.fail(nil, BadSyntax, "YAML")
-		}
-	}()
-	var doc, more yaml.Node
-	d := yaml.NewDecoder(bytes.NewReader(data))
-	switch err := d.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		return nil, r.fail(nil, MissingKey, "", "monban")
+	docs, err := yaml.Parse(data)
+	switch {
 	case err != nil:
 		return nil, r.syntax(err)
+	case len(docs) == 0:
+		return nil, r.fail(nil, MissingKey, "", "monban")
+	case len(docs) > 1:
+		return nil, r.fail(docs[1], BadSyntax, "---")
 	}
-	switch err := d.Decode(&more); {
-	case err == nil:
-		return nil, r.fail(&more, BadSyntax, "---")
-	case !errors.Is(err, io.EOF):
-		return nil, r.syntax(err)
-	}
-	if err := r.plain(&doc); err != nil {
+	if err := r.plain(docs[0]); err != nil {
 		return nil, err
 	}
-	return doc.Content[0], nil
+	return docs[0], nil
 }
 
-// syntax finds the line in the parser's words, "yaml: line 3: ".
+// syntax says in this package's words what the parser has found.
 func (r *reader) syntax(err error) error {
-	e := &Error{Pos: monban.Pos{File: r.file}, Problem: BadSyntax, Text: strings.TrimPrefix(err.Error(), "yaml: ")}
-	if where, msg, ok := strings.Cut(e.Text, ": "); ok {
-		if n, isLine := strings.CutPrefix(where, "line "); isLine {
-			e.Pos.Line, _ = strconv.Atoi(n)
-			e.Text = msg
-		}
+	out := &Error{Pos: monban.Pos{File: r.file}, Problem: BadSyntax, Text: err.Error()}
+	var e *yaml.Error
+	if errors.As(err, &e) {
+		out.Pos.Line, out.Pos.Col, out.Text = e.Line, e.Column, e.Message()
 	}
-	return e
+	return out
 }
 
 // plain refuses what would let a text say something else than what it looks like.
 func (r *reader) plain(n *yaml.Node) error {
-	if n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 {
+	if n.Kind == yaml.Alias || n.Anchor != "" || n.Tag != "" {
 		return r.fail(n, NoAlias, "")
 	}
 	for _, c := range n.Content {
@@ -123,14 +106,14 @@ type entry struct {
 // mapping reads a mapping that has no other keys than the given ones.
 func (r *reader) mapping(n *yaml.Node, keys ...string) (entry, error) {
 	e := entry{node: n, values: make([]*yaml.Node, len(keys)), keys: make([]*yaml.Node, len(keys))}
-	if n.Kind != yaml.MappingNode {
+	if n.Kind != yaml.Mapping {
 		return e, r.fail(n, NotMapping, n.Value)
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		at := slices.Index(keys, key.Value)
 		switch {
-		case at < 0 || key.Kind != yaml.ScalarNode:
+		case at < 0 || key.Kind != yaml.Scalar:
 			return e, r.fail(key, UnknownKey, key.Value, keys...)
 		case e.keys[at] != nil:
 			return e, r.fail(key, TwiceKey, key.Value)
@@ -142,7 +125,7 @@ func (r *reader) mapping(n *yaml.Node, keys ...string) (entry, error) {
 
 // text returns the text of a scalar.
 func (r *reader) text(key, n *yaml.Node) (string, error) {
-	if n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
+	if n.Kind != yaml.Scalar || n.IsNull() {
 		return "", r.fail(n, NotText, key.Value)
 	}
 	return n.Value, nil
@@ -157,19 +140,19 @@ func (r *reader) policy(root *yaml.Node) (*monban.Policy, error) {
 	switch {
 	case version == nil:
 		return nil, r.fail(root, MissingKey, "", "monban")
-	case version.Kind != yaml.ScalarNode || version.Value != "1":
+	case version.Kind != yaml.Scalar || version.Value != "1":
 		return nil, r.fail(version, BadVersion, version.Value)
 	case doors == nil:
 		return nil, r.fail(root, MissingKey, "", "doors")
-	case standard != nil && (standard.Kind != yaml.ScalarNode || standard.Value != "closed"):
+	case standard != nil && (standard.Kind != yaml.Scalar || standard.Value != "closed"):
 		return nil, r.fail(standard, BadDefault, standard.Value)
 	}
 	p := &monban.Policy{}
-	if doors.ShortTag() == "!!null" {
+	if doors.IsNull() {
 		return p, nil
 	}
 	switch {
-	case doors.Kind != yaml.SequenceNode:
+	case doors.Kind != yaml.Sequence:
 		return nil, r.fail(doors, NotList, doors.Value)
 	case len(doors.Content) > maxDoors:
 		return nil, r.fail(doors, TooLong, "")

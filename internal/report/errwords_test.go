@@ -44,6 +44,12 @@ func TestErrorWords(t *testing.T) {
 			}
 		}
 	}
+	for _, text := range yamlProblems(t) {
+		seen++
+		if !japanese(JA.errorText(text)) && !japanese(JA.errorText(text+`: "x"`)) {
+			t.Errorf("no Japanese for %q", text)
+		}
+	}
 	if seen < 70 {
 		t.Errorf("only %d errors were found in the code", seen)
 	}
@@ -63,6 +69,29 @@ func TestErrorWords(t *testing.T) {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
+}
+
+// yamlProblems are what the reader of YAML has to say: the values of its table.
+func yamlProblems(t *testing.T) (out []string) {
+	t.Helper()
+	tree, err := parser.ParseFile(token.NewFileSet(), "../yaml/error.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(tree, func(n ast.Node) bool {
+		if entry, ok := n.(*ast.KeyValueExpr); ok {
+			text, err := strconv.Unquote(entry.Value.(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, text)
+		}
+		return true
+	})
+	if len(out) < 25 {
+		t.Errorf("only %d problems of YAML", len(out))
+	}
+	return out
 }
 
 // errorLiterals are the texts that a file makes errors and gaps of.

@@ -21,7 +21,7 @@ func PolicyProblem(file string, line int, code, text string, want []string, line
 	}
 	en, ja := policyWords(code)
 	replace := strings.NewReplacer("{text}", fmt.Sprintf("%q", text), "{raw}", text, "{want}", list, "{first}", first(), "{line}", fmt.Sprint(line2))
-	en, ja = replace.Replace(en), replace.Replace(ja)
+	en, ja = replace.Replace(en), replace.Replace(strings.ReplaceAll(ja, "{raw}", JA.errorText(text)))
 	switch {
 	case code == "unknown-service" && len(want) > 0:
 		en += fmt.Sprintf("; did you mean %s?", list)
