@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"net"
 	"net/netip"
 	"path"
 	"slices"
@@ -23,6 +24,7 @@ type caddy struct {
 	admin       string
 	adminPos    monban.Pos
 	redirOff    bool
+	noHTTP3     []string // the listeners without it; "" is all
 	globalBind  []word
 	snippets    map[string][]statement
 	sites       []caddySite
@@ -105,6 +107,12 @@ func (c *caddy) global(f file, body []statement) {
 			c.redirOff = arg.text == "off" || arg.text == "disable_redirects"
 		case "default_bind":
 			c.globalBind = st.args()
+		case "servers":
+			for _, inner := range st.body {
+				if inner.name() == "protocols" && !slices.ContainsFunc(inner.args(), func(w word) bool { return w.text == "h3" }) {
+					c.noHTTP3 = append(c.noHTTP3, arg.text)
+				}
+			}
 		}
 	}
 }
@@ -255,7 +263,7 @@ func (c *caddy) sockets(stream asker, site caddySite, num uint16, pos monban.Pos
 		}
 		sock := socket{at: netip.AddrPortFrom(addr, num), proto: monban.TCP, v6only: v6only, pos: pos, absent: absent, orIPv4: addr == any6() && host != "::"}
 		c.s.claim(who, sock)
-		if tls {
+		if tls && !slices.Contains(c.noHTTP3, "") && !slices.Contains(c.noHTTP3, net.JoinHostPort(host, strconv.Itoa(int(num)))) {
 			sock.proto = monban.UDP
 			who.reuseAddr = monban.Off // Go sets it for streams only
 			c.s.claim(who, sock)

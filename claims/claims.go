@@ -415,6 +415,7 @@ func (j *job) oneFile() bool {
 func skipDir(base string) bool {
 	return slices.Contains([]string{".git", ".hg", ".svn", ".jj", "node_modules", "vendor", ".venv", "venv",
 		"__pycache__", ".cache", ".terraform",
+		"deb-systemd-helper-enabled", "deb-systemd-helper-masked", "deb-systemd-user-helper-enabled", "deb-systemd-user-helper-masked",
 		"tmpfiles.d", "sysusers.d", "logrotate.d", "pam.d", "apparmor.d", "filter.d", "action.d", "applications.d"}, base)
 }
 

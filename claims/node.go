@@ -3,6 +3,7 @@ package claims
 import (
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/monban-dev/monban"
@@ -108,16 +109,21 @@ func (p nodeProject) command(script string, whole word, words []word, depth int)
 			assigned = append(assigned, w.sub(len(w.text)-len(value), len(w.text)))
 		}
 	}
-	for len(words) > 0 && !words[0].quoted && strings.Contains(words[0].text, "=") && !strings.HasPrefix(words[0].text, "-") {
-		env = append(env, words[0].text)
+	for len(words) > 0 {
+		assigns := !words[0].quoted && strings.Contains(words[0].text, "=") && !strings.HasPrefix(words[0].text, "-")
+		if assigns {
+			env = append(env, words[0].text)
+		} else if program := programName(words[0].text); program != "cross-env" && program != "env" {
+			break
+		}
 		words = words[1:]
 	}
 	if len(words) == 0 {
 		return
 	}
 	if programName(words[0].text) == "concurrently" && depth == 0 {
-		for _, w := range words[1:] {
-			if w.quoted && strings.Contains(w.text, " ") {
+		for i, w := range words[1:] {
+			if w.quoted && !takesValue(words[i].text) {
 				for _, inner := range shellCommands(w) {
 					p.command(script, whole, inner, depth+1)
 				}
@@ -158,6 +164,13 @@ func (p nodeProject) command(script string, whole word, words []word, depth int)
 			c.UpTo = 65535
 		}
 	}
+}
+
+// takesValue reports whether an option of concurrently is followed by its value.
+func takesValue(option string) bool {
+	return slices.Contains([]string{"-n", "--names", "-c", "--prefix-colors", "-p", "--prefix", "-s", "--success", "-m", "--max-processes",
+		"--name-separator", "-l", "--prefix-length", "-t", "--timestamp-format", "--restart-tries", "--restart-after", "--kill-signal",
+		"--hide", "--default-input-target", "-P", "--passthrough-arguments"}, option)
 }
 
 func portText(c *monban.Claim) string {

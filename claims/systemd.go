@@ -15,6 +15,11 @@ func unitDirs() []string {
 		"usr/lib/systemd/system", "lib/systemd/system"}
 }
 
+// userUnitDirs are those of the units that every user's systemd has.
+func userUnitDirs() []string {
+	return []string{"etc/systemd/user", "run/systemd/user", "usr/local/lib/systemd/user", "usr/lib/systemd/user", "lib/systemd/user"}
+}
+
 // enabledUnits are the places where a unit of a kind is wanted at boot.
 func enabledUnits(kind string) []string {
 	var out []string
@@ -46,7 +51,9 @@ func (s *scan) unit() unit {
 	}
 	main, dirs := s.main, []string{path.Dir(s.main)}
 	if wanted := path.Dir(s.main); strings.HasSuffix(wanted, ".wants") || strings.HasSuffix(wanted, ".requires") {
-		dirs = unitDirs()
+		if dirs = unitDirs(); strings.Contains(wanted, "/systemd/user/") {
+			dirs = userUnitDirs()
+		}
 		main = s.findUnit(u.name, dirs)
 	}
 	if main == "" {
