@@ -193,6 +193,10 @@ func TestPredictCauses(t *testing.T) {
 	copyOf := listener("0.0.0.0", 80, monban.Owner{PID: 71, Name: "nginx", Exe: "/usr/sbin/nginx", Command: []string{"nginx", "-c", "/tmp/x.conf"}})
 	hidden := listener("0.0.0.0", 80)
 	hidden.Unnamed = monban.HiddenPrivilege
+	elsewhere := func(c monban.Claim) monban.Claim {
+		c.Pos.Line++
+		return c
+	}
 	seenBy := func(uid int, snap *monban.Snapshot) *monban.Snapshot {
 		snap.Host.UID = uid
 		return snap
@@ -206,8 +210,10 @@ func TestPredictCauses(t *testing.T) {
 	}{
 		{"one configuration asks twice", []monban.Claim{claim("apache", "::", 80, apache), claim("apache", "0.0.0.0", 80, apache)}, empty(),
 			[]string{"ok  []", "fails L21 [0]"}, FixDeleteLine},
-		{"one project maps it twice", []monban.Claim{claim("compose", "0.0.0.0", 80, shop), claim("compose", "0.0.0.0", 80, shop)}, empty(),
+		{"one project maps it twice", []monban.Claim{claim("compose", "0.0.0.0", 80, shop), elsewhere(claim("compose", "0.0.0.0", 80, shop))}, empty(),
 			[]string{"ok  []", "fails D4 [0]"}, FixDeleteLine},
+		{"copies of one service", []monban.Claim{claim("compose", "0.0.0.0", 80, shop), claim("compose", "0.0.0.0", 80, shop)}, empty(),
+			[]string{"ok  []", "fails D4 [0]"}, FixWriteRange},
 		{"two web servers", []monban.Claim{claim("apache", "::", 80, apache), claim("nginx", "0.0.0.0", 80, nginx)}, empty(),
 			[]string{"ok  []", "fails L3 [0]"}, FixEditPort},
 		{"one of them runs", []monban.Claim{claim("nginx", "0.0.0.0", 80, nginx), claim("apache", "::", 80, apache)}, empty(running),

@@ -80,6 +80,10 @@ func (p *prediction) rivalFixes(c *monban.Claim, a *attempt, done *monban.Checke
 	edit := p.editPort(c, a.want)
 	switch Cause(done.Judgement.Cause) {
 	case L21, D4:
+		if n := p.copies(c); n > 0 {
+			last := strconv.Itoa(min(int(a.want.Port.Num)+n, 65535))
+			return []monban.Fix{{Code: FixWriteRange, Args: []string{c.Pos.String(), num, last}}}
+		}
 		if c.Pos.Line > 0 && !c.Default {
 			return []monban.Fix{{Code: FixDeleteLine, Args: []string{c.Pos.String()}}, edit}
 		}
@@ -91,6 +95,17 @@ func (p *prediction) rivalFixes(c *monban.Claim, a *attempt, done *monban.Checke
 		}
 	}
 	return []monban.Fix{edit}
+}
+
+// copies counts the claims before c that the same place in a file makes for the
+// same door: the copies of a Compose service (scale, deploy.replicas).
+func (p *prediction) copies(c *monban.Claim) (n int) {
+	for i := range p.out {
+		if o := &p.out[i].Claim; c.Pos.Line > 0 && o.Pos == c.Pos && o.Name == c.Name && o.Bind == c.Bind {
+			n++
+		}
+	}
+	return n
 }
 
 // mover is a program that has to move from a port, with all of its doors there.

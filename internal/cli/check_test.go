@@ -130,17 +130,24 @@ func TestSARIF(t *testing.T) {
 	}
 }
 
-// checkRules follows each result to its rule.
+// checkRules follows each result to its rule, and sees that the rule is about all
+// results and not about the first: GitHub shows it beside each.
 func checkRules(t *testing.T, text string) {
 	t.Helper()
 	var log struct {
 		Runs []struct {
 			Tool struct {
-				Driver struct{ Rules []struct{ ID string } }
+				Driver struct {
+					Rules []struct {
+						ID              string
+						FullDescription struct{ Text string }
+					}
+				}
 			}
 			Results []struct {
 				RuleID    string
 				RuleIndex int
+				Message   struct{ Text string }
 			}
 		}
 	}
@@ -150,6 +157,8 @@ func checkRules(t *testing.T, text string) {
 	for _, r := range log.Runs[0].Results {
 		if rules := log.Runs[0].Tool.Driver.Rules; r.RuleIndex >= len(rules) || rules[r.RuleIndex].ID != r.RuleID {
 			t.Errorf("result of %s has the index of another rule", r.RuleID)
+		} else if why := rules[r.RuleIndex].FullDescription.Text; why == "" || strings.HasPrefix(r.Message.Text, why) && strings.HasPrefix(r.RuleID, "claim-") {
+			t.Errorf("rule %s is described as %q, which one result says", r.RuleID, why)
 		}
 	}
 }

@@ -334,8 +334,8 @@ func NoLeaseUser(err error) error {
 // it is left as it is.
 func LeasesRefused(path string, err error) error {
 	return &Problem{
-		en:  fmt.Sprintf("the leases in %s are not used: %v. Nothing was changed; move the file away to start anew", path, pathless(err)),
-		ja:  fmt.Sprintf("%s の割り当ては使えません: %v。何も変更していません。ファイルを別の場所に移すと、新しく始められます", path, pathless(err)),
+		en:  fmt.Sprintf("the leases in %s are not used: %v. Nothing was changed; put that right, or move the file away to start anew", path, pathless(err)),
+		ja:  fmt.Sprintf("%s の割り当ては使えません: %v。何も変更していません。原因を直すか、ファイルを別の場所に移すと新しく始められます", path, pathless(err)),
 		err: err,
 	}
 }

@@ -126,7 +126,7 @@ func (v *view) writeSARIF(w io.Writer, c Check) error {
 			level = "warning"
 		}
 		text := v.findingSentence(f)
-		rule := sarifRule{ID: string(f.Kind), ShortDescription: sarifText{string(f.Kind)}, FullDescription: sarifText{text}, Help: sarifText{text}}
+		rule := v.sarifWarning(f.Kind)
 		if len(f.Evidence) > 0 {
 			run.add(rule, level, sarifResult{Message: sarifText{v.withFixes(text, f.Fix)},
 				Locations:    sarifPlace(monban.Pos{File: f.Evidence[0].File, Line: f.Evidence[0].Line}),
@@ -244,6 +244,31 @@ func (v *view) sarifCause(id string) sarifRule {
 		why = title
 	}
 	return sarifRule{ID: id, ShortDescription: sarifText{title}, FullDescription: sarifText{why}, Help: sarifText{strings.Join(append([]string{why}, fixes...), "\n")}}
+}
+
+// sarifWarning is the rule of a warning: what holds for all of its results.
+func (v *view) sarifWarning(kind monban.Kind) sarifRule {
+	say := v.style.Lang.pick
+	title, why := string(kind), string(kind)
+	switch kind {
+	case monban.ClaimEphemeral:
+		title = say("Outgoing connections borrow this port", "外向きの接続が借りる範囲のポートです")
+		why = say("The kernel lends ports of a range of its own to outgoing connections. A program that wants one of them finds it taken some day, and does not start.",
+			"カーネルは、ある範囲のポートを外向きの接続に貸し出します。その範囲のポートを使うプログラムは、番号を先に取られて起動できないことがあります。")
+	case monban.ClaimReserved:
+		title = say("An administrator has reserved this port", "管理者が予約したポートです")
+		why = say("The port is on the administrator's list (net.ipv4.ip_local_reserved_ports). A program that asks for it gets it; see that it is meant for this one.",
+			"管理者の予約一覧(net.ipv4.ip_local_reserved_ports)にあるポートです。開くことはできますが、このプログラム用の予約か確認してください。")
+	case monban.ClaimBrowserBlocked:
+		title = say("Browsers refuse this port", "ブラウザーが接続を拒否するポートです")
+		why = say("Browsers do not connect to ports of some old protocols (fetch.spec.whatwg.org). The server starts, and its pages cannot be opened.",
+			"ブラウザーは、一部の古いプロトコルのポートに接続しません(fetch.spec.whatwg.org)。サーバーは起動しますが、ページを開けません。")
+	case monban.ClaimPrivileged:
+		title = say("Only root opens this port", "root だけが開けるポートです")
+		why = say("On Linux ports below net.ipv4.ip_unprivileged_port_start are opened by root or with CAP_NET_BIND_SERVICE only. Start the program with sudo or as a service.",
+			"Linux では、net.ipv4.ip_unprivileged_port_start 未満のポートを開けるのは root か CAP_NET_BIND_SERVICE を持つプログラムだけです。sudo を付けるかサービスとして起動してください。")
+	}
+	return sarifRule{ID: string(kind), ShortDescription: sarifText{title}, FullDescription: sarifText{why}, Help: sarifText{why}}
 }
 
 func (v *view) sarifUnknown(reason string) sarifRule {
