@@ -27,6 +27,9 @@ type Question struct {
 	Pinned bool
 	// Host is this machine: its routes, interfaces and ephemeral range.
 	Host monban.Host
+	// Ready is called once, before the first question: whatever takes a privilege
+	// has been opened, and nothing that follows takes one.
+	Ready func()
 	// Found is told of each open door as soon as it answers, one at a time.
 	Found func(monban.Sighting)
 	// Progress is told a few times a second how far the scan is.
@@ -105,6 +108,11 @@ type Report struct {
 // gap of the report.
 func Scan(ctx context.Context, q Question) (*Report, error) {
 	s := &session{q: q, began: time.Now(), budget: newBudget(q.Rate)}
+	s.ready = sync.OnceFunc(func() {
+		if q.Ready != nil {
+			q.Ready()
+		}
+	})
 	r := &Report{At: s.began}
 	if len(q.TCP) > 0 {
 		if err := s.tcp(ctx, r); err != nil {
@@ -112,6 +120,7 @@ func Scan(ctx context.Context, q Question) (*Report, error) {
 		}
 	}
 	if len(q.UDP) > 0 {
+		s.ready()
 		if err := s.udp(ctx, r); err != nil {
 			return nil, err
 		}
@@ -137,6 +146,7 @@ type session struct {
 	q      Question
 	began  time.Time
 	budget *budget
+	ready  func()
 
 	mu       sync.Mutex
 	gaps     []monban.Gap
@@ -254,6 +264,7 @@ func (s *session) tcp(ctx context.Context, r *Report) error {
 		s.gap("raw", NotPrivileged, 0)
 		r.Engine = Connect
 	}
+	s.ready()
 	return s.connect(ctx, flows)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/monban-dev/monban/internal/child"
 	"github.com/monban-dev/monban/internal/move"
+	"github.com/monban-dev/monban/internal/privilege"
 	"github.com/monban-dev/monban/internal/report"
 )
 
@@ -45,6 +46,9 @@ type System struct {
 	// off.
 	Program string
 	Step    func(move.Step)
+	// Keep gives up all capabilities of the process but those named. A test, which
+	// goes on with others, has none.
+	Keep func(...privilege.Capability) error
 }
 
 // Main runs monban with the process's own world and returns the exit code.
@@ -56,7 +60,7 @@ func Main(args []string) int {
 	sys := System{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())), StdinTerminal: term.IsTerminal(int(os.Stdin.Fd())),
-		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())), Keep: privilege.Keep,
 	}
 	if sys.Terminal {
 		if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {

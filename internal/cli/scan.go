@@ -302,6 +302,7 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	}
 	found := newFinder(ctx, a, j.o.identify)
 	q.Found = found.add
+	q.Ready = j.settle
 	if a.sys.StderrTerminal {
 		q.Progress = func(p probe.Progress) {
 			if p.Elapsed > time.Second {

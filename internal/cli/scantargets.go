@@ -198,12 +198,17 @@ func (j *scanJob) loadState() error {
 	return nil
 }
 
+// statePath is where the state of a scan is left that is broken off now.
+func (j *scanJob) statePath() string {
+	if j.o.resume != "" {
+		return j.o.resume
+	}
+	return "monban-scan-" + time.Now().UTC().Format("20060102-150405") + ".json"
+}
+
 // saveState leaves a file beside the user, or where it was taken from.
 func (j *scanJob) saveState(s *probe.State) (path string, err error) {
-	path = j.o.resume
-	if path == "" {
-		path = "monban-scan-" + time.Now().UTC().Format("20060102-150405") + ".json"
-	}
+	path = j.statePath()
 	err = writeAtomic(path, func(f *os.File) error { return json.NewEncoder(f).Encode(stateFile{1, s}) })
 	if err != nil {
 		return "", report.CannotWrite(path, err)

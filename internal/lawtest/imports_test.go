@@ -115,6 +115,10 @@ func law() []layer {
 			why: "It plans, over claims and bytes that are handed to it, and touches nothing.",
 		},
 		{
+			what: "the giving up of privileges", packages: []string{"internal/privilege"}, others: []string{xsys},
+			why: "It knows the process it is in and nothing else: internal/cli says when, and what is needed later.",
+		},
+		{
 			what: "the running of a command", packages: []string{"internal/child"}, others: []string{xsys},
 			why: "It knows processes and no ports: internal/cli joins the two.",
 		},
@@ -125,7 +129,7 @@ func law() []layer {
 		},
 		{
 			what: "the verbs", packages: []string{"internal/cli"},
-			module: append(append(sourcePackages(), judgementPackages()...), ".", "portbook", "internal/gather", "internal/lease", "internal/child", "internal/report", "internal/free", "internal/edit", "internal/mend", "internal/policyfile", "internal/guard", "internal/move"),
+			module: append(append(sourcePackages(), judgementPackages()...), ".", "portbook", "internal/gather", "internal/lease", "internal/child", "internal/report", "internal/free", "internal/edit", "internal/mend", "internal/policyfile", "internal/guard", "internal/move", "internal/privilege"),
 			others: []string{xsys, xterm, "github.com/spf13/cobra", "github.com/spf13/pflag"},
 			why:    "The verbs join everything that users run; tools and tests import them and not the other way round.",
 		},
@@ -177,7 +181,7 @@ type stdlib struct {
 
 func stdlibLaw() []stdlib {
 	return []stdlib{
-		{[]string{"os", "os/...", "net", "net/http/...", "io/fs", "io/ioutil", "syscall"}, append([]string{"portbook/...", "internal/gather", "internal/lease", "internal/child", "internal/free", "internal/edit", "internal/guard", "internal/move", "internal/durable", "internal/netlink", "internal/report", "internal/cli", "cmd/monban"}, withBelow(sourcePackages())...),
+		{[]string{"os", "os/...", "net", "net/http/...", "io/fs", "io/ioutil", "syscall"}, append([]string{"portbook/...", "internal/gather", "internal/lease", "internal/child", "internal/free", "internal/edit", "internal/guard", "internal/move", "internal/durable", "internal/privilege", "internal/netlink", "internal/report", "internal/cli", "cmd/monban"}, withBelow(sourcePackages())...),
 			"The root package and the judgements do no I/O: a source reads, and hands over a value."},
 		{[]string{"net/http/..."}, []string{"internal/cli"},
 			"net/http costs a quarter of the start-up of a Go program (0.6 ms). Only `monban ports update` needs it; the Docker socket is two GETs by hand."},
@@ -187,8 +191,8 @@ func stdlibLaw() []stdlib {
 			"Compiling regular expressions costs start-up time, and a parser by hand says what it accepts. strings.Cut does most of it."},
 		{[]string{"log/...", "expvar", "net/http/pprof", "plugin", "testing/...", "flag"}, nil,
 			"Results and errors are returned; what a run prints is decided in internal/cli."},
-		{[]string{"unsafe"}, []string{"host", "sockets", "owners", "owners/internal/bpfiter", "firewall", "probe/..."},
-			"Bytes of the kernel are decoded with encoding/binary after their length is checked. Where a system call needs a pointer, a source may use unsafe."},
+		{[]string{"unsafe"}, []string{"host", "sockets", "owners", "owners/internal/bpfiter", "firewall", "probe/...", "internal/privilege"},
+			"Bytes of the kernel are decoded with encoding/binary after their length is checked. Where a system call needs a pointer, a source may use unsafe; and so may what gives up privileges, whose system call is to be made in every thread, for which there is no wrapper."},
 		{[]string{"C"}, nil, "monban is one static binary without cgo."},
 	}
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package privilege
+
+func keep([]Capability) error { return nil }
