@@ -175,7 +175,7 @@ func (p *parser) sequence(n *Node, indented bool) *Node {
 	if indented {
 		p.indent = p.column()
 	}
-	for p.column() == p.indent && p.indicator('-') && !p.outside() {
+	for p.column() == p.indent && p.fresh && p.indicator('-') && !p.outside() {
 		p.pos++
 		p.fresh = true
 		p.push(p.blockNode(false, p.mark))
@@ -212,7 +212,7 @@ func (p *parser) mapping(n *Node, start mark, key *Node) *Node {
 		if p.outside() || p.column() < p.indent {
 			break
 		}
-		if p.column() > p.indent {
+		if p.column() > p.indent || !p.fresh {
 			p.strayIn(NoKey)
 		}
 		if p.indicator('?') {
@@ -220,7 +220,7 @@ func (p *parser) mapping(n *Node, start mark, key *Node) *Node {
 			p.fresh = true
 			p.push(p.blockNode(true, p.mark))
 			p.space()
-			if p.column() == p.indent && p.indicator(':') && !p.outside() {
+			if p.column() == p.indent && p.fresh && p.indicator(':') && !p.outside() {
 				p.value(true)
 			} else {
 				p.push(p.empty(p.mark, properties{}))

@@ -13,7 +13,7 @@ var rounds = flag.Int("rounds", 20_000, "how many random texts of each kind are 
 // of it is wrong, and nearly right.
 func TestRandomPieces(t *testing.T) {
 	pieces := []string{"a", "b", "c: d", "a: ", "b:", "- ", "-", "? ", "?", ": ", ":", "\n", "\n", "\n", "\n  ", "\n    ", "\n ", "  ", " ", "\t", "\r\n",
-		"[", "]", "{", "}", ",", ", ", "&x ", "&y", "*x", "*y ", "!t ", "!!str ", "!!null ", "!", "'", "\"", "'a'", "\"b\"", "'a\n b'", "\"a\\n\\\n b\"", "|", ">", "|\n", ">-\n", "|+2\n", "\n  |\n",
+		"[", "]", "{", "}", ",", ", ", "&x ", "&y", "*x", "*y ", "!t ", "!!str ", "!!null ", "!", "'", "\"", "'a'", "\"b\"", "'a\n b'", "\"\n\"", "'\n  '", "[\n]", "{\n  }", "[a,\n b]", "\"a\\n\\\n b\"", "|", ">", "|\n", ">-\n", "|+2\n", "\n  |\n",
 		"# c", " # c\n", "#", "\n---\n", "--- ", "\n...\n", "\n%YAML 1.1\n---\n", "%TAG ! !z\n", "<<: ", "~", "null", "é", "日本", "\\", "\\x41", "@", "`", "%", "1", "0x1f", "a b", "a#b", "a:b"}
 	compareRandom(t, 0.1, func(r *rand.Rand) string {
 		var b strings.Builder
