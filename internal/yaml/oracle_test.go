@@ -293,7 +293,7 @@ func flowQuestion(text string) bool {
 		case '[', '{':
 			depth++
 		case ']', '}':
-			depth--
+			depth = max(0, depth-1)
 		case '?':
 			if depth > 0 {
 				return true
