@@ -13,10 +13,10 @@ import (
 // meant for one machine or a trusted network, and answer. What was identified counts
 // as what it is, on any port. Of a door that nobody has talked to only the number
 // says what it may be: that is likely, and no worse than medium. Loopback addresses
-// are no exposure, and neither is a host that somebody else answers for.
-func Answering(seen []monban.Sighting, book *portbook.Book, answeredFor func(netip.Addr) bool) (out []monban.Finding) {
+// are no exposure, and neither is a door at which somebody else may have answered.
+func Answering(seen []monban.Sighting, book *portbook.Book, doubtful func(netip.Addr, monban.Port) bool) (out []monban.Finding) {
 	for _, s := range seen {
-		if s.State != monban.SightOpen || s.Target.IsLoopback() || answeredFor(s.Target) {
+		if s.State != monban.SightOpen || s.Target.IsLoopback() || doubtful(s.Target, s.Port) {
 			continue
 		}
 		use, ok := useOf(s, book)

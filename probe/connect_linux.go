@@ -197,7 +197,7 @@ func (c *connector) take(now time.Duration) (wait time.Duration, over bool) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	for _, a := range c.heard {
-		c.s.heard(a.flow, a.door, a.slice, a.state, now)
+		c.s.heard(a.flow, a.answer, now)
 	}
 	c.heard = c.heard[:0]
 	for _, f := range c.nowhere {
@@ -414,7 +414,7 @@ func (c *connector) finish(fd int, f *flow, q question, failed error) {
 	}
 	switch state := tell(fd, failed); {
 	case state != silent:
-		c.heard = append(c.heard, flowAnswer{f, answer{q.door, q.slice, state}})
+		c.heard = append(c.heard, flowAnswer{f, answer{door: q.door, slice: q.slice, state: state}})
 	case errors.Is(failed, unix.ENETUNREACH):
 		host, _ := f.grid.door(q.door)
 		c.s.gap(host.String(), NoRoute, 1)

@@ -115,6 +115,21 @@ func (g *grid) silentAt(h uint64) (n int) {
 	return n
 }
 
+// openAt is how many doors of a host are open, of those that have answered.
+func (g *grid) openAt(h uint64) (opened, answered int) {
+	first := h * uint64(len(g.ports))
+	for i := range uint64(len(g.ports)) {
+		switch g.get(first + i) {
+		case open:
+			opened++
+			answered++
+		case closed:
+			answered++
+		}
+	}
+	return opened, answered
+}
+
 // savedPage is a page of the grid in a resume file.
 type savedPage struct {
 	Page  int    `json:"page"`

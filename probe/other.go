@@ -107,7 +107,7 @@ func (s *session) workers(ctx context.Context, flows []*flow, ask func(context.C
 	hear := func(h heardAs) {
 		busy--
 		if h.state != silent {
-			s.heard(h.f, h.q.door, h.q.slice, h.state, s.now())
+			s.heard(h.f, answer{door: h.q.door, slice: h.q.slice, state: h.state}, s.now())
 		}
 	}
 	for ctx.Err() == nil {

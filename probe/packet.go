@@ -108,6 +108,7 @@ type reply struct {
 	from  uint16 // our source port
 	seq   uint32 // the cookie that the packet proves to know
 	state uint64
+	stack uint32 // who made a SYN-ACK: see stackOf
 }
 
 // parseReply reads a packet from the network header on. false is a packet that
@@ -124,7 +125,7 @@ func parseReply(b []byte) (r reply, ok bool) {
 		}
 		switch b[9] {
 		case 6:
-			return parseTCP(netip.AddrFrom4([4]byte(b[12:16])), b[header:])
+			return parseTCP(netip.AddrFrom4([4]byte(b[12:16])), b[8], b[header:])
 		case 1:
 			return parseICMP(b[header:], false)
 		}
@@ -134,7 +135,7 @@ func parseReply(b []byte) (r reply, ok bool) {
 		}
 		switch b[6] {
 		case 6:
-			return parseTCP(netip.AddrFrom16([16]byte(b[8:24])), b[ip6Len:])
+			return parseTCP(netip.AddrFrom16([16]byte(b[8:24])), b[7], b[ip6Len:])
 		case 58:
 			return parseICMP(b[ip6Len:], true)
 		}
@@ -144,7 +145,7 @@ func parseReply(b []byte) (r reply, ok bool) {
 
 // parseTCP reads a SYN-ACK or a RST. Both acknowledge the SYN's sequence number
 // (RFC 9293 section 3.10.7.1); one that does not is no answer to it.
-func parseTCP(host netip.Addr, b []byte) (r reply, ok bool) {
+func parseTCP(host netip.Addr, hops byte, b []byte) (r reply, ok bool) {
 	if len(b) < 20 {
 		return r, false
 	}
@@ -152,7 +153,7 @@ func parseTCP(host netip.Addr, b []byte) (r reply, ok bool) {
 	const syn, rst, ack = 2, 4, 16
 	switch b[13] & (syn | rst | ack) {
 	case syn | ack:
-		r.state = open
+		r.state, r.stack = open, stackOf(hops, b)
 	case rst | ack:
 		r.state = closed
 	default:

@@ -214,12 +214,6 @@ type asked struct {
 	question
 }
 
-type answer struct {
-	door  uint64
-	slice uint16
-	state uint64
-}
-
 // link is a way with the buffers of one thread.
 type link struct {
 	*way
@@ -402,7 +396,7 @@ func (r *rawThread) take(now time.Duration) (wait time.Duration, over bool) {
 	defer r.mu.Unlock()
 	for _, a := range r.heard {
 		if f := r.flowOf(a.door); f != nil {
-			r.s.heard(f, a.door, a.slice, a.state, now)
+			r.s.heard(f, a, now)
 		}
 	}
 	r.heard = r.heard[:0]
@@ -518,7 +512,7 @@ func (r *rawThread) receive() {
 				door, ok = r.zoned(a, l.device)
 			}
 			if ok {
-				r.heard = append(r.heard, answer{door, a.from - r.ports, a.state})
+				r.heard = append(r.heard, answer{door, a.from - r.ports, a.state, a.stack})
 			}
 		})
 	}

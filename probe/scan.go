@@ -101,6 +101,10 @@ type Report struct {
 
 	grids []*grid
 	flows []*flow
+	// shared are the doors at which one system seems to answer for many addresses,
+	// unproven the hosts that have said nothing else.
+	shared   []sharedDoor
+	unproven *bitmap
 }
 
 // Scan asks the doors of the question until it is sure, or the context ends. An
@@ -136,6 +140,11 @@ func Scan(ctx context.Context, q Question) (*Report, error) {
 			r.Missed += f.missed(float64(f.open))
 		}
 	}
+	for _, g := range r.grids {
+		if g.proto == monban.TCP {
+			r.oneForAll(g, s.crowds)
+		}
+	}
 	r.hostGaps()
 	r.replyLimits()
 	return r, nil
@@ -153,6 +162,7 @@ type session struct {
 	flows    []*flow  // all, in the order in which they began
 	slow     []uint64 // hosts that come by themselves, later
 	slowOf   *flow    // the sweep that met them
+	crowds   map[crowd]*crowdOpen
 	reported time.Duration
 	before   uint64
 }
@@ -171,13 +181,25 @@ func (s *session) gap(source, err string, count int) {
 	s.gaps = append(s.gaps, monban.Gap{Source: source, Err: err, Hides: monban.HidesSightings, Count: count})
 }
 
+// answer is what came back for a question. stack tells who made it, if that is seen.
+type answer struct {
+	door  uint64
+	slice uint16
+	state uint64
+	stack uint32
+}
+
 // heard passes an answer on to its flow, and an open door to whoever waits for
-// it.
-func (s *session) heard(f *flow, door uint64, slice uint16, state uint64, now time.Duration) {
-	if !f.answer(door, slice, state, now) || state != open || s.q.Found == nil {
+// it. One thread at a time calls it.
+func (s *session) heard(f *flow, a answer, now time.Duration) {
+	if !f.answer(a.door, a.slice, a.state, now) || a.state != open {
 		return
 	}
-	host, port := f.grid.door(door)
+	s.opened(f.grid, a.door, a.stack)
+	if s.q.Found == nil {
+		return
+	}
+	host, port := f.grid.door(a.door)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.q.Found(monban.Sighting{Target: host, Port: monban.Port{Num: port, Proto: f.grid.proto}, State: monban.SightOpen, At: s.began.Add(now)})
@@ -238,6 +260,7 @@ func (s *session) newGrid(r *Report, ports []uint16, proto monban.Proto) *grid {
 	g := newGrid(s.q.Targets, ports, proto)
 	if s.q.Resume != nil {
 		g.load(s.q.Resume.pagesOf(proto))
+		s.reopened(g)
 	}
 	r.grids = append(r.grids, g)
 	return g
@@ -346,7 +369,8 @@ func (r *Report) hostGaps() {
 	r.fellSilent()
 }
 
-// fellSilent says which targets stopped answering: each of a few, or how many.
+// fellSilent says which targets stopped answering: each of a few, or how many. As
+// many of their silent doors are expected to be open as of those that answered.
 func (r *Report) fellSilent() {
 	const each = 16
 	for _, g := range r.grids {
@@ -370,6 +394,10 @@ func (r *Report) fellSilent() {
 			}
 		}
 		maps.DeleteFunc(gone, func(_ uint64, is bool) bool { return !is })
+		for h := range gone {
+			opened, answered := g.openAt(h)
+			r.Missed += float64(g.silentAt(h)) * float64(opened) / float64(max(answered, 1))
+		}
 		if len(gone) > each {
 			r.Gaps = append(r.Gaps, monban.Gap{Source: "network", Err: StoppedAnswering, Hides: monban.HidesSightings, Count: len(gone)})
 			continue
@@ -385,6 +413,11 @@ const (
 	// EverythingAnswers: more than half of many doors are open; something on the
 	// way answers for the host, such as a SYN proxy or a tar pit.
 	EverythingAnswers = "everything answers"
+	// OneForAll: a port is open at nearly every address of a network, by answers
+	// of one system, and many of the addresses say nothing else: a transparent or
+	// a SYN proxy may answer for them. Source is the network and the port,
+	// "10.0.0.0/24 80/tcp", Count how many addresses.
+	OneForAll = "one answers for all"
 	// NobodyAnswered: targets of which no TCP door said anything; Count is how
 	// many. They may be absent, or drop everything.
 	NobodyAnswered = "no answer"
@@ -424,7 +457,7 @@ func sightState(cell uint64, proto monban.Proto, answers bool) monban.SightState
 }
 
 // answering returns the hosts whose silence means a filter: a door of theirs
-// answered, and went on answering.
+// answered, and went on answering, and it was not one at which all hosts do.
 func (r *Report) answering(g *grid) *bitmap {
 	b := newBitmap(g.targets.Len())
 	ports := uint64(len(g.ports))
@@ -445,7 +478,7 @@ func (r *Report) answering(g *grid) *bitmap {
 			continue
 		}
 		for h := f.from / ports; h*ports < f.from+f.n; h++ {
-			if f.alive.has(h) && !silenced[h] {
+			if f.alive.has(h) && !silenced[h] && (r.unproven == nil || !r.unproven.has(h)) {
 				b.set(h)
 			}
 		}

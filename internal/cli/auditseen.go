@@ -233,11 +233,17 @@ func sightingsOf(out *scanOutput, h *monban.Host) (*sightings, error) {
 			s.asked = append(s.asked, r)
 		}
 	}
-	everything := map[string]bool{}
+	everything, shared := map[string]bool{}, map[string][]netip.Prefix{} // by port
 	for _, g := range out.Gaps {
 		switch g.Error {
 		case probe.EverythingAnswers:
 			everything[g.Source] = true
+			fallthrough
+		case probe.OneForAll:
+			network, port, _ := strings.Cut(g.Source, " ")
+			if p, err := netip.ParsePrefix(network); err == nil {
+				shared[port] = append(shared[port], p)
+			}
 			fallthrough
 		case probe.NobodyAnswered, probe.StoppedAnswering, probe.NoRoute, probe.NoNeighbour, probe.ReplyLimit:
 			s.gaps = append(s.gaps, monban.Gap{Source: g.Source, Err: g.Error, Hides: monban.HidesSightings, Count: out.concerned(g.Source, g.Error)})
@@ -249,10 +255,12 @@ func sightingsOf(out *scanOutput, h *monban.Host) (*sightings, error) {
 			foreign(target)
 			continue
 		}
-		if one.State == monban.SightOpen && everything[one.Target.String()] {
+		port := monban.Port{Num: one.Port, Proto: one.Proto}
+		inShared := slices.ContainsFunc(shared[port.String()], func(p netip.Prefix) bool { return p.Contains(target) })
+		if one.State == monban.SightOpen && (everything[one.Target.String()] || inShared) {
 			one.State = monban.SightUnknown // something answers for the host
 		}
-		s.states[doorAt{target, monban.Port{Num: one.Port, Proto: one.Proto}}] = one.State
+		s.states[doorAt{target, port}] = one.State
 	}
 	for _, c := range out.Data.Counts {
 		target, err := netip.ParseAddr(c.Target)
@@ -283,6 +291,8 @@ func (out *scanOutput) concerned(source, what string) (n int) {
 		case what == probe.NobodyAnswered && c.Open+c.Closed == 0,
 			what == probe.StoppedAnswering && source == "network" && c.Open+c.Closed > 0 && c.Unknown > 0:
 			n++
+		case what == probe.OneForAll:
+			n += min(c.Open, 1)
 		case c.Target == source && what == probe.EverythingAnswers:
 			return c.Open
 		case c.Target == source:

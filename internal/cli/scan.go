@@ -128,9 +128,7 @@ func (j *scanJob) findings(data *report.Scan) []monban.Finding {
 	for _, s := range data.Seen {
 		seen = append(seen, s.Sighting)
 	}
-	out := exposure.Answering(seen, j.book, func(a netip.Addr) bool {
-		return slices.ContainsFunc(j.report.Gaps, func(g monban.Gap) bool { return g.Err == probe.EverythingAnswers && g.Source == a.String() })
-	})
+	out := exposure.Answering(seen, j.book, j.report.Doubtful)
 	if data.Diff != nil {
 		out = append(out, exposure.Opened(data.Diff.Opened)...)
 	}

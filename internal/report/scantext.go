@@ -20,24 +20,20 @@ func (s Scan) text(p *printer, v *view) {
 		s.table(p, v)
 		p.blank()
 	}
-	s.closing(p)
+	s.closing(p, v)
 	s.risks(p, v)
 	v.gapsText(p)
 }
 
 // listed returns the doors that the table shows, and how many of each host it does
-// not. Of a host that something answers for, a list of its doors says nothing but
-// where somebody was talked to.
-func (s Scan) listed(v *view) (out []Seen, hidden map[netip.Addr]int) {
-	suspect, hidden := make(map[netip.Addr]bool), make(map[netip.Addr]int)
-	for _, c := range s.Counts {
-		if a, err := netip.ParseAddr(c.Target); err == nil && v.answeredFor(a) {
-			suspect[a] = true
-		}
-	}
+// or network it does not. Where something else answers for them, a list of doors says
+// nothing but where somebody was talked to.
+func (s Scan) listed(v *view) (out []Seen, hidden map[string]int) {
+	doubtful := v.doubtful()
+	hidden = make(map[string]int)
 	for _, seen := range s.Seen {
-		if suspect[seen.Target] && !s.All && seen.Service.Protocol == "" && len(seen.Doors) == 0 {
-			hidden[seen.Target]++
+		if of := doubtful(seen.Target, seen.Port); of != "" && !s.All && seen.Service.Protocol == "" && len(seen.Doors) == 0 {
+			hidden[of]++
 			continue
 		}
 		out = append(out, seen)
@@ -47,9 +43,9 @@ func (s Scan) listed(v *view) (out []Seen, hidden map[netip.Addr]int) {
 
 func (s Scan) table(p *printer, v *view) {
 	listed, hidden := s.listed(v)
-	for _, a := range slices.SortedFunc(maps.Keys(hidden), netip.Addr.Compare) {
+	for _, of := range slices.Sorted(maps.Keys(hidden)) {
 		p.paragraph(span{yellow, ""}, p.f("%[1]s: %[2]d doors answer alike and are not listed (--all lists them).",
-			"%[1]s: 同じように応答するドア %[2]d 個は省略しました(--all で表示)。", hostText(a), hidden[a]))
+			"%[1]s: 同じように応答するドア %[2]d 個は省略しました(--all で表示)。", of, hidden[of]))
 	}
 	states := s.All || slices.ContainsFunc(s.Seen, func(seen Seen) bool { return seen.State != monban.SightOpen })
 	several := len(s.Seen) > 0 && slices.ContainsFunc(s.Seen, func(seen Seen) bool { return seen.Target != s.Seen[0].Target })
@@ -180,7 +176,7 @@ func (v *view) differsCell(seen Seen) cell {
 }
 
 // closing says how sure the scan is.
-func (s Scan) closing(p *printer) {
+func (s Scan) closing(p *printer, v *view) {
 	var sum ScanCount
 	for _, c := range s.Counts {
 		sum.Open += c.Open
@@ -193,7 +189,7 @@ func (s Scan) closing(p *printer) {
 	p.paragraph(span{dim, ""}, p.f("%d probes and %d answers in %.2f s, %s; %s.",
 		"%d 個のプローブと %d 個の応答、%.2f 秒、%s。%s。",
 		s.Stats.Probes, s.Stats.Answers, s.Stats.Seconds,
-		p.f(plural(s.Stats.Passes, "%d pass", "%d passes"), "%d 周", s.Stats.Passes), s.missed(p)))
+		p.f(plural(s.Stats.Passes, "%d pass", "%d passes"), "%d 周", s.Stats.Passes), s.missed(p, v)))
 	if s.Inside {
 		p.paragraph(span{dim, ""}, p.f("What this machine asks itself goes by loopback, which firewalls usually let pass; monban without a command tells who comes in from elsewhere.",
 			"このマシン自身への問い合わせはループバックを通り、ファイアウォールは通常これを通します。外から誰が入れるかは、コマンドを付けない monban で分かります。"))
@@ -204,9 +200,13 @@ func (s Scan) closing(p *printer) {
 	}
 }
 
-func (s Scan) missed(p *printer) string {
+func (s Scan) missed(p *printer, v *view) string {
 	if s.Stats.Answers == 0 {
 		return p.f("nothing answered, so it cannot be said how many open doors were missed", "応答がないため、見落としの数は見積もれません")
+	}
+	gone := slices.ContainsFunc(v.Snapshot.Gaps, func(g monban.Gap) bool { return g.Err == "stopped answering" })
+	if gone && s.Stats.Missed < 0.005 {
+		return p.f("of the doors that could be decided, an open one was hardly missed", "判断できたドアのうち、見落としはほぼありません")
 	}
 	if s.Stats.Missed < 0.005 {
 		return p.f("an open door was hardly missed (expected number: less than 0.005)", "見落としはほぼありません(見落としの期待値 0.005 個未満)")
@@ -253,9 +253,38 @@ func (s Scan) risks(p *printer, v *view) {
 	}
 }
 
-// answeredFor reports whether something in the path answers for a host.
-func (v *view) answeredFor(host netip.Addr) bool {
-	return slices.ContainsFunc(v.Snapshot.Gaps, func(g monban.Gap) bool { return g.Err == "everything answers" && g.Source == host.String() })
+// doubtful returns what tells of a door whether something in the path may have
+// answered for it: then it names the host, or the network and the port.
+func (v *view) doubtful() func(netip.Addr, monban.Port) string {
+	type network struct {
+		of netip.Prefix
+		at monban.Port
+	}
+	hosts, networks := make(map[string]bool), make(map[network]string)
+	for _, g := range v.Snapshot.Gaps {
+		of, at, _ := strings.Cut(g.Source, " ")
+		switch g.Err {
+		case "everything answers":
+			hosts[g.Source] = true
+		case "one answers for all":
+			prefix, err := netip.ParsePrefix(of)
+			port, err2 := monban.ParsePort(at)
+			if err == nil && err2 == nil {
+				networks[network{prefix, port}] = g.Source
+			}
+		}
+	}
+	return func(a netip.Addr, port monban.Port) string {
+		if hosts[a.String()] {
+			return hostText(a)
+		}
+		for n, source := range networks {
+			if n.at == port && n.of.Contains(a) {
+				return source
+			}
+		}
+		return ""
+	}
 }
 
 func (s Scan) diffText(p *printer, v *view) {
@@ -286,6 +315,10 @@ func (v *view) sightingsGap(g monban.Gap) string {
 	case "everything answers":
 		return say("%s: more than half of the doors that were asked are open (%d). Something on the way may be answering for it, such as a SYN proxy or a tar pit; an answer here is no proof of a service.",
 			"%s: 調べたドアの半分以上が開いています(%d 個)。SYN プロキシーやタールピットなど、途中の装置が代わりに応答している可能性があり、応答があってもサービスがあるとは限りません。", g.Source, g.Count)
+	case "one answers for all":
+		network, port, _ := strings.Cut(g.Source, " ")
+		return say("%[1]s: nearly every one of the %[3]d addresses is open at %[2]s, and many of them say nothing else. Something on the way may be answering for them, such as a transparent proxy or a SYN proxy; an answer there proves neither a service nor that the address is in use.",
+			"%[1]s: %[3]d 個のアドレスのほぼすべてで %[2]s が開いており、その多くはほかに何も応答しません。透過プロキシーや SYN プロキシーなど、途中の装置が代わりに応答している可能性があり、応答があっても、サービスがあるとも、アドレスが使われているとも限りません。", network, port, g.Count)
 	case "no answer":
 		return say(plural(g.Count, "%d target said nothing at all: it may be absent, or drop everything.", "%d targets said nothing at all: they may be absent, or drop everything."),
 			"%d 個の対象からまったく応答がありません。存在しないか、すべて破棄している可能性があります。", g.Count)
