@@ -69,6 +69,8 @@ type commandLine struct {
 	argv []string
 	at   []word
 	env  []string
+	// runtime is the executable that runs a program which is a script or a module.
+	runtime string
 }
 
 func (c *commandLine) shift(n int) {
@@ -317,6 +319,12 @@ func (c *commandLine) hostPort(by string, host, port argument, usualHost string,
 		sock.pos = port.pos(c.f)
 	}
 	who := asker{by: by, uid: -1, reuseAddr: monban.On, reusePort: monban.Off, program: monban.Program{Exes: []string{programName(c.argv[0])}}}
+	switch {
+	case c.runtime != "":
+		who.program.Exes = append(who.program.Exes, c.runtime)
+	case by == "uvicorn", by == "hypercorn", by == "gunicorn", by == "flask":
+		who.program.Exes = append(who.program.Exes, "python3")
+	}
 	var addrs []netip.Addr
 	switch where {
 	case "", "*", "::", "[::]":
@@ -351,6 +359,7 @@ func (c *commandLine) python() {
 		arg := c.argv[i]
 		switch {
 		case arg == "-m" && i+1 < len(c.argv):
+			c.runtime = programName(c.argv[0])
 			c.shift(i + 1)
 			if module := c.argv[0]; module == "http.server" {
 				c.httpServer()
@@ -359,6 +368,7 @@ func (c *commandLine) python() {
 			}
 			return
 		case path.Base(arg) == "manage.py" && i+1 < len(c.argv) && c.argv[i+1] == "runserver":
+			c.runtime = programName(c.argv[0])
 			c.shift(i + 1)
 			c.runserver()
 			return

@@ -19,7 +19,8 @@ func TestFromCommand(t *testing.T) {
 		{"php artisan migrate", "", ""},
 		{"python3 -m http.server", "", "tcp [0.0.0.0]:8000 default"},
 		{"python3 -u -m http.server 9000 -b ::1", "", "tcp [::1]:9000"},
-		{"python manage.py runserver 0:8001", "", ""}, // "0" is no address here
+		{"python manage.py runserver 0:8001", "", "tcp [0.0.0.0]:8001"},
+		{"python manage.py runserver 127.1:8001", "", "tcp [127.0.0.1]:8001"},
 		{"python manage.py runserver 0.0.0.0:8001", "", "tcp [0.0.0.0]:8001"},
 		{"python manage.py migrate", "", ""},
 		{"python3 -m uvicorn app:app --port 8002", "", "tcp [127.0.0.1]:8002"},

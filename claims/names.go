@@ -1,8 +1,10 @@
 package claims
 
 import (
+	"encoding/binary"
 	"io/fs"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -81,7 +83,36 @@ func (n *names) host(name string) []netip.Addr {
 	if name == "localhost" {
 		return []netip.Addr{loop4(), loop6()}
 	}
+	if addr, ok := oldAddr(name); ok {
+		return []netip.Addr{addr}
+	}
 	return nil
+}
+
+// oldAddr reads the forms of an IPv4 address that getaddrinfo(3) takes beside the
+// usual one (inet_aton(3)): "0", "127.1", "0x7f.1". The last number fills what the
+// others leave; Django's "runserver 0:8000" is the one that people write.
+func oldAddr(name string) (netip.Addr, bool) {
+	parts := strings.Split(name, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var sum uint64
+	for i, part := range parts {
+		if strings.ContainsAny(part, "_oObB") && !strings.HasPrefix(part, "0x") { // Go's own forms
+			return netip.Addr{}, false
+		}
+		n, err := strconv.ParseUint(part, 0, 32)
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 8 * (5 - len(parts))
+		}
+		if err != nil || n >= 1<<bits {
+			return netip.Addr{}, false
+		}
+		sum = sum<<bits | n
+	}
+	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, uint32(sum)))), true
 }
 
 // byFamily puts IPv4 first, as getaddrinfo does not promise but the readers do.

@@ -190,22 +190,28 @@ func strangeUnit(p *monban.Program, o *monban.Owner) bool {
 	return name != "" && strings.Contains(strings.ToLower(unit), name)
 }
 
-// hasExe reports whether a process runs one of the program's executables.
+// hasExe reports whether a process runs one of the program's executables. A
+// runtime's file often has a version in its name: python3 is python3.11.
 func hasExe(p *monban.Program, o *monban.Owner) bool {
 	base := strings.TrimSuffix(path.Base(slashed(o.Exe)), " (deleted)")
 	return slices.ContainsFunc(p.Exes, func(exe string) bool {
-		return o.Exe != "" && strings.EqualFold(exe, base) || strings.EqualFold(exe, o.Name)
+		return o.Exe != "" && strings.EqualFold(exe, base) || strings.EqualFold(exe, o.Name) ||
+			o.Exe != "" && isRuntime(exe) && runtimeOf(exe) == runtimeOf(base)
 	})
 }
 
 // isRuntime reports whether an executable says nothing about the program it runs.
 func isRuntime(name string) bool {
-	name = strings.TrimRight(strings.TrimSuffix(strings.ToLower(name), ".exe"), "0123456789.")
-	switch name {
+	switch runtimeOf(name) {
 	case "java", "node", "nodejs", "python", "ruby", "perl", "php", "dotnet", "beam.smp", "bun", "deno", "mono":
 		return true
 	}
 	return false
+}
+
+// runtimeOf is the name of an executable without its version.
+func runtimeOf(name string) string {
+	return strings.TrimRight(strings.TrimSuffix(strings.ToLower(name), ".exe"), "0123456789.")
 }
 
 // mentions reports whether a command line has the name of a program in it.
