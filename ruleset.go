@@ -13,6 +13,9 @@ type Ruleset struct {
 	// wrap). Two readings with the same one are of the same ruleset.
 	Generation uint32
 	Tables     []Table
+	// StrictTCP: connection tracking takes no TCP connection for new that it
+	// has not seen the beginning of (net.netfilter.nf_conntrack_tcp_loose is 0).
+	StrictTCP bool `json:",omitempty"`
 }
 
 // Table is a namespace of chains and sets.
@@ -137,7 +140,7 @@ type Op uint8
 const (
 	// OpOpaque is something this language has no words for: Name says what.
 	// The packet may pass the step or fail it, and where Final is set its fate
-	// may also be decided here.
+	// may also be decided here: to go to Port, where there is one.
 	OpOpaque Op = iota
 	// OpTest passes if the value of Key[0] is in Within, or, with Not, is not.
 	OpTest
@@ -150,21 +153,26 @@ const (
 	OpVerdict
 	// OpDecide does Action.
 	OpDecide
-	// OpAssign sets To, Mark or ConnMark, to the value of Key[0].
+	// OpAssign sets To, Mark or ConnMark, to the value of Key[0], to that of
+	// Key[0] ^ Key[1] where there are two; of ConnState it says that nobody can
+	// tell from then on.
 	OpAssign
-	// OpDNAT sends the packet to Addr and Port, where they are given.
+	// OpDNAT sends the packet to Addr and Port, where they are given. Of a range
+	// of ports the packet keeps its own where that is one of them, and gets the
+	// first else; any where Name is PortRandom.
 	OpDNAT
 	// OpRedirect sends the packet to this machine itself, to Port where given.
 	OpRedirect
-	// OpSNAT changes the source, of which the judgements ask nothing.
+	// OpSNAT changes the source.
 	OpSNAT
 	// OpNoTrack keeps the packet out of connection tracking.
 	OpNoTrack
 	// OpChance passes or not by what happened before or happens to be: a rate
 	// limit, a quota, the time of day, chance. Name says which.
 	OpChance
-	// OpUpdate puts Key into Set, which rules change and nobody can foresee.
-	// With Name, a limit kept for each element, it is a chance, too.
+	// OpUpdate puts Key into Set, which rules change and nobody can foresee, and
+	// passes unless the set is full. With Name, a limit kept for each element,
+	// it is a chance. With Not it takes Key out, which always passes.
 	OpUpdate
 	// OpNote has no effect on the packet: a counter, a log, a comment.
 	OpNote
@@ -173,6 +181,9 @@ const (
 var opNames = [...]string{OpOpaque: "opaque", OpTest: "test", OpLookup: "lookup", OpMap: "map", OpVerdict: "vmap",
 	OpDecide: "decide", OpAssign: "assign", OpDNAT: "dnat", OpRedirect: "redirect", OpSNAT: "snat",
 	OpNoTrack: "notrack", OpChance: "chance", OpUpdate: "update", OpNote: "note"}
+
+// PortRandom is the name of a step that takes a port by chance.
+const PortRandom = "random"
 
 // String returns the operation's name.
 func (o Op) String() string { return nameOf(opNames[:], o) }
@@ -337,7 +348,8 @@ type Set struct {
 	// looks the set up.
 	Unread bool
 	// Elements are sorted by First. Those of a set of single fields do not
-	// overlap; those of a concatenation of ranges may.
+	// overlap; those of a concatenation of ranges may, and of such a map they are
+	// in the kernel's order: of several that fit the first one counts.
 	Elements []Element
 	// Else is the element for every key that no other has (nft's catch-all *).
 	Else *Element `json:",omitempty"`

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -89,7 +90,7 @@ func (w *ruleWriter) test(steps []Step, i int) {
 	if !s.Not && len(s.Within) == 1 && slices.Equal(s.Within[0].First, s.Within[0].Last) && l.Mask == nil {
 		v := s.Within[0].First
 		switch {
-		case l.Field == FieldFamily && (next == FieldSource || next == FieldDest), l.Field == FieldEtherType && (next == FieldSource || next == FieldDest):
+		case l.Field == FieldFamily && (next == FieldSource || next == FieldDest || next == FieldConnSource || next == FieldConnDest), l.Field == FieldEtherType && (next == FieldSource || next == FieldDest):
 			w.family = IPv6
 			if v[0] == 2 || v[0] == 8 {
 				w.family = IPv4
@@ -102,7 +103,12 @@ func (w *ruleWriter) test(steps []Step, i int) {
 			}
 		}
 	}
-	w.say(w.fieldName(l))
+	if raw := w.rawName(l); raw != "" {
+		w.say(raw)
+		l = &Load{Field: FieldOther, Len: l.Len, Mask: l.Mask}
+	} else {
+		w.say(w.fieldName(l))
+	}
 	if l.Mask != nil && !prefixMask(l.Mask) {
 		w.say("&", w.number(l.Field, l.Mask))
 	}
@@ -111,7 +117,7 @@ func (w *ruleWriter) test(steps []Step, i int) {
 	}
 	var parts []string
 	for _, span := range s.Within {
-		parts = append(parts, w.span(l, span))
+		parts = append(parts, w.span(l, span, len(s.Within) == 1 && !s.Not))
 	}
 	switch len(parts) {
 	case 0:
@@ -123,7 +129,30 @@ func (w *ruleWriter) test(steps []Step, i int) {
 	}
 }
 
-func (w *ruleWriter) span(l *Load, s Span) string {
+// rawName is how nft writes a part of an address that is no network: by where it is in
+// the header.
+func (w *ruleWriter) rawName(l *Load) string {
+	if l.Offset == 0 || l.Field != FieldSource && l.Field != FieldDest {
+		return ""
+	}
+	at := map[Family][2]int{IPv4: {12, 16}, IPv6: {8, 24}}[w.familyOf(l)]
+	begin := at[0]
+	if l.Field == FieldDest {
+		begin = at[1]
+	}
+	return fmt.Sprintf("@nh,%d,%d", 8*(begin+l.Offset), 8*l.Len)
+}
+
+// familyOf is the family that an address in a rule is of.
+func (w *ruleWriter) familyOf(l *Load) Family {
+	if l.Len == 16 || w.family == IPv6 || w.table != nil && w.table.Family == TableIP6 {
+		return IPv6
+	}
+	return IPv4
+}
+
+// span writes a range of values; open says that it may be written by one end.
+func (w *ruleWriter) span(l *Load, s Span, open bool) string {
 	addr := l.Field == FieldSource || l.Field == FieldDest || l.Field == FieldConnSource || l.Field == FieldConnDest
 	if addr && l.Mask != nil && prefixMask(l.Mask) && slices.Equal(s.First, s.Last) {
 		if a, ok := netip.AddrFromSlice(s.First); ok {
@@ -154,7 +183,15 @@ func (w *ruleWriter) span(l *Load, s Span) string {
 			return AddrRange{a, b}.String()
 		}
 	}
-	return first + "-" + w.number(l.Field, s.Last)
+	last := w.number(l.Field, s.Last)
+	switch {
+	case l.Field != FieldSourcePort && l.Field != FieldDestPort && l.Field != FieldMark && l.Field != FieldConnMark:
+	case open && bits.OnesCount64(uintOf(s.Last)) == 8*len(s.Last):
+		return ">= " + first
+	case open && uintOf(s.First) == 0:
+		return "<= " + last
+	}
+	return first + "-" + last
 }
 
 func prefixMask(m []byte) bool { return maskBits(m) >= 0 }
@@ -194,11 +231,11 @@ func protocolName(n byte) string {
 func (w *ruleWriter) fieldName(l *Load) string {
 	switch l.Field {
 	case FieldSource, FieldDest:
-		name := "ip "
-		if l.Len == 16 || w.family == IPv6 || w.table != nil && w.table.Family == TableIP6 {
-			name = "ip6 "
-		}
-		return name + l.Field.String()
+		return w.ip(l) + l.Field.String()
+	case FieldConnSource:
+		return "ct original " + w.ip(l) + "saddr"
+	case FieldConnDest:
+		return "ct original " + w.ip(l) + "daddr"
 	case FieldSourcePort, FieldDestPort, FieldTCPFlags:
 		if l.Field == FieldTCPFlags {
 			return "tcp flags"
@@ -221,6 +258,14 @@ func (w *ruleWriter) fieldName(l *Load) string {
 		}
 	}
 	return l.Field.String()
+}
+
+// ip is nft's word for the header that an address is in.
+func (w *ruleWriter) ip(l *Load) string {
+	if w.familyOf(l) == IPv6 {
+		return "ip6 "
+	}
+	return "ip "
 }
 
 func (w *ruleWriter) key(loads []Load) string {
@@ -415,7 +460,7 @@ func (w *ruleWriter) element(s *Set, key []Load, e *Element) string {
 			slices.Reverse(span.First)
 			slices.Reverse(span.Last)
 		}
-		parts = append(parts, w.span(&Load{Field: l.Field, Len: l.Len}, span))
+		parts = append(parts, w.span(&Load{Field: l.Field, Len: l.Len}, span, false))
 		at += (l.Len + 3) &^ 3
 	}
 	text := strings.Join(parts, " . ") + actionText(e.Action)

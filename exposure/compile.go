@@ -14,17 +14,23 @@ import (
 type program struct {
 	family monban.Family
 	space  *space
+	rules  *monban.Ruleset
 	// hooks are the base chains of each hook, in the order in which the kernel
 	// calls them; those of type nat before routing stand apart, because the
 	// kernel calls them together (nf_nat_inet_fn).
-	hooks [monban.HookEgress + 1][]*base
-	nat   []*base
+	hooks     [monban.HookEgress + 1][]*base
+	nat       []*base
+	natBehind [monban.HookEgress + 1][]*base
+	// tracks: some rule needs connections to be tracked.
+	tracks bool
 	// bridge are chains that see frames on bridges before this family does.
 	bridge []*base
 	// translates: some rule sends packets elsewhere.
 	translates bool
 	lookups    map[*monban.Set]*lookup
 	ports      portClasses
+	// proxies are the ports that some rule hands packets for others to.
+	proxies map[uint16]*tag
 	// eachAddress: some rule may tell any two addresses of this machine apart.
 	eachAddress bool
 	// ours is where addresses of this machine fall into other classes: what
@@ -81,7 +87,6 @@ type tag struct {
 // compiler makes a program.
 type compiler struct {
 	*program
-	rules  *monban.Ruleset
 	chains map[*monban.Chain]*chain
 	named  map[*monban.Table]map[string]*monban.Chain
 	sets   map[*monban.Table]map[string]*monban.Set
@@ -105,9 +110,9 @@ func sees(t monban.TableFamily, f monban.Family) bool {
 // besides those in rules.
 func compile(rules *monban.Ruleset, f monban.Family, cut *cutter) *program {
 	c := &compiler{
-		program: &program{family: f, lookups: map[*monban.Set]*lookup{}},
-		rules:   rules, chains: map[*monban.Chain]*chain{},
-		named: map[*monban.Table]map[string]*monban.Chain{}, sets: map[*monban.Table]map[string]*monban.Set{},
+		program: &program{family: f, rules: rules, lookups: map[*monban.Set]*lookup{}, proxies: map[uint16]*tag{}},
+		chains:  map[*monban.Chain]*chain{},
+		named:   map[*monban.Table]map[string]*monban.Chain{}, sets: map[*monban.Table]map[string]*monban.Set{},
 		cut: map[*monban.Set]bool{},
 	}
 	if rules == nil {
@@ -134,6 +139,7 @@ func compile(rules *monban.Ruleset, f monban.Family, cut *cutter) *program {
 			c.cutChain(cut, t, bases[i], map[*monban.Chain]bool{})
 		}
 	}
+	c.tracks = tracks(rules, f)
 	c.space = cut.space()
 	c.ports.sorted = slices.Sorted(maps.Keys(c.ports.begins))
 	slices.SortFunc(c.ours, compareAddr)
@@ -146,8 +152,12 @@ func compile(rules *monban.Ruleset, f monban.Family, cut *cutter) *program {
 			}
 		case !sees(t.Family, f):
 		case bases[i].Type == "nat":
-			if bases[i].Hook == monban.HookPrerouting {
+			switch h := bases[i].Hook; {
+			case h == monban.HookPrerouting:
 				c.nat = append(c.nat, &base{c.compileChain(t, bases[i]), i})
+			case h == monban.HookOutput, len(bases[i].Rules) == 0 && bases[i].Policy.Kind != monban.ActDrop:
+			default:
+				c.natBehind[h] = append(c.natBehind[h], &base{c.compileChain(t, bases[i]), i})
 			}
 		default:
 			h := bases[i].Hook
@@ -156,6 +166,7 @@ func compile(rules *monban.Ruleset, f monban.Family, cut *cutter) *program {
 	}
 	for h := range c.hooks {
 		inOrder(c.hooks[h])
+		inOrder(c.natBehind[h])
 	}
 	inOrder(c.nat)
 	return c.program
@@ -186,6 +197,39 @@ func portField(f monban.Field) bool {
 		return true
 	}
 	return false
+}
+
+// tracks reports whether a rule, of whatever chain, has the kernel track the
+// connections of a family. It is asked of rulesets with nat chains.
+func tracks(rules *monban.Ruleset, f monban.Family) bool {
+	for i := range rules.Tables {
+		t := &rules.Tables[i]
+		if !sees(t.Family, f) {
+			continue
+		}
+		for j := range t.Chains {
+			for k := range t.Chains[j].Rules {
+				if slices.ContainsFunc(t.Chains[j].Rules[k].Steps, needsTracking) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func needsTracking(s monban.Step) bool {
+	switch s.Op {
+	case monban.OpDNAT, monban.OpRedirect, monban.OpSNAT:
+		return true
+	case monban.OpAssign:
+		if s.To != monban.FieldMark {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.Key, func(l monban.Load) bool {
+		return l.Field >= monban.FieldConnMark && l.Field <= monban.FieldConnDestPort
+	})
 }
 
 // cutChain collects the addresses and ports that a chain and those it calls tell
@@ -228,6 +272,10 @@ func (c *compiler) cutChain(cut *cutter, t *monban.Table, ch *monban.Chain, seen
 				}
 			case monban.OpDNAT, monban.OpRedirect:
 				c.translates = true
+			case monban.OpOpaque:
+				if port := constantOf(s.Port, nil); len(port) == 2 {
+					c.ports.cut(&s.Port[0], monban.Span{First: port, Last: port})
+				}
 			}
 			c.follow(cut, t, s.Action, seen)
 		}
@@ -262,7 +310,7 @@ func (c *compiler) cutOurs(l *monban.Load, first, last addr, isRange bool) {
 // class returns the class of an address of this machine, alike in every rule that
 // packets to it meet. Answers come from it, so what is asked of those counts, too.
 func (p *program) class(a addr) int {
-	if p.eachAddress || p.translates || len(p.hooks[monban.HookOutput])+len(p.hooks[monban.HookPostrouting]) > 0 {
+	if p.eachAddress || p.translates || len(p.hooks[monban.HookOutput])+len(p.hooks[monban.HookPostrouting])+len(p.hooks[monban.HookEgress]) > 0 {
 		return p.space.atom(a)
 	}
 	n, found := slices.BinarySearchFunc(p.ours, a, compareAddr)
@@ -442,6 +490,10 @@ func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
 			}
 		case monban.OpLookup, monban.OpMap, monban.OpVerdict:
 			set := c.sets[ch.table][s.Set]
+			if test := routeKinds(s.Step, set); test != nil {
+				s.Step, s.tag = test, tag{monban.ByOpaque, testText(test), r}
+				break
+			}
 			if set != nil {
 				s.lookup = c.lookup(ch.table, set, s.Key)
 			}
@@ -452,6 +504,8 @@ func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
 				s.tag.kind = monban.ByDynamicSet
 			case random(s.Key):
 				s.tag.kind = monban.ByChance
+			case len(s.Key) == 1 && chanceKind(s.Key[0].Name) == monban.ByTime:
+				s.tag = tag{monban.ByTime, s.Key[0].Name, r}
 			case clientPort(s.Key):
 				s.tag.kind = monban.BySourcePort
 			}
@@ -462,8 +516,14 @@ func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
 			s.tag = tag{chanceKind(s.Name), s.Name, r}
 		case monban.OpUpdate:
 			s.tag = tag{monban.ByRate, s.Name, r}
+			if s.Name == "" {
+				s.tag = tag{monban.ByDynamicSet, "@" + s.Set, r} // it may be full
+			}
 		default:
 			s.tag = tag{monban.ByOpaque, s.Name, r}
+			if port := constantOf(s.Port, nil); s.Op == monban.OpOpaque && len(port) == 2 {
+				c.proxies[binary.BigEndian.Uint16(port)] = &tag{monban.ByOpaque, s.Name, r}
+			}
 		}
 		r.steps = append(r.steps, s)
 	}
@@ -494,6 +554,30 @@ func (s *step) doubt() int {
 		return 1
 	}
 	return 0
+}
+
+// routeKinds returns a look-up of kinds of routes as a test for them.
+func routeKinds(s *monban.Step, set *monban.Set) *monban.Step {
+	if s.Op != monban.OpLookup || len(s.Key) != 1 || set == nil || set.Unread || set.Dynamic || set.Else != nil {
+		return nil
+	}
+	if f := s.Key[0].Field; f != monban.FieldSourceType && f != monban.FieldDestType {
+		return nil
+	}
+	test := &monban.Step{Op: monban.OpTest, Key: s.Key, Not: s.Not}
+	for i := range set.Elements {
+		e := &set.Elements[i]
+		span := monban.Span{First: bytes.Clone(e.First), Last: bytes.Clone(e.Last)}
+		if s.Key[0].Little {
+			slices.Reverse(span.First)
+			slices.Reverse(span.Last)
+		}
+		if len(span.First) != 4 || len(span.Last) != 4 {
+			return nil
+		}
+		test.Within = append(test.Within, span)
+	}
+	return test
 }
 
 func testText(s *monban.Step) string {

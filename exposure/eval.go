@@ -45,9 +45,17 @@ type place struct {
 // facts are what packets have in common besides their address.
 type facts struct {
 	place
+	// lastPort is the last of several ports that the packets may go to; 0 is one.
+	lastPort                     uint16
 	mark, connMark               uint32
 	unknownMark, unknownConnMark bool
 	untracked                    bool
+	// answered: a proxy in the kernel has answered in this machine's place.
+	answered bool
+	// zone is what made it unforeseeable whether answers find their connection.
+	zone *tag
+	// source is the rule that changed the source.
+	source *rule
 	// lost: the first packet was not tracked, so the answer has no connection.
 	lost bool
 	// translated is the rule that changed the destination.
@@ -309,13 +317,16 @@ func (e *eval) steps(r *rule, i int, s *state, t temps, next, returned *[]*state
 		case monban.OpAssign:
 			e.assign(st, s, &t)
 		case monban.OpDNAT, monban.OpRedirect:
-			if e.translate(r, st, s, &t) {
-				e.accept(r, s)
-			} else {
+			list := e.translate(r, st, s, &t)
+			if list == nil {
 				e.drop(outcome{by: r}, s)
+			}
+			for _, s := range list {
+				e.accept(r, s)
 			}
 			return
 		case monban.OpSNAT:
+			s.source = r
 			e.accept(r, s)
 			return
 		case monban.OpNoTrack:
@@ -323,12 +334,14 @@ func (e *eval) steps(r *rule, i int, s *state, t temps, next, returned *[]*state
 		case monban.OpChance:
 			*next = append(*next, s.fork(&st.tag))
 		case monban.OpUpdate:
-			if st.Name != "" {
+			if st.Name != "" || !st.Not && i+1 < len(r.steps) {
 				*next = append(*next, s.fork(&st.tag))
 			}
 		case monban.OpOpaque:
 			if st.Final {
-				e.accept(r, s.fork(&st.tag))
+				in := s.fork(&st.tag)
+				in.answered = st.Name == "synproxy" || st.Name == "xt target SYNPROXY"
+				e.accept(r, in)
 				e.drop(outcome{by: r}, s.clone())
 			}
 			*next = append(*next, s.fork(&st.tag))
@@ -373,6 +386,10 @@ func (e *eval) anything(r *rule, t *tag, s *state, next *[]*state) {
 // test does a test. It returns the packets that pass and adds the others to next.
 func (e *eval) test(st *step, s *state, t *temps, next *[]*state) *state {
 	l := &st.Key[0]
+	if s.doubtful(e, l.Field) {
+		*next = append(*next, s.fork(&st.tag))
+		return s
+	}
 	if role := e.role(l.Field); role != noAddress {
 		switch {
 		case s.unseen(e, l.Field):
@@ -559,6 +576,10 @@ func (e *eval) answer(st *step, s *state, t *temps) (*answer, knowledge) {
 	parts := make([][]byte, 0, len(l.key))
 	known := certain
 	for k := range l.key {
+		if s.doubtful(e, l.key[k].Field) {
+			known = unforeseen
+			continue
+		}
 		if k == l.remote {
 			if s.unseen(e, l.key[k].Field) {
 				return nil, absent
@@ -599,43 +620,124 @@ func (e *eval) assign(st *step, s *state, t *temps) {
 	} else {
 		known = unforeseen
 	}
-	if st.To == monban.FieldMark {
+	if len(st.Key) > 1 {
+		v, more := e.value(&st.Key[1], s, t)
+		if more == absent {
+			return // there is no connection to have a mark
+		}
+		if more == certain && len(v) == 4 {
+			number ^= binary.BigEndian.Uint32(v)
+		} else {
+			known = unforeseen
+		}
+	}
+	switch {
+	case st.To == monban.FieldConnState:
+		if !e.tracked && s.zone == nil {
+			s.zone = &st.tag
+		}
+	case st.To == monban.FieldMark:
 		s.mark, s.unknownMark = number, known != certain
-	} else if e.tracked && !s.untracked {
+	case e.tracked && !s.untracked:
 		s.connMark, s.unknownConnMark = number, known != certain
 	}
 }
 
-// translate changes the destination. It returns false where the kernel drops the
-// packet instead: there is no address to redirect it to.
-func (e *eval) translate(r *rule, st *step, s *state, t *temps) bool {
+// translate changes the destination: it returns the packets for each that they may
+// have then, nil where the kernel drops them instead, because there is no address to
+// redirect them to.
+func (e *eval) translate(r *rule, st *step, s *state, t *temps) []*state {
 	s.translated = r
+	list := []*state{s}
 	if st.Op == monban.OpRedirect {
 		to, ok := e.host.primary(e.family, e.in, s.addr)
 		if !ok {
-			return false
+			return nil
 		}
 		s.addr = to
 	}
-	// Of a range of addresses the kernel takes one for each connection: they are
-	// alike to whoever asks who may come in.
-	if v, known := e.firstOf(st.Addr, s, t); known && len(v) == addrLen(e.family) {
-		s.addr = addrOfBytes(v)
-	} else if len(st.Addr) > 0 {
+	switch first, last, known := e.bounds(st.Addr, addrLen(e.family), s, t); {
+	case known:
+		list = e.spread(st, s, addrOfBytes(first), addrOfBytes(last))
+	case len(st.Addr) > 0:
 		s.tagWith(&st.tag)
 	}
-	if v, known := e.firstOf(st.Port, s, t); known && len(v) == 2 {
-		s.port = binary.BigEndian.Uint16(v)
-	} else if len(st.Port) > 0 {
-		s.tagWith(&st.tag)
+	first, last, known := e.bounds(st.Port, 2, s, t)
+	if !known {
+		if len(st.Port) > 0 {
+			for _, s := range list {
+				s.tagWith(&st.tag)
+			}
+		}
+		return list
 	}
-	return true
+	low, high := binary.BigEndian.Uint16(first), binary.BigEndian.Uint16(last)
+	var out []*state
+	for _, s := range list {
+		switch {
+		case low == high:
+			s.port = low
+		case st.Name == monban.PortRandom:
+			out = append(out, e.anyPortOf(st, s, low, high)...)
+			continue
+		case s.port < low || s.port > high:
+			// The first one; one of the range keeps its own
+			// (nf_nat_l4proto_unique_tuple).
+			s.port = low
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
-func (e *eval) firstOf(loads []monban.Load, s *state, t *temps) ([]byte, bool) {
-	if len(loads) == 0 {
-		return nil, false
+// mostPlaces is how many places of a range are looked at.
+const mostPlaces = 32
+
+// spread sends packets to a range of addresses, of which the kernel takes one for
+// each connection: to one address of each kind that rules and routes tell apart.
+func (e *eval) spread(st *step, s *state, first, last addr) []*state {
+	from, to := e.space.atom(first), e.space.atom(last)
+	s.addr = first
+	if from >= to {
+		return []*state{s}
 	}
-	v, known := e.value(&loads[0], s, t)
-	return v, known == certain
+	s.tagWith(&st.tag)
+	list := []*state{s}
+	for atom := from + 1; atom <= to && len(list) < mostPlaces; atom++ {
+		one := s.clone()
+		one.addr = e.space.starts[atom]
+		list = append(list, one)
+	}
+	return list
+}
+
+// anyPortOf sends packets to a range of ports, of which the kernel takes one by
+// chance: to one of each class.
+func (e *eval) anyPortOf(st *step, s *state, low, high uint16) []*state {
+	s.tagWith(&st.tag)
+	s.port, s.lastPort = low, high
+	list := []*state{s}
+	for _, begin := range e.ports.sorted {
+		last := list[len(list)-1]
+		if begin <= int(low) || begin > int(high) || begin <= int(last.port) {
+			continue
+		}
+		one := s.clone()
+		last.lastPort, one.port, one.lastPort = uint16(begin-1), uint16(begin), high
+		list = append(list, one)
+	}
+	return list
+}
+
+// bounds returns the two ends of a range of NAT's.
+func (e *eval) bounds(loads []monban.Load, n int, s *state, t *temps) (first, last []byte, ok bool) {
+	if len(loads) == 0 {
+		return nil, nil, false
+	}
+	first, known := e.value(&loads[0], s, t)
+	if known != certain || len(first) != n {
+		return nil, nil, false
+	}
+	last, known = e.value(&loads[len(loads)-1], s, t)
+	return first, last, known == certain && len(last) == n
 }

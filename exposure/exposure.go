@@ -407,7 +407,7 @@ func (j *judge) summarise(p *program, w *way, d *monban.Door, here bool) *summar
 			continue
 		}
 		if s.translated != nil && d.To.Port == 0 && d.State != monban.Forwarded &&
-			(s.port != d.Bind.Port.Num || !j.own(p.family, s.addr) || !at(d, s.addr.netip(p.family))) {
+			(d.Bind.Port.Num < s.port || d.Bind.Port.Num > max(s.port, s.lastPort) || !j.own(p.family, s.addr) || !at(d, s.addr.netip(p.family))) {
 			// It arrives, at another door.
 			sum.drops = append(slices.Clip(sum.drops), outcome{by: s.translated, src: s.src, tags: s.tags})
 			continue
@@ -440,10 +440,23 @@ func (j *judge) summarise(p *program, w *way, d *monban.Door, here bool) *summar
 		sum.conditional.remove(&opaque)
 		sum.tags = unite(tags)
 	}
+	if t := p.proxies[d.Bind.Port.Num]; t != nil && !forwarded {
+		sum.perhaps(t, j.sources(p, w.by))
+	}
 	if !translated && !forwarded {
 		j.sums[w] = sum
 	}
 	return sum
+}
+
+// perhaps adds that any of the sources may come in, too, which a rule makes
+// possible in a way of its own.
+func (s *summary) perhaps(t *tag, sources *set) {
+	more := *sources
+	more.remove(&s.open)
+	more.remove(&s.conditional)
+	s.unknown.add(&more)
+	s.tags = append(slices.Clip(s.tags), tagged{t, more})
 }
 
 // filtersOf returns the filters that see the packets of a door's owners.

@@ -54,6 +54,19 @@ func (e *eval) ours(f monban.Field, s *state) addr {
 	return s.addr
 }
 
+// doubtful reports whether nobody can tell what a field is: of the connection, where
+// it may not be found, and of the source behind a translation.
+func (s *state) doubtful(e *eval, f monban.Field) bool {
+	switch f {
+	case monban.FieldSource, monban.FieldSourcePort, monban.FieldSourceType, monban.FieldReversePath:
+		return s.source != nil && !e.reply && (e.hook == monban.HookInput || e.hook == monban.HookPostrouting || e.hook == monban.HookEgress)
+	case monban.FieldConnState, monban.FieldConnStateNAT, monban.FieldConnMark, monban.FieldConnStatus, monban.FieldConnDirection,
+		monban.FieldConnSource, monban.FieldConnDest, monban.FieldConnSourcePort, monban.FieldConnDestPort:
+		return s.zone != nil && (e.reply || e.established)
+	}
+	return false
+}
+
 // unseen reports whether a field of the connection is asked of a packet without
 // one.
 func (s *state) unseen(e *eval, f monban.Field) bool {
@@ -142,7 +155,7 @@ func (e *eval) raw(l *monban.Load, s *state, t *temps) ([]byte, knowledge) {
 	case monban.FieldL4Proto:
 		return []byte{e.proto}, certain
 	case monban.FieldFamily:
-		if e.hook == monban.HookIngress {
+		if e.hook == monban.HookIngress || e.hook == monban.HookEgress {
 			return []byte{5}, certain // NFPROTO_NETDEV
 		}
 		return familyValue(l.Field, e.family), certain
@@ -212,6 +225,8 @@ func (e *eval) connState(s *state, untracked uint32) uint32 {
 		return untracked
 	case !e.tracked, s.lost && e.reply:
 		// An answer without its question is invalid, too (tcp_new).
+		return stateInvalid
+	case s.lost && e.rules.StrictTCP && e.proto == protoTCP:
 		return stateInvalid
 	case s.lost:
 		return stateNew // and what follows begins a connection of its own

@@ -123,6 +123,8 @@ func (l *lookup) ask(parts [][]byte) *answer {
 	a := &answer{}
 	l.cache[id] = a
 	from := 0 // elements are in order, and so are their atoms
+	// Of two elements of a map that overlap the first one counts.
+	overlap := l.set.Interval && len(l.key) > 1 && (l.set.Map || l.set.VerdictMap)
 	take := func(i int) {
 		e := &l.set.Elements[i]
 		if l.remote < 0 {
@@ -136,20 +138,34 @@ func (l *lookup) ask(parts [][]byte) *answer {
 			return
 		}
 		from = l.space.atomNear(from, addrOfBytes(first))
-		a.add(e, from, l.space.atomNear(from, addrOfBytes(last)))
+		to := l.space.atomNear(from, addrOfBytes(last))
+		if overlap {
+			atoms := span(from, to)
+			atoms.remove(&a.any)
+			a.addAtoms(e, &atoms)
+			a.any.add(&atoms)
+			return
+		}
+		a.add(e, from, to)
 	}
 	if l.remote == 0 && len(l.key) == 1 {
 		for i := range l.set.Elements {
 			take(i)
 		}
 	}
-	for _, i := range l.exact[id] {
+	exact := l.exact[id]
+	for _, i := range l.ranged {
+		if !l.fits(&l.set.Elements[i], parts) {
+			continue
+		}
+		for len(exact) > 0 && exact[0] < i {
+			take(exact[0])
+			exact = exact[1:]
+		}
 		take(i)
 	}
-	for _, i := range l.ranged {
-		if l.fits(&l.set.Elements[i], parts) {
-			take(i)
-		}
+	for _, i := range exact {
+		take(i)
 	}
 	for i := range a.groups {
 		a.any.add(&a.groups[i].atoms)
@@ -191,6 +207,20 @@ func (a *answer) add(e *monban.Element, first, last int) {
 		}
 	}
 	a.groups = append(a.groups, group{span(first, last), e})
+}
+
+// addAtoms puts atoms that no group has into that of the element's data.
+func (a *answer) addAtoms(e *monban.Element, atoms *set) {
+	if atoms.empty() {
+		return
+	}
+	for i := range a.groups {
+		if g := &a.groups[i]; g.element.Action == e.Action && bytes.Equal(g.element.Data, e.Data) {
+			g.atoms.add(atoms)
+			return
+		}
+	}
+	a.groups = append(a.groups, group{*atoms, e})
 }
 
 // outcomes lists every different thing that a set may answer.

@@ -12,6 +12,7 @@ import (
 const (
 	priorityConntrack = -200
 	priorityNAT       = -100
+	prioritySourceNAT = 100 // behind it, and where packets arrive
 )
 
 // way is what becomes of the first packets of new connections that come in by one
@@ -24,6 +25,8 @@ type way struct {
 	accepts []outcome
 	// asked are the tests of the interface that the packets met.
 	asked []asked
+	// by is the interface that they came in by, one of its class.
+	by *monban.Interface
 }
 
 // answered reports whether a connection of the protocol needs answers to begin.
@@ -49,24 +52,15 @@ func (p *program) follow(m *machine, d divisions, filters []*tag, i *monban.Inte
 	for _, t := range filters {
 		states = e.uncertain(states, t, outcome{why: monban.ByProgram})
 	}
-	e.hook = monban.HookIngress
-	for _, b := range p.hooks[monban.HookIngress] {
-		if b.on(i.Name) {
-			states = e.base(b, states)
-		}
-	}
+	states = e.device(monban.HookIngress, i, states)
 	e.hook = monban.HookPrerouting
 	states = e.prerouting(states)
 	local, forwarded := e.route(states)
-	e.hook = monban.HookInput
-	for _, b := range p.hooks[monban.HookInput] {
-		local = e.base(b, local)
-	}
-	in := e.localReply(local)
+	in := e.localReply(e.sourceNAT(monban.HookInput, local))
 	for _, f := range forwarded {
 		in = append(in, e.forward(f)...)
 	}
-	return &way{in, e.drops, e.accepts, e.asked}
+	return &way{in, e.drops, e.accepts, e.asked, i}
 }
 
 // on reports whether a chain sees the packets of a device.
@@ -75,6 +69,76 @@ func (b *base) on(device string) bool {
 		prefix, wild := strings.CutSuffix(d, "*")
 		return d == device || wild && strings.HasPrefix(device, prefix)
 	})
+}
+
+// device calls the chains of an interface itself, before all others or behind them.
+func (e *eval) device(h monban.Hook, i *monban.Interface, states []*state) []*state {
+	if len(e.hooks[h]) == 0 {
+		return states
+	}
+	hook, tracked := e.hook, e.tracked
+	e.hook, e.tracked = h, tracked && h == monban.HookEgress
+	for _, b := range e.hooks[h] {
+		switch {
+		case i == nil: // they leave by a way that is not known
+			states = e.uncertain(states, &tag{monban.ByOpaque, "route", nil}, outcome{base: b})
+		case b.on(i.Name):
+			states = e.base(b, states)
+		}
+	}
+	e.hook, e.tracked = hook, tracked
+	return states
+}
+
+// sourceNAT calls the chains of a hook that lies behind routing, with those of type
+// nat in their place. What those say is no reason why somebody comes in.
+func (e *eval) sourceNAT(h monban.Hook, states []*state) []*state {
+	e.hook = h
+	nat := e.natBehind[h]
+	if e.reply || e.established {
+		nat = nil // asked for first packets only
+	}
+	translate := func() {
+		accepts := e.accepts
+		for _, b := range nat {
+			var done, todo []*state
+			for _, s := range states {
+				if s.untracked || s.source != nil {
+					done = append(done, s)
+				} else {
+					todo = append(todo, s)
+				}
+			}
+			states = join(append(done, e.baseNAT(b, todo)...))
+		}
+		e.accepts, nat = accepts, nil
+	}
+	for _, b := range e.hooks[h] {
+		if b.from.Priority > prioritySourceNAT {
+			translate()
+		}
+		states = e.base(b, states)
+	}
+	translate()
+	return states
+}
+
+// baseNAT sends packets through a chain of type nat, which the kernel asks about
+// those whose connections it tracks: where no rule needs that, nothing may do it
+// (nf_ct_netns_get).
+func (e *eval) baseNAT(b *base, states []*state) []*state {
+	if e.tracks {
+		return e.base(b, states)
+	}
+	t := &tag{monban.ByOpaque, "connection tracking", nil}
+	if len(b.rules) > 0 {
+		t.rule = b.rules[0]
+	}
+	var past []*state
+	for _, s := range states {
+		past = append(past, s.fork(t))
+	}
+	return join(append(past, e.base(b, states)...))
 }
 
 // uncertain lets packets go on and be dropped.
@@ -154,7 +218,7 @@ func (e *eval) destinationNAT(states []*state) []*state {
 				todo = append(todo, s)
 			}
 		}
-		states = e.base(b, todo)
+		states = e.baseNAT(b, todo)
 	}
 	return join(append(done, states...))
 }
@@ -224,13 +288,13 @@ func (e *eval) forward(states []*state) []*state {
 	for _, b := range e.hooks[monban.HookForward] {
 		states = e.base(b, states)
 	}
-	e.hook = monban.HookPostrouting
-	for _, b := range e.hooks[monban.HookPostrouting] {
-		states = e.base(b, states)
-	}
+	states = e.sourceNAT(monban.HookPostrouting, states)
+	states = e.device(monban.HookEgress, out, states)
 	if answered(e.proto) {
 		states = e.answers(states, func(states []*state, back *monban.Interface) []*state {
-			e.in, e.out, e.hook = out, nil, monban.HookPrerouting
+			e.in, e.out = out, nil
+			states = e.device(monban.HookIngress, out, states)
+			e.hook = monban.HookPrerouting
 			for _, b := range e.hooks[monban.HookPrerouting] {
 				e.tracked = b.from.Priority > priorityConntrack
 				states = e.base(b, states)
@@ -280,8 +344,13 @@ func (e *eval) acknowledge(states []*state, last monban.Hook) []*state {
 		a := &state{facts: s.facts, src: s.src, tags: s.tags}
 		a.place, a.mark, a.unknownMark = e.first, 0, false
 		a.lost, a.untracked = s.untracked, false
-		list := []*state{a}
-		e.out, e.hook = nil, monban.HookPrerouting
+		if s.answered { // by a proxy, which asks us next as it likes
+			in = append(in, s)
+			continue
+		}
+		e.out = nil
+		list := e.device(monban.HookIngress, e.in, []*state{a})
+		e.hook = monban.HookPrerouting
 		for _, b := range e.hooks[monban.HookPrerouting] {
 			e.tracked = b.from.Priority > priorityConntrack
 			if b.from.Priority >= priorityNAT {
@@ -299,6 +368,7 @@ func (e *eval) acknowledge(states []*state, last monban.Hook) []*state {
 			for _, b := range e.hooks[monban.HookPostrouting] {
 				list = e.base(b, list)
 			}
+			list = e.device(monban.HookEgress, out, list)
 		}
 		for _, r := range list {
 			r.facts = s.facts
@@ -319,7 +389,11 @@ func arrive(states []*state, to place) {
 // answers sends answers on the way that leave does, and then out. It returns the
 // packets whose answers get out, as they arrived.
 func (e *eval) answers(states []*state, leave func([]*state, *monban.Interface) []*state) []*state {
-	if len(e.hooks[monban.HookOutput])+len(e.hooks[monban.HookPostrouting])+len(e.hooks[monban.HookForward])+len(e.hooks[monban.HookPrerouting]) == 0 {
+	quiet := true
+	for _, h := range [...]monban.Hook{monban.HookOutput, monban.HookPostrouting, monban.HookForward, monban.HookPrerouting, monban.HookIngress, monban.HookEgress} {
+		quiet = quiet && len(e.hooks[h]) == 0
+	}
+	if quiet {
 		return states
 	}
 	accepts := e.accepts // what lets answers out is not why somebody comes in
@@ -327,6 +401,15 @@ func (e *eval) answers(states []*state, leave func([]*state, *monban.Interface) 
 	in := e.in
 	var out []*state
 	for _, s := range states {
+		if s.answered {
+			out = append(out, s)
+			continue
+		}
+		if s.zone != nil && s.translated != nil {
+			// An answer whose connection is not found keeps a source that nobody
+			// has asked.
+			e.uncertain([]*state{s}, s.zone, outcome{by: s.zone.rule})
+		}
 		rest := *s
 		routing := e.host.routing(e.program)
 		for _, i := range e.host.backFirst(in) {
@@ -355,6 +438,7 @@ func (e *eval) answer1(s *state, src set, back *monban.Interface, leave func([]*
 	for _, b := range e.hooks[monban.HookPostrouting] {
 		states = e.base(b, states)
 	}
+	states = e.device(monban.HookEgress, back, states)
 	for _, r := range states {
 		r.facts = s.facts
 	}

@@ -141,7 +141,7 @@ func (d *ruleDecoder) expression(e *expression) {
 	case "nat":
 		d.nat(e)
 	case "redir":
-		s := monban.Step{Op: monban.OpRedirect}
+		s := monban.Step{Op: monban.OpRedirect, Name: portChoice(e.u32(3))}
 		s.Port = d.pair(e, 1, 2, 2)
 		if e.has(1) && s.Port == nil {
 			d.final("redirect")
@@ -178,12 +178,20 @@ func (d *ruleDecoder) expression(e *expression) {
 		d.match(e)
 	case "target":
 		d.target(e)
+	case "tproxy":
+		d.proxy("tproxy", d.pair(e, 3, 3, 2))
 	case "rt", "socket", "osf", "exthdr", "xfrm", "tunnel":
 		d.other(e)
-	default: // fwd, tproxy, synproxy, inner and what later kernels bring
+	default: // fwd, synproxy, inner and what later kernels bring
 		d.regs = registers{}
 		d.final(e.name)
 	}
+}
+
+// proxy adds that packets may go to whoever listens on a port for others, wherever
+// they were sent to.
+func (d *ruleDecoder) proxy(name string, port []monban.Load) {
+	d.add(monban.Step{Op: monban.OpOpaque, Name: name, Final: true, Port: port})
 }
 
 // other is an expression that loads something which cannot be foreseen.
@@ -207,7 +215,35 @@ func (d *ruleDecoder) other(e *expression) {
 		}
 		n = int(e.u32(4))
 	}
-	d.load(e, dreg, monban.Load{Field: monban.FieldOther, Name: e.name, Len: max(1, min(n, 16))})
+	d.load(e, dreg, monban.Load{Field: monban.FieldOther, Name: otherName(e), Len: max(1, min(n, 16))})
+}
+
+// otherName is nft's word for what an expression loads.
+func otherName(e *expression) string {
+	var names []string
+	key := e.u32(2)
+	switch e.name {
+	case "socket":
+		names, key = []string{"transparent", "mark", "wildcard", "cgroupv2"}, e.u32(1)
+	case "rt":
+		names = []string{"classid", "nexthop", "nexthop", "mtu", "ipsec"}
+	case "exthdr":
+		const tcp = 1
+		if e.u32(6) == tcp {
+			return fmt.Sprintf("tcp option %d", byteOf(e.attrs[2]))
+		}
+	}
+	if int(key) < len(names) {
+		return e.name + " " + names[key]
+	}
+	return e.name
+}
+
+func byteOf(b []byte) byte {
+	if len(b) == 0 {
+		return 0
+	}
+	return b[0]
 }
 
 // never adds a test that no packet of somebody who wants to get in passes: it asks
@@ -297,7 +333,7 @@ func (d *ruleDecoder) cmp(e *expression) {
 		loads, ok = d.regs.get(at, len(data))
 	}
 	if !ok || len(data) == 0 || op > 5 || len(loads) > 1 && op != 0 {
-		d.opaque("cmp")
+		d.opaque(d.regs.name(at, "cmp"))
 		return
 	}
 	for _, l := range loads {
@@ -323,6 +359,9 @@ func (d *ruleDecoder) test(l monban.Load, op uint32, value []byte) {
 			s.Within = []monban.Span{{First: zero, Last: v}}
 		}
 	case 3: // lte
+		if d.endRange(l, value) {
+			return
+		}
 		s.Within = []monban.Span{{First: zero, Last: value}}
 	case 4: // gt
 		if v, ok := step(value, 1); ok {
@@ -333,6 +372,27 @@ func (d *ruleDecoder) test(l monban.Load, op uint32, value []byte) {
 	}
 	d.finishTest(s)
 }
+
+// endRange puts the end to a range whose beginning the step before asks for: nft
+// writes one as two comparisons.
+func (d *ruleDecoder) endRange(l monban.Load, last []byte) bool {
+	if len(d.steps) == 0 {
+		return false
+	}
+	s := &d.steps[len(d.steps)-1]
+	if s.Op != monban.OpTest || s.Not || len(s.Within) != 1 || !wholeLoad(s.Key[0]) || !wholeLoad(l) || !sameLoad(s.Key[0], l) {
+		return false
+	}
+	span := &s.Within[0]
+	if len(span.Last) != len(last) || bytes.Count(span.Last, []byte{0xff}) != len(last) || bytes.Compare(span.First, last) > 0 {
+		return false
+	}
+	span.Last = last
+	return true
+}
+
+// wholeLoad reports whether a load is a field as it is.
+func wholeLoad(l monban.Load) bool { return l.Mask == nil && l.Field != monban.FieldOther }
 
 // finishTest adds a test, after it has been looked at for what it says about the
 // protocol of the loads that follow.
@@ -406,7 +466,7 @@ func (d *ruleDecoder) rangeTest(e *expression) {
 		loads, ok = d.regs.get(at, len(from))
 	}
 	if !ok || len(loads) != 1 || len(from) != len(to) {
-		d.opaque("range")
+		d.opaque(d.regs.name(at, "range"))
 		return
 	}
 	if loads[0].Little {
@@ -538,7 +598,7 @@ func (d *ruleDecoder) nat(e *expression) {
 		// (nft_nat_inet_eval).
 		d.test(monban.Load{Field: monban.FieldFamily, Len: 1}, 0, []byte{family})
 	}
-	s := monban.Step{Op: monban.OpDNAT, Addr: d.pair(e, 3, 4, n), Port: d.pair(e, 5, 6, 2)}
+	s := monban.Step{Op: monban.OpDNAT, Addr: d.pair(e, 3, 4, n), Port: d.pair(e, 5, 6, 2), Name: portChoice(e.u32(7))}
 	const netmap = 1 << 6 // NF_NAT_RANGE_NETMAP: the host part of the address stays
 	if e.has(3) && s.Addr == nil || e.has(5) && s.Port == nil || e.u32(7)&netmap != 0 {
 		d.final("dnat")
@@ -547,8 +607,19 @@ func (d *ruleDecoder) nat(e *expression) {
 	d.add(s)
 }
 
+// portChoice is how NAT takes a port of a range: any where it is told to, and else
+// the packet's own if it is one of them, or the first.
+func portChoice(flags uint32) string {
+	const random, fullyRandom = 1 << 2, 1 << 4 // NF_NAT_RANGE_PROTO_RANDOM, NF_NAT_RANGE_PROTO_RANDOM_FULLY
+	if flags&(random|fullyRandom) != 0 {
+		return monban.PortRandom
+	}
+	return ""
+}
+
 func (d *ruleDecoder) dynset(e *expression) {
-	s := monban.Step{Op: monban.OpUpdate, Set: e.text(1)}
+	const takeOut = 2 // NFT_DYNSET_OP_DELETE
+	s := monban.Step{Op: monban.OpUpdate, Set: e.text(1), Not: e.u32(3) == takeOut}
 	if set, ok := d.sets[s.Set]; ok {
 		if at, ok := e.place(4); ok {
 			s.Key, _ = d.regs.key(at, set.keyLen)
@@ -556,27 +627,57 @@ func (d *ruleDecoder) dynset(e *expression) {
 	}
 	// With an expression, such as a limit, or inverted, it is a test, too.
 	const inverted = 1 // NFT_DYNSET_F_INV
-	if e.has(7) || e.has(10) || e.u32(9)&inverted != 0 {
+	if decides(e) || e.u32(9)&inverted != 0 {
 		s.Name = "update @" + s.Set
 	}
 	d.add(s)
 }
 
-func (d *ruleDecoder) objref(e *expression) {
-	kind := e.u32(1)
-	if e.has(4) {
-		kind = 0
-		if set, ok := d.sets[e.text(4)]; ok {
-			kind = set.objType
-		}
+// decides reports whether what a set keeps for each element is more than a count.
+func decides(e *expression) (yes bool) {
+	one := func(_ uint16, b []byte) error {
+		return nfnl.Attrs(b, func(kind uint16, v []byte) error {
+			if name := nfnl.String(v); kind == 1 && name != "counter" && name != "last" {
+				yes = true
+			}
+			return nil
+		})
 	}
+	if e.has(10) { // NFTA_DYNSET_EXPRESSIONS
+		yes = nfnl.Attrs(e.attrs[10], one) != nil || yes
+	} else if e.has(7) { // NFTA_DYNSET_EXPR
+		yes = one(0, e.attrs[7]) != nil || yes
+	}
+	return yes
+}
+
+// objref decodes the use of a named object, or of the one that a map has for a key:
+// where it has none the rule ends (nft_objref_map_eval).
+func (d *ruleDecoder) objref(e *expression) {
+	kind, name := e.u32(1), e.text(2)
+	if e.has(4) {
+		name = "@" + e.text(4)
+		set, known := d.sets[e.text(4)]
+		at, ok := e.place(3)
+		var key []monban.Load
+		if ok && known {
+			key, ok = d.regs.key(at, set.keyLen)
+		}
+		if !ok || !known {
+			d.final("object " + name)
+			return
+		}
+		kind = set.objType
+		d.add(monban.Step{Op: monban.OpLookup, Key: key, Set: set.set.Name})
+	}
+	names := [...]string{1: "counter", 2: "quota", 3: "ct helper", 4: "limit", 5: "ct count", 7: "ct timeout", 8: "secmark", 9: "ct expectation"}
 	switch kind {
-	case 1, 3, 7, 8, 9: // counter, helper, timeout, secmark, expectation
-		d.note("object")
-	case 2, 4, 5: // quota, limit, connlimit
-		d.chance("object " + e.text(2))
-	default:
-		d.final("object " + e.text(2))
+	case 1, 3, 7, 8, 9:
+		d.note(names[kind])
+	case 2, 4, 5:
+		d.chance(names[kind] + " name " + name)
+	default: // a tunnel, synproxy
+		d.final("object " + name)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -78,6 +79,7 @@ func (r *reader) dump(c *nfnl.Conn, o Options) error {
 		return err
 	}
 	r.decode(o)
+	r.strict = slices.ContainsFunc(r.tables, func(t *tableReader) bool { return t.untracks }) && strictTCP()
 	for _, t := range r.tables {
 		for _, h := range t.sets {
 			if !h.used {
@@ -97,6 +99,12 @@ func (r *reader) dump(c *nfnl.Conn, o Options) error {
 		}
 	}
 	return nil
+}
+
+// strictTCP reads whether tracking takes up TCP connections in their middle.
+func strictTCP() bool {
+	text, err := readSmall("/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
+	return err == nil && strings.TrimSpace(string(text)) == "0"
 }
 
 // legacy notices the tables of the older packet filter, iptables-legacy, whose

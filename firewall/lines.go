@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -38,8 +39,10 @@ func Lines(t *monban.Table) []string {
 		if s.Name == trialName || s.Name == setRunning || s.Dynamic {
 			continue
 		}
-		for j := range s.Elements {
-			out = append(out, plainName(s.Name)+": "+elementText(s, &s.Elements[j]))
+		elements := slices.Clone(s.Elements) // the kernel's order has no meaning where none overlap
+		slices.SortFunc(elements, func(a, b monban.Element) int { return bytes.Compare(a.First, b.First) })
+		for j := range elements {
+			out = append(out, plainName(s.Name)+": "+elementText(s, &elements[j]))
 		}
 	}
 	return out

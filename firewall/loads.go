@@ -12,8 +12,12 @@ import (
 func (d *ruleDecoder) payload(e *expression) {
 	base, offset, n := e.u32(2), int(e.u32(3)), int(e.u32(4))
 	if e.has(5) { // NFTA_PAYLOAD_SREG
+		addresses := 8 // where those of IPv6 begin
+		if d.network == monban.IPv4 {
+			addresses = 12
+		}
 		switch {
-		case base == 1 && offset+n > 8, base == 2 && offset < 4:
+		case base == 1 && offset+n > addresses, base == 2 && offset < 4:
 			d.final("payload set") // perhaps an address or a port
 		default:
 			d.note("payload set")
@@ -76,6 +80,10 @@ func (d *ruleDecoder) meta(e *expression) {
 			d.assign(e, 3, monban.FieldMark)
 			return
 		}
+		if key == metaPacketType { // what is to another host, no protocol takes
+			d.final("meta pkttype set")
+			return
+		}
 		d.note("meta set")
 		return
 	}
@@ -98,7 +106,7 @@ func (d *ruleDecoder) meta(e *expression) {
 		l.Field, l.Len = monban.FieldFamily, 1
 	case 16:
 		l.Field, l.Len = monban.FieldL4Proto, 1
-	case 19:
+	case metaPacketType:
 		l.Field, l.Len = monban.FieldPacketType, 1
 	case 24:
 		l.Field, l.Name = monban.FieldRandom, "random"
@@ -122,7 +130,10 @@ func (d *ruleDecoder) meta(e *expression) {
 	d.load(e, 1, l)
 }
 
-const metaMark = 3
+const (
+	metaMark       = 3
+	metaPacketType = 19
+)
 
 func metaName(key uint32) string {
 	names := [...]string{"length", "protocol", "priority", "mark", "iif", "oif", "iifname", "oifname", "iiftype", "oiftype",
@@ -170,10 +181,14 @@ func (d *ruleDecoder) ct(e *expression) {
 			d.assign(e, 4, monban.FieldConnMark)
 			return
 		}
+		if key == ctZone && !(e.has(3) && byteOf(e.attrs[3]) == 0) {
+			d.zone()
+			return
+		}
 		d.note("ct set")
 		return
 	}
-	original := !e.has(3) || len(e.attrs[3]) > 0 && e.attrs[3][0] == 0
+	original := !e.has(3) || byteOf(e.attrs[3]) == 0
 	l := monban.Load{Field: monban.FieldOther, Name: "ct", Len: 4}
 	host := false
 	size := 4
@@ -207,14 +222,17 @@ func (d *ruleDecoder) ct(e *expression) {
 		l.Len, l.Name = 16, "ct label"
 	case 14, 15, 16:
 		l.Len, l.Name = 8, "ct packets"
-	case 17:
+	case ctZone:
 		l.Len, l.Name = 2, "ct zone"
 	}
+	// An address of one family: for a connection of the other the rule ends.
 	switch key {
 	case 19, 20:
 		l.Len = 4
+		d.only(monban.IPv4)
 	case 21, 22:
 		l.Len = 16
+		d.only(monban.IPv6)
 	}
 	switch l.Field {
 	case monban.FieldConnSource, monban.FieldConnDest, monban.FieldConnSourcePort, monban.FieldConnDestPort:
@@ -224,6 +242,26 @@ func (d *ruleDecoder) ct(e *expression) {
 	}
 	l.Little = host && d.little
 	d.load(e, 1, l)
+}
+
+const ctZone = 17
+
+// zone adds that a packet's connection is looked for among those of a zone: whether
+// its answers are, which other chains see, cannot be told.
+func (d *ruleDecoder) zone() {
+	d.add(monban.Step{Op: monban.OpAssign, To: monban.FieldConnState, Key: []monban.Load{{Field: monban.FieldOther, Name: "ct zone", Len: 4}}})
+}
+
+// only adds a test for packets of a family, where there are others.
+func (d *ruleDecoder) only(f monban.Family) {
+	if d.network == f {
+		return
+	}
+	number := byte(2)
+	if f == monban.IPv6 {
+		number = 10
+	}
+	d.test(monban.Load{Field: monban.FieldFamily, Len: 1}, 0, []byte{number})
 }
 
 // fibPresent marks a load that only says whether there is a route.

@@ -205,7 +205,7 @@ func parseSet(attrs []byte) (h setHeader, err error) {
 					})
 				})
 			})
-		case 16:
+		case 15: // NFTA_SET_OBJ_TYPE
 			h.objType = nfnl.Uint32(b)
 		}
 		return nil
@@ -309,8 +309,9 @@ func (h *setHeader) fill(raw []rawElement) {
 			list = append(list, e.element)
 		}
 	}
-	byFirst := func(a, b monban.Element) int { return bytes.Compare(a.First, b.First) }
-	slices.SortFunc(list, byFirst)
+	if !h.concat || !s.Interval || !s.Map {
+		slices.SortFunc(list, func(a, b monban.Element) int { return bytes.Compare(a.First, b.First) })
+	}
 	if s.Interval && !h.concat {
 		slices.SortFunc(ends, func(a, b rawElement) int { return bytes.Compare(a.element.First, b.element.First) })
 		closeRanges(list, ends, h.keyLen)

@@ -10,6 +10,7 @@ import (
 // reader puts the parts of a ruleset together while the kernel tells them.
 type reader struct {
 	generation uint32
+	strict     bool
 	tables     []*tableReader
 }
 
@@ -23,6 +24,8 @@ type tableReader struct {
 	rules  []rawRule
 	// translates: some rule has a destination NAT.
 	translates bool
+	// untracks: some rule keeps packets out of connection tracking.
+	untracks bool
 }
 
 func (r *reader) addTable(family uint8, t monban.Table) {
@@ -87,6 +90,7 @@ func (t *tableReader) decode() {
 		t.table.Chains[at].Rules = append(t.table.Chains[at].Rules, rule)
 		for _, s := range rule.Steps {
 			t.translates = t.translates || s.Op == monban.OpDNAT || s.Op == monban.OpRedirect
+			t.untracks = t.untracks || s.Op == monban.OpNoTrack
 			if h, ok := t.sets[s.Set]; ok && len(s.Key) > 0 {
 				h.fieldsOf(s.Key)
 				h.set.Dynamic = h.set.Dynamic || s.Op == monban.OpUpdate
@@ -212,7 +216,7 @@ func overlaps(spans []monban.Span, ports []monban.PortRange) bool {
 
 // ruleset returns what was read.
 func (r *reader) ruleset() *monban.Ruleset {
-	out := &monban.Ruleset{Generation: r.generation}
+	out := &monban.Ruleset{Generation: r.generation, StrictTCP: r.strict}
 	for _, t := range r.tables {
 		for _, name := range t.order {
 			t.table.Sets = append(t.table.Sets, t.sets[name].set)

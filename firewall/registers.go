@@ -65,6 +65,15 @@ func (r *registers) get(at, n int) ([]monban.Load, bool) {
 	return out, true
 }
 
+// name returns what is loaded at a place, for people, other where that is not known.
+func (r *registers) name(at int, other string) string {
+	i := slices.IndexFunc(r.cells, func(c cell) bool { return c.at <= at && at < c.at+c.load.Len })
+	if i < 0 || r.cells[i].load.Name == "" {
+		return other
+	}
+	return r.cells[i].load.Name
+}
+
 // part returns some bytes of a load, the zero Load where they cannot be told.
 func part(l monban.Load, skip, n int) monban.Load {
 	if l.Little || l.Field == monban.FieldOther || l.Field == monban.FieldRandom {

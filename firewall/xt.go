@@ -76,16 +76,27 @@ func (d *ruleDecoder) target(e *expression) {
 	case "REJECT":
 		d.decide(monban.ActReject, "")
 	case "LOG", "NFLOG", "TRACE", "AUDIT", "TCPMSS", "CHECKSUM", "CLASSIFY", "DSCP", "TOS", "HL", "TTL", "ECN", "RATEEST",
-		"LED", "SET", "IDLETIMER", "SECMARK", "CONNSECMARK", "TEE", "TCPOPTSTRIP":
+		"LED", "IDLETIMER", "SECMARK", "CONNSECMARK", "TEE", "TCPOPTSTRIP":
 		d.note(name)
 	case "NOTRACK":
 		d.add(monban.Step{Op: monban.OpNoTrack})
 	case "CT":
 		if x.u16(0)&1 != 0 { // XT_CT_NOTRACK
 			d.add(monban.Step{Op: monban.OpNoTrack})
-		} else {
-			d.note(name)
+			break
 		}
+		const byMark, zone1, zone2 = 1 << 4, 1 << 2, 1 << 3 // XT_CT_ZONE_MARK, XT_CT_ZONE_DIR_ORIG, _REPL
+		if x.u16(0)&zone1 == 0 && x.u16(2) != 0 || x.u16(0)&(byMark|zone2) != 0 {
+			d.zone()
+		}
+		d.note(name)
+	case "SET":
+		// Of the third set that it names it takes a mark, or none.
+		const none = 0xffff
+		if rev == 3 && x.u16(8) != none {
+			d.add(monban.Step{Op: monban.OpAssign, To: monban.FieldMark, Key: []monban.Load{{Field: monban.FieldOther, Name: "ipset", Len: 4}}})
+		}
+		d.note(name)
 	case "MARK":
 		ok = rev == 2
 		mark, mask := x.u32(0), x.u32(4)
@@ -96,9 +107,16 @@ func (d *ruleDecoder) target(e *expression) {
 		ok = d.xtNAT(name, rev, x)
 	case "SNAT", "MASQUERADE":
 		d.add(monban.Step{Op: monban.OpSNAT, Name: name})
+	case "TPROXY":
+		port := 12 // struct xt_tproxy_target_info
+		if rev == 1 {
+			port = 24
+		}
+		d.add(monban.Step{Op: monban.OpAssign, To: monban.FieldMark, Key: []monban.Load{{Field: monban.FieldOther, Name: "TPROXY", Len: 4}}})
+		d.proxy("xt target TPROXY", []monban.Load{{Field: monban.FieldConstant, Value: bytes.Clone(x.take(port, 2)), Len: 2}})
 	case "NFQUEUE", "QUEUE":
 		d.decide(monban.ActQueue, "")
-	default: // TPROXY, SYNPROXY, NETMAP, TARPIT, …
+	default: // SYNPROXY, NETMAP, TARPIT, …
 		d.final("xt target " + name)
 	}
 	if !ok || x.short {
@@ -281,22 +299,44 @@ func (d *ruleDecoder) xtAddrtype(rev uint32, x xtInfo) bool {
 	if rev != 1 || x.short || flags&byOut != 0 {
 		return false
 	}
-	for _, t := range [...]struct {
-		types uint16
-		field monban.Field
-		not   bool
-	}{{source, monban.FieldSourceType, flags&notSource != 0}, {dest, monban.FieldDestType, flags&notDest != 0}} {
-		if t.types == 0 {
-			continue
-		}
-		s := monban.Step{Op: monban.OpTest, Not: t.not, Key: []monban.Load{{Field: t.field, Len: 4, ByDevice: flags&byIn != 0}}}
-		for kind := range uint32(16) {
-			if t.types&(1<<kind) != 0 {
-				s.Within = append(s.Within, monban.Span{First: be32(kind), Last: be32(kind)})
-			}
-		}
-		d.add(s)
+	if d.network == monban.IPv6 {
+		return d.xtAddrtype6(source, flags&notSource != 0) && d.xtAddrtype6(dest, flags&notDest != 0) &&
+			d.addrtype(monban.FieldSourceType, source&^unicast6, flags&notSource != 0, flags&byIn != 0) &&
+			d.addrtype(monban.FieldDestType, dest&^unicast6, flags&notDest != 0, flags&byIn != 0)
 	}
+	return d.addrtype(monban.FieldSourceType, source, flags&notSource != 0, flags&byIn != 0) &&
+		d.addrtype(monban.FieldDestType, dest, flags&notDest != 0, flags&byIn != 0)
+}
+
+// unicast6 is what every address of a packet that knocks is, one's own, too, for
+// IPv6, which asks the address itself and not a route (match_type6).
+const unicast6 = 1 << 1
+
+// xtAddrtype6 reports whether what is asked of an IPv6 address can be answered
+// by a route alone, and adds what no such packet passes.
+func (d *ruleDecoder) xtAddrtype6(types uint16, not bool) bool {
+	const local, multicast = 1 << 2, 1 << 5
+	if types&^(unicast6|local) != 0 && types != multicast {
+		return false
+	}
+	if types == unicast6 && not {
+		d.never("addrtype")
+	}
+	return true
+}
+
+// addrtype adds a test for any of the kinds of routes; none is no test.
+func (d *ruleDecoder) addrtype(f monban.Field, types uint16, not, byIn bool) bool {
+	if types == 0 {
+		return true
+	}
+	s := monban.Step{Op: monban.OpTest, Not: not, Key: []monban.Load{{Field: f, Len: 4, ByDevice: byIn}}}
+	for kind := range uint32(16) {
+		if types&(1<<kind) != 0 {
+			s.Within = append(s.Within, monban.Span{First: be32(kind), Last: be32(kind)})
+		}
+	}
+	d.add(s)
 	return true
 }
 
@@ -325,6 +365,13 @@ func (d *ruleDecoder) setMark(to monban.Field, from monban.Load, mask, xor uint3
 	d.add(monban.Step{Op: monban.OpAssign, To: to, Key: []monban.Load{from}})
 }
 
+// mixMarks adds `to = to & ^clear ^ from & mask`.
+func (d *ruleDecoder) mixMarks(to monban.Field, clear uint32, from monban.Field, mask uint32) {
+	zero := make([]byte, 4)
+	d.add(monban.Step{Op: monban.OpAssign, To: to, Key: []monban.Load{
+		{Field: to, Len: 4, Mask: be32(^clear), Xor: zero}, {Field: from, Len: 4, Mask: be32(mask), Xor: zero}}})
+}
+
 // xtConnmark decodes struct xt_connmark_tginfo1, and 2 where it does not shift.
 func (d *ruleDecoder) xtConnmark(rev uint32, x xtInfo) bool {
 	ctmark, ctmask, nfmask, mode := x.u32(0), x.u32(4), x.u32(8), x.u8(12)
@@ -344,12 +391,10 @@ func (d *ruleDecoder) xtConnmark(rev uint32, x xtInfo) bool {
 		d.setMark(monban.FieldConnMark, monban.Load{Field: monban.FieldMark}, 0xffffffff, 0)
 	case mode == 2 && ctmask == 0xffffffff && nfmask == 0xffffffff: // restore
 		d.setMark(monban.FieldMark, monban.Load{Field: monban.FieldConnMark}, 0xffffffff, 0)
-	default: // a mixture of two numbers
-		to := monban.FieldConnMark
-		if mode == 2 {
-			to = monban.FieldMark
-		}
-		d.add(monban.Step{Op: monban.OpAssign, To: to, Key: []monban.Load{{Field: monban.FieldOther, Name: "connmark", Len: 4}}})
+	case mode == 1: // the bits that ctmask leaves, and the mark's of nfmask
+		d.mixMarks(monban.FieldConnMark, ctmask, monban.FieldMark, nfmask)
+	default:
+		d.mixMarks(monban.FieldMark, nfmask, monban.FieldConnMark, ctmask)
 	}
 	return true
 }
@@ -379,7 +424,7 @@ func (d *ruleDecoder) xtNAT(name string, rev uint32, x xtInfo) bool {
 	if x.short || flags&byOffset != 0 {
 		return false
 	}
-	s := monban.Step{Op: monban.OpDNAT}
+	s := monban.Step{Op: monban.OpDNAT, Name: portChoice(flags)}
 	if name == "REDIRECT" {
 		s.Op = monban.OpRedirect
 	} else if flags&byAddr != 0 {

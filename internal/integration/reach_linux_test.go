@@ -19,6 +19,7 @@ import (
 	"github.com/monban-dev/monban/exposure"
 	"github.com/monban-dev/monban/firewall"
 	"github.com/monban-dev/monban/host"
+	"github.com/monban-dev/monban/internal/netlink"
 	"github.com/monban-dev/monban/internal/netnstest"
 )
 
@@ -35,6 +36,8 @@ type shootingRange struct {
 	listeners                 []listener
 	rng                       *rand.Rand
 	tally                     tally
+	// volleys counts how often was fired.
+	volleys uint32
 	// What is told when the test fails, whatever it fails at.
 	replay, loading string
 }
@@ -140,6 +143,9 @@ func (r *shootingRange) open(ns *netnstest.NS, proto monban.Proto, addr string, 
 	b := monban.Bind{Port: monban.Port{Num: port, Proto: proto}, Addr: a, V6Only: monban.FlagOf(a.Is6())}
 	var fd int
 	ns.Do(func() { fd = r.socket(proto, a) })
+	// Not for clients: two of one address might get one port, and be one to whom
+	// they knock at.
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(a, port))); err != nil {
 		r.t.Fatal(err)
 	}
@@ -175,7 +181,6 @@ func (r *shootingRange) socket(proto monban.Proto, a netip.Addr) int {
 	if a.Is6() {
 		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
 	}
-	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	return fd
 }
 
@@ -235,8 +240,10 @@ type probe struct {
 	dst    netip.AddrPort
 	local  netip.AddrPort // the client's end
 	fd     int
-	// hit is the door that it came in by, if any.
+	// hit is the door that it came in by, if any, and at the address of it that it
+	// was for by then.
 	hit monban.Bind
+	at  netip.Addr
 }
 
 func (p *probe) String() string {
@@ -247,6 +254,7 @@ func (p *probe) String() string {
 // least the given time for.
 func (r *shootingRange) fire(probes []*probe, wait time.Duration) {
 	r.t.Helper()
+	r.forget()
 	byEnd := map[string]*probe{}
 	r.client.Do(func() {
 		for _, p := range probes {
@@ -271,7 +279,7 @@ func (r *shootingRange) fire(probes []*probe, wait time.Duration) {
 		p.local = addrPort(sa)
 		byEnd[end(p.proto, p.local)] = p
 		if p.proto == monban.UDP {
-			err = unix.Sendto(p.fd, binary.BigEndian.AppendUint32(nil, uint32(i)), 0, sockaddr(p.dst))
+			err = unix.Sendto(p.fd, binary.BigEndian.AppendUint32(nil, r.volleys<<16|uint32(i)), 0, sockaddr(p.dst))
 		} else {
 			unix.SetsockoptLinger(p.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 			err = unix.Connect(p.fd, sockaddr(p.dst))
@@ -284,9 +292,15 @@ func (r *shootingRange) fire(probes []*probe, wait time.Duration) {
 	}
 	deadline := time.Now().Add(wait)
 	for {
-		got := r.collect(func(proto monban.Proto, from netip.AddrPort, at monban.Bind) {
-			if p := byEnd[end(proto, from)]; p != nil {
-				p.hit = at
+		got := r.collect(func(proto monban.Proto, from netip.AddrPort, number uint32, door monban.Bind, at netip.Addr) {
+			p := byEnd[end(proto, from)]
+			if proto == monban.UDP { // its source may be translated
+				if p = nil; number>>16 == r.volleys && int(number&0xffff) < len(probes) {
+					p = probes[number&0xffff]
+				}
+			}
+			if p != nil {
+				p.hit, p.at = door, at
 			}
 		})
 		if got == 0 && time.Now().After(deadline) {
@@ -301,25 +315,55 @@ func (r *shootingRange) fire(probes []*probe, wait time.Duration) {
 	}
 }
 
+// forget has every namespace forget its connections: an old one with the ends of a
+// new one would decide that one's fate.
+func (r *shootingRange) forget() {
+	r.t.Helper()
+	r.volleys = (r.volleys + 1) & 0xffff
+	const deleteConnections, acknowledge = 1<<8 | 2, 4 // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE; NLM_F_ACK
+	for _, ns := range [...]*netnstest.NS{r.server, r.client, r.container} {
+		ns.Do(func() {
+			c, err := netlink.Dial(unix.NETLINK_NETFILTER)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			defer c.Close()
+			if err := c.Send(append(netlink.AppendHeader(nil, deleteConnections, netlink.Request|acknowledge, 1, 4), 0, 0, 0, 0)); err != nil {
+				r.t.Fatal(err)
+			}
+			b, err := c.Receive()
+			if err == nil {
+				_, err = netlink.Answers(b, 1, func(uint16, []byte) error { return nil })
+			}
+			if err != nil {
+				r.t.Fatalf("forgetting connections: %v", err)
+			}
+		})
+	}
+}
+
 // collect takes what has arrived at every listener.
-func (r *shootingRange) collect(f func(monban.Proto, netip.AddrPort, monban.Bind)) (n int) {
+func (r *shootingRange) collect(f func(monban.Proto, netip.AddrPort, uint32, monban.Bind, netip.Addr)) (n int) {
 	var buf [16]byte
 	for _, l := range r.listeners {
 		for {
 			if l.door.Port.Proto == monban.UDP {
-				_, from, err := unix.Recvfrom(l.fd, buf[:], 0)
+				n, from, err := unix.Recvfrom(l.fd, buf[:], 0)
 				if err != nil {
 					break
 				}
-				f(monban.UDP, addrPort(from), l.door)
+				if n >= 4 {
+					f(monban.UDP, addrPort(from), binary.BigEndian.Uint32(buf[:]), l.door, l.door.Addr)
+				}
 			} else {
 				fd, from, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC)
 				if err != nil {
 					break
 				}
+				at, _ := unix.Getsockname(fd)
 				unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 				unix.Close(fd)
-				f(monban.TCP, addrPort(from), l.door)
+				f(monban.TCP, addrPort(from), 0, l.door, addrPort(at).Addr())
 			}
 			n++
 		}
@@ -412,7 +456,7 @@ func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []m
 		in := p.hit.Port.Num != 0
 		if d := &doors[index[monban.Port{Num: p.dst.Port(), Proto: p.proto}.String()+p.dst.Addr().String()]]; d.State != monban.Forwarded {
 			// It has to be this very door.
-			in = in && p.hit.Port == d.Bind.Port && (p.hit.Addr.IsUnspecified() || p.hit.Addr == d.Bind.Addr) && !r.inContainer(p.hit)
+			in = in && p.hit.Port == d.Bind.Port && p.at == d.Bind.Addr && !r.inContainer(p.hit)
 		}
 		if in {
 			r.tally.in++
