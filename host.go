@@ -33,6 +33,9 @@ type Host struct {
 	// PolicyRouting reports that there are routing rules besides the three every
 	// system has, so that Routes, the main table, are not all that decides.
 	PolicyRouting Flag
+	// RoutedByMark reports that those rules are only about packets with a mark,
+	// which what this machine itself sends has not unless somebody sets one.
+	RoutedByMark Flag
 	// IPv6 is Off where the kernel has none or it is disabled on every interface.
 	IPv6 Flag
 
@@ -76,6 +79,11 @@ type Interface struct {
 	Addrs    []netip.Prefix
 	// Master is the interface it is a part of: a bridge, a bond, a VRF.
 	Master string
+	// Parent is the interface that its packets come in by before they are its:
+	// that of a VLAN, a macvlan, an ipvlan.
+	Parent string `json:",omitempty"`
+	// IPv6 is Off where the protocol is disabled on the interface.
+	IPv6 Flag
 	// Forward4 and Forward6 report whether packets that come in by it may go
 	// on to another interface.
 	Forward4, Forward6 Flag
@@ -116,12 +124,25 @@ func (r *ReversePath) UnmarshalText(text []byte) error {
 	return parseName(reversePathNames[:], text, "reverse path filter", r)
 }
 
-// Route is one entry of the main routing tables.
+// Route is one entry of the main routing tables, or says that the machine answers for
+// more than its interfaces' addresses.
 type Route struct {
 	Dst     netip.Prefix
 	Gateway netip.Addr // zero if on-link
 	Device  string
+	// Kind is RouteNowhere for an entry that leads nowhere (blackhole,
+	// unreachable, prohibit, throw), RouteLocal for addresses of this machine
+	// that no interface has, and "" else.
+	Kind string `json:",omitempty"`
+	// Metric: of two entries for one destination the one with the lower counts.
+	Metric uint32 `json:",omitempty"`
 }
+
+// The kinds of a [Route] that leads to nobody else.
+const (
+	RouteNowhere = "nowhere"
+	RouteLocal   = "local"
+)
 
 // HasAddr reports whether addr is one of h's own, or a wildcard, or in 127.0.0.0/8.
 func (h Host) HasAddr(addr netip.Addr) bool {
@@ -134,6 +155,11 @@ func (h Host) HasAddr(addr netip.Addr) bool {
 			if p.Addr().WithZone("") == addr.WithZone("") {
 				return true
 			}
+		}
+	}
+	for _, r := range h.Routes {
+		if r.Kind == RouteLocal && r.Dst.Contains(addr) {
+			return true
 		}
 	}
 	return false

@@ -1,6 +1,9 @@
 package monban
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Ruleset is what the kernel's packet filter does with packets, in a closed
 // little language: tables of chains of rules, and a rule is a list of steps that
@@ -33,7 +36,7 @@ type Table struct {
 // packets and may keep them back. What it does with them is not known.
 type Filter struct {
 	// Kind is "tc" for a filter of tc(8), "tcx" and "cgroup" for BPF programs at
-	// these places.
+	// these places, "xfrm" for a policy of IPsec.
 	Kind string
 	// Name is the filter's kind or the program's name, raw.
 	Name string
@@ -41,6 +44,9 @@ type Filter struct {
 	Device string
 	// PIDs are the doors' owners in the cgroup.
 	PIDs []int `json:",omitempty"`
+	// From are the sources that a policy of IPsec is about, whose packets have to
+	// be protected, or are not let in at all.
+	From netip.Prefix `json:",omitzero"`
 }
 
 // String returns "tc flower on eth0" or "cgroup sd_fw_ingress".
@@ -48,6 +54,9 @@ func (p Filter) String() string {
 	text := p.Kind + " " + p.Name
 	if p.Device != "" {
 		text += " on " + p.Device
+	}
+	if p.From.IsValid() {
+		text += " from " + p.From.String()
 	}
 	return text
 }

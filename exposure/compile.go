@@ -21,6 +21,8 @@ type program struct {
 	hooks     [monban.HookEgress + 1][]*base
 	nat       []*base
 	natBehind [monban.HookEgress + 1][]*base
+	// marksAnswers: some rule may set the mark of what this machine sends.
+	marksAnswers bool
 	// tracks: some rule needs connections to be tracked.
 	tracks bool
 	// bridge are chains that see frames on bridges before this family does.
@@ -140,6 +142,7 @@ func compile(rules *monban.Ruleset, f monban.Family, cut *cutter) *program {
 		}
 	}
 	c.tracks = tracks(rules, f)
+	c.marksAnswers = slices.ContainsFunc(tables, marksAnswers)
 	c.space = cut.space()
 	c.ports.sorted = slices.Sorted(maps.Keys(c.ports.begins))
 	slices.SortFunc(c.ours, compareAddr)
@@ -216,6 +219,18 @@ func tracks(rules *monban.Ruleset, f monban.Family) bool {
 		}
 	}
 	return false
+}
+
+// marksAnswers reports whether chains of a table see what this machine sends, and set
+// marks.
+func marksAnswers(t *monban.Table) bool {
+	marks := false
+	for i := range t.Chains {
+		for k := range t.Chains[i].Rules {
+			marks = marks || slices.ContainsFunc(t.Chains[i].Rules[k].Steps, func(s monban.Step) bool { return s.Op == monban.OpAssign && s.To == monban.FieldMark })
+		}
+	}
+	return marks && slices.ContainsFunc(t.Chains, func(c monban.Chain) bool { return c.Hook == monban.HookOutput })
 }
 
 func needsTracking(s monban.Step) bool {

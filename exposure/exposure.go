@@ -87,6 +87,15 @@ type shared struct {
 	// process.
 	filters map[string][]*tag
 	byOwner map[int][]*tag
+	// policies are those of IPsec.
+	policies []policy
+}
+
+// policy is a policy of IPsec, which keeps out what comes from some sources without
+// it.
+type policy struct {
+	from netip.Prefix
+	tag  *tag
 }
 
 // view is the ruleset as it is for the packets of one family.
@@ -140,6 +149,9 @@ func newJudge(s *monban.Snapshot) *judge {
 		if f.Device != "" {
 			sh.filters[f.Device] = append(sh.filters[f.Device], &tag{monban.ByOpaque, f.String(), nil})
 		}
+		if f.From.IsValid() {
+			sh.policies = append(sh.policies, policy{f.From, &tag{monban.ByOpaque, f.String(), nil}})
+		}
 		for _, pid := range f.PIDs {
 			sh.byOwner[pid] = append(sh.byOwner[pid], &tag{monban.ByFilter, f.String(), nil})
 		}
@@ -156,7 +168,16 @@ func newJudge(s *monban.Snapshot) *judge {
 			sh.devs = append(sh.devs, dev)
 		}
 	}
-	return sh.judge(&s.Host)
+	j := sh.judge(&s.Host)
+	for _, dev := range sh.devs { // what sees their packets below them
+		for _, port := range j.ports(dev.Name) {
+			sh.filters[dev.Name] = append(sh.filters[dev.Name], sh.filters[port.Name]...)
+			if port.Program != "" {
+				sh.filters[dev.Name] = append(sh.filters[dev.Name], &tag{monban.ByOpaque, port.Program + " on " + port.Name, nil})
+			}
+		}
+	}
+	return j
 }
 
 func (s *shared) judge(h *monban.Host) *judge {
@@ -174,7 +195,11 @@ func (j *judge) view(f monban.Family) *view {
 		v = &j.views[1]
 	}
 	v.once.Do(func() {
-		v.program = compile(j.rules, f, j.cut(f))
+		cut := j.cut(f)
+		for _, p := range j.policies {
+			cut.prefix(p.from)
+		}
+		v.program = compile(j.rules, f, cut)
 		j.classes(v)
 	})
 	return v
@@ -247,8 +272,45 @@ func (j *judge) entries(v *view, dev *monban.Interface) []entry {
 			out = append(out, e)
 		}
 	}
+	out = j.localEntries(v, out)
 	j.places[key] = out
 	return out
+}
+
+// mostLocal is how many kinds of addresses that no interface has are looked at.
+const mostLocal = 64
+
+// localEntries adds one address of each kind that rules tell apart among those that
+// the machine answers for without an interface having them.
+func (j *judge) localEntries(v *view, out []entry) []entry {
+	space, n := v.program.space, 0
+	for _, prefix := range j.locals {
+		if monban.FamilyOf(prefix.Addr()) != v.program.family {
+			continue
+		}
+		first, last := bounds(prefix)
+		for atom := space.atom(first); atom <= space.atom(last) && n < mostLocal; atom++ {
+			a := space.starts[atom]
+			e := entry{addr: a.netip(v.program.family), class: v.program.class(a)}
+			e.again = slices.ContainsFunc(out, func(o entry) bool { return o.class == e.class && o.own == e.own })
+			if !e.again || prefix.IsSingleIP() {
+				out = append(out, e)
+				n++
+			}
+		}
+	}
+	return out
+}
+
+// knocked returns the entries for a door: with its own address, where that is one of
+// those that no interface has.
+func (j *judge) knocked(v *view, d *monban.Door, dev *monban.Interface) []entry {
+	list := j.entries(v, dev)
+	a := d.Bind.Addr.WithZone("").Unmap()
+	if d.Bind.Wildcard() || monban.FamilyOf(a) != v.program.family || !j.local(a) || slices.ContainsFunc(list, func(e entry) bool { return e.addr == a }) {
+		return list
+	}
+	return append(slices.Clip(list), entry{addr: a, class: v.program.class(addrOf(a))})
 }
 
 // reach adds to out who can reach a door for one family and interface.
@@ -263,7 +325,10 @@ func (j *judge) reach(out []monban.Reach, d *monban.Door, f monban.Family, dev *
 	v := j.view(f)
 	wild, found := d.Bind.Wildcard(), false
 	var sums []*summary
-	for _, e := range j.entries(v, dev) {
+	if f == monban.IPv6 && dev.IPv6 == monban.Off {
+		return one(monban.VerdictClosed, monban.ByAddress)
+	}
+	for _, e := range j.knocked(v, d, dev) {
 		here := wild || at(d, e.addr)
 		// Only translation leads from one address to a door at another.
 		if !here && (!v.program.translates || d.State == monban.Forwarded) {
@@ -324,7 +389,7 @@ func (j *judge) way(v *view, dev *monban.Interface, proto byte, to *entry, port 
 			return w
 		}
 	}
-	w := p.follow(j.machine, j.divisions, j.filters[dev.Name], dev, proto, place{addrOf(to.addr), port})
+	w := p.follow(j.machine, j.divisions, j.policies, j.filters[dev.Name], dev, proto, place{addrOf(to.addr), port})
 	j.ways[key] = append(j.ways[key], w)
 	return w
 }

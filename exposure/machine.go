@@ -12,6 +12,7 @@ import (
 type machine struct {
 	*monban.Host
 	owned  map[netip.Addr]string // address → interface
+	locals []netip.Prefix        // what the machine answers for besides
 	tables map[monban.Family]*routing
 	types  map[typeKey]set
 	every  map[typeKey]*set // by the setting of route_localnet
@@ -21,6 +22,9 @@ type machine struct {
 type routing struct {
 	byDevice map[string]set
 	any      set
+	// shared are addresses with several ways of one rank, of which the kernel
+	// takes one for each connection.
+	shared set
 }
 
 type typeKey struct {
@@ -36,6 +40,11 @@ func newMachine(h *monban.Host) *machine {
 		}
 		for _, p := range i.Addrs {
 			m.owned[p.Addr().WithZone("").Unmap()] = i.Name
+		}
+	}
+	for _, r := range h.Routes {
+		if r.Kind == monban.RouteLocal {
+			m.locals = append(m.locals, r.Dst.Masked())
 		}
 	}
 	return m
@@ -125,7 +134,30 @@ func (m *machine) sources(p *program, i *monban.Interface) *set {
 			all.remove(&atoms)
 		}
 	}
+	for _, prefix := range m.locals {
+		if monban.FamilyOf(prefix.Addr()) == p.family {
+			atoms := p.space.prefix(prefix)
+			all.remove(&atoms)
+		}
+	}
 	return &all
+}
+
+// ports returns the interfaces that an interface's packets come in by before: its
+// parts, and what it is on.
+func (m *machine) ports(name string) (out []*monban.Interface) {
+	on := ""
+	for i := range m.Interfaces {
+		if m.Interfaces[i].Name == name {
+			on = m.Interfaces[i].Parent
+		}
+	}
+	for i := range m.Interfaces {
+		if o := &m.Interfaces[i]; o.Name != name && (o.Master == name || o.Name == on) {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 // routing returns the main table of p's family.
@@ -136,11 +168,11 @@ func (m *machine) routing(p *program) *routing {
 	r := &routing{byDevice: map[string]set{}}
 	m.tables[p.family] = r
 	routes := slices.DeleteFunc(slices.Clone(m.Routes), func(r monban.Route) bool {
-		return !r.Dst.IsValid() || monban.FamilyOf(r.Dst.Addr()) != p.family
+		return !r.Dst.IsValid() || monban.FamilyOf(r.Dst.Addr()) != p.family || r.Kind == monban.RouteLocal
 	})
 	// From the least specific on, so that the more specific overwrites.
 	slices.SortStableFunc(routes, func(a, b monban.Route) int {
-		return cmp.Or(cmp.Compare(a.Dst.Bits(), b.Dst.Bits()), a.Dst.Addr().Compare(b.Dst.Addr()))
+		return cmp.Or(cmp.Compare(a.Dst.Bits(), b.Dst.Bits()), a.Dst.Masked().Addr().Compare(b.Dst.Masked().Addr()), cmp.Compare(a.Metric, b.Metric))
 	})
 	for i := 0; i < len(routes); {
 		n := i
@@ -149,12 +181,20 @@ func (m *machine) routing(p *program) *routing {
 			other.remove(&atoms)
 			r.byDevice[dev] = other
 		}
+		r.shared.remove(&atoms)
+		r.any.remove(&atoms)
 		for ; n < len(routes) && routes[n].Dst.Masked() == routes[i].Dst.Masked(); n++ {
+			if routes[n].Metric != routes[i].Metric || routes[n].Kind == monban.RouteNowhere {
+				continue
+			}
 			have := r.byDevice[routes[n].Device]
 			have.add(&atoms)
 			r.byDevice[routes[n].Device] = have
+			r.any.add(&atoms)
+			if routes[n].Device != routes[i].Device && !routes[n].Dst.Addr().IsLinkLocalUnicast() {
+				r.shared.add(&atoms)
+			}
 		}
-		r.any.add(&atoms)
 		i = n
 	}
 	return r
@@ -187,7 +227,12 @@ func (m *machine) device(p *program, a addr) *monban.Interface {
 func (m *machine) own(f monban.Family, a addr) bool {
 	n := a.netip(f)
 	_, ok := m.owned[n]
-	return ok || n.IsLoopback()
+	return ok || n.IsLoopback() || m.local(n)
+}
+
+// local reports whether the machine answers for an address that no interface has.
+func (m *machine) local(a netip.Addr) bool {
+	return slices.ContainsFunc(m.locals, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // ownOf reports whether an address is that of an interface.
@@ -227,6 +272,11 @@ func (m *machine) ofType(p *program, kind uint32) set {
 		for a := range m.owned {
 			if monban.FamilyOf(a) == p.family {
 				add(netip.PrefixFrom(a, a.BitLen()))
+			}
+		}
+		for _, prefix := range m.locals {
+			if monban.FamilyOf(prefix.Addr()) == p.family {
+				add(prefix)
 			}
 		}
 	case typeMulticast:

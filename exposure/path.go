@@ -40,9 +40,12 @@ const (
 )
 
 // follow sends packets to a place and reports their way.
-func (p *program) follow(m *machine, d divisions, filters []*tag, i *monban.Interface, proto byte, to place) *way {
+func (p *program) follow(m *machine, d divisions, policies []policy, filters []*tag, i *monban.Interface, proto byte, to place) *way {
 	e := &eval{program: p, host: m, divisions: d, in: i, proto: proto, first: to}
 	states := e.enter(i, to)
+	for _, s := range states {
+		s.unknownMark = len(filters) > 0 || i.Program != "" // they may have set one
+	}
 	if i.Kind == "bridge" && len(p.bridge) > 0 {
 		states = e.uncertain(states, &tag{monban.ByOpaque, "bridge", nil}, outcome{base: p.bridge[0]})
 	}
@@ -52,6 +55,7 @@ func (p *program) follow(m *machine, d divisions, filters []*tag, i *monban.Inte
 	for _, t := range filters {
 		states = e.uncertain(states, t, outcome{why: monban.ByProgram})
 	}
+	states = e.protected(states, policies)
 	states = e.device(monban.HookIngress, i, states)
 	e.hook = monban.HookPrerouting
 	states = e.prerouting(states)
@@ -63,6 +67,29 @@ func (p *program) follow(m *machine, d divisions, filters []*tag, i *monban.Inte
 	return &way{in, e.drops, e.accepts, e.asked, i}
 }
 
+// protected makes it uncertain whether those come in whom a policy of IPsec is about.
+func (e *eval) protected(states []*state, policies []policy) []*state {
+	for _, p := range policies {
+		if monban.FamilyOf(p.from.Addr()) != e.family {
+			continue
+		}
+		from := e.space.prefix(p.from)
+		var next []*state
+		for _, s := range states {
+			part := e.part(s, &from)
+			if part != nil {
+				e.drop(outcome{why: monban.ByProgram}, part.fork(p.tag))
+				next = append(next, part)
+			}
+			if part != s {
+				next = append(next, s)
+			}
+		}
+		states = join(next)
+	}
+	return states
+}
+
 // on reports whether a chain sees the packets of a device.
 func (b *base) on(device string) bool {
 	return slices.ContainsFunc(b.from.Devices, func(d string) bool {
@@ -71,22 +98,53 @@ func (b *base) on(device string) bool {
 	})
 }
 
-// device calls the chains of an interface itself, before all others or behind them.
+// device calls the chains of an interface itself, before all others or behind them,
+// and of those below it.
 func (e *eval) device(h monban.Hook, i *monban.Interface, states []*state) []*state {
 	if len(e.hooks[h]) == 0 {
 		return states
 	}
 	hook, tracked := e.hook, e.tracked
 	e.hook, e.tracked = h, tracked && h == monban.HookEgress
+	switch {
+	case i == nil: // they leave by a way that is not known
+		states = e.uncertain(states, &tag{monban.ByOpaque, "route", nil}, outcome{base: e.hooks[h][0]})
+	case h == monban.HookEgress:
+		states = e.below(h, i, e.chainsOn(h, i, states))
+	default:
+		states = e.chainsOn(h, i, e.below(h, i, states))
+	}
+	e.hook, e.tracked = hook, tracked
+	return states
+}
+
+func (e *eval) chainsOn(h monban.Hook, i *monban.Interface, states []*state) []*state {
 	for _, b := range e.hooks[h] {
-		switch {
-		case i == nil: // they leave by a way that is not known
-			states = e.uncertain(states, &tag{monban.ByOpaque, "route", nil}, outcome{base: b})
-		case b.on(i.Name):
+		if b.on(i.Name) {
 			states = e.base(b, states)
 		}
 	}
-	e.hook, e.tracked = hook, tracked
+	return states
+}
+
+// below calls the chains of the interfaces that packets pass below another one: the
+// ports of a bridge or bond, what a VLAN is on. Which of several nobody can tell.
+func (e *eval) below(h monban.Hook, i *monban.Interface, states []*state) []*state {
+	ports := e.host.ports(i.Name)
+	if len(ports) == 1 {
+		return e.chainsOn(h, ports[0], states)
+	}
+	for _, port := range ports {
+		for _, b := range e.hooks[h] {
+			if b.on(port.Name) && (len(b.rules) > 0 || b.from.Policy.Kind == monban.ActDrop) {
+				t := &tag{monban.ByOpaque, port.Name, nil}
+				if len(b.rules) > 0 {
+					t.rule = b.rules[0]
+				}
+				states = e.uncertain(states, t, outcome{base: b})
+			}
+		}
+	}
 	return states
 }
 
@@ -185,6 +243,10 @@ func (e *eval) enter(i *monban.Interface, to place) []*state {
 	if s.src.empty() {
 		return nil
 	}
+	if answered(e.proto) && !sure && (e.host.RoutedByMark != monban.On || e.marksAnswers) {
+		// Whoever the main table has a way to, a rule may send elsewhere.
+		e.drop(outcome{why: monban.ByRouting}, s.fork(routing))
+	}
 	return []*state{s}
 }
 
@@ -242,6 +304,9 @@ func (e *eval) route(states []*state) (local []*state, forwarded map[string][]*s
 				forwards = e.in.Forward6
 			}
 			out := e.host.device(e.program, s.addr)
+			if e.host.PolicyRouting != monban.Off {
+				e.uncertain([]*state{s}, &tag{monban.ByOpaque, "policy routing", nil}, outcome{why: monban.ByRouting})
+			}
 			switch {
 			case forwards == monban.Off:
 				e.drop(outcome{why: monban.ByForwarding}, s)
@@ -418,9 +483,19 @@ func (e *eval) answers(states []*state, leave func([]*state, *monban.Interface) 
 			if part.empty() {
 				continue
 			}
+			if several := and(&part, &routing.shared); !several.empty() {
+				one := s.clone()
+				one.src = several
+				one.tagWith(&tag{monban.ByOpaque, "several routes", nil})
+				out = append(out, e.answer1(one, several, e.host.named(i), leave)...)
+				part.remove(&several)
+			}
 			rest.src.remove(&part)
-			out = append(out, e.answer1(s, part, e.host.named(i), leave)...)
+			if !part.empty() {
+				out = append(out, e.answer1(s, part, e.host.named(i), leave)...)
+			}
 		}
+		rest.src.remove(&routing.shared)
 		if !rest.src.empty() { // routed by a table that we do not see
 			out = append(out, e.answer1(s, rest.src, nil, leave)...)
 		}

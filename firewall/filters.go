@@ -11,8 +11,8 @@ import (
 )
 
 // Filters notices what sees the packets of doors besides the rules of [Read]: tc
-// filters and BPF programs on the interfaces, and BPF programs on the cgroups of
-// the doors' owners, which are told apart by their process IDs. What they do with
+// filters and BPF programs on the interfaces, BPF programs on the cgroups of the
+// doors' owners, which are told apart by their process IDs, and policies of IPsec. What they do with
 // a packet is not known. Virtual services of IPVS are a gap that names them. It
 // needs CAP_NET_ADMIN; the names of BPF programs need CAP_SYS_ADMIN. XDP is a fact
 // of an interface (monban.Interface.Program).
@@ -81,6 +81,49 @@ func tcRequest(index int, parent uint32) []byte {
 func cString(b []byte) string {
 	s, _, _ := strings.Cut(string(b), "\x00")
 	return s
+}
+
+// Parts of struct xfrm_userpolicy_info and struct xfrm_user_tmpl
+// (include/uapi/linux/xfrm.h).
+const (
+	sizePolicy      = 168
+	policySource    = 16 // of the selector
+	policyFamily    = 40
+	policySourceLen = 43
+	policyDir       = 160 // 0 is in, 1 out, 2 forward
+	policyAction    = 161 // 0 allows, 1 blocks
+	attrTemplates   = 5   // XFRMA_TMPL
+	sizeTemplate    = 64
+	templateMay     = 50 // optional
+)
+
+// parsePolicy decodes a policy of IPsec. It is none where it is not about what comes
+// in, or lets in what has no protection.
+func parsePolicy(b []byte) (f monban.Filter, ok bool, err error) {
+	if len(b) < sizePolicy {
+		return f, false, fmt.Errorf("%w: policy of %d bytes", netlink.ErrFormat, len(b))
+	}
+	blocks, asks := b[policyAction] == 1, false
+	err = netlink.Attrs(b[sizePolicy:], func(kind uint16, value []byte) error {
+		for ; kind == attrTemplates && len(value) >= sizeTemplate; value = value[sizeTemplate:] {
+			asks = asks || value[templateMay] == 0
+		}
+		return nil
+	})
+	const out = 1
+	if err != nil || b[policyDir] == out || b[policyDir] > 2 || !blocks && !asks {
+		return f, false, err
+	}
+	n := 4
+	if binary.NativeEndian.Uint16(b[policyFamily:]) != 2 { // AF_INET
+		n = 16
+	}
+	addr, _ := netip.AddrFromSlice(b[policySource : policySource+n])
+	f = monban.Filter{Kind: "xfrm", Name: "policy", From: netip.PrefixFrom(addr, int(b[policySourceLen])).Masked()}
+	if blocks {
+		f.Name = "block"
+	}
+	return f, f.From.IsValid(), nil
 }
 
 // unifiedCgroup returns the path that /proc/PID/cgroup has for the unified

@@ -30,6 +30,11 @@ func filters(interfaces []monban.Interface, doors []monban.Door) (list []monban.
 		miss("bpf", err)
 	}
 	list = append(list, attached...)
+	policies, err := ipsecPolicies()
+	if err != nil {
+		miss("xfrm", err)
+	}
+	list = append(list, policies...)
 	const ipvs = "/proc/thread-self/net/ip_vs"
 	text, err := os.ReadFile(ipvs)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
@@ -39,6 +44,27 @@ func filters(interfaces []monban.Interface, doors []monban.Door) (list []monban.
 		miss(ipvs, errors.New("IPVS leads packets on to other machines: "+strings.Join(services, ", ")))
 	}
 	return list, gaps
+}
+
+// ipsecPolicies lists the policies that keep out what comes without IPsec.
+func ipsecPolicies() (out []monban.Filter, err error) {
+	c, err := netlink.Dial(unix.NETLINK_XFRM)
+	if errors.Is(err, unix.EPROTONOSUPPORT) {
+		return nil, nil // a kernel without IPsec
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	const getPolicy = 0x15                                                     // XFRM_MSG_GETPOLICY
+	err = dumpAll(c, 1, getPolicy, make([]byte, 64), func(body []byte) error { // struct xfrm_userpolicy_id
+		f, ok, err := parsePolicy(body)
+		if ok && !slices.ContainsFunc(out, func(o monban.Filter) bool { return o.Name == f.Name && o.From == f.From }) {
+			out = append(out, f)
+		}
+		return err
+	})
+	return out, err
 }
 
 // tcFilters lists the interfaces with filters of tc(8) on what comes in or goes
@@ -97,6 +123,17 @@ func tcFilters(interfaces []monban.Interface) ([]monban.Filter, error) {
 }
 
 func askTC(c *netlink.Conn, seq uint32, kind uint16, body []byte, f func(tcMessage)) error {
+	return dumpAll(c, seq, kind, body, func(body []byte) error {
+		m, err := parseTC(body)
+		if err == nil {
+			f(m)
+		}
+		return err
+	})
+}
+
+// dumpAll asks for a whole table.
+func dumpAll(c *netlink.Conn, seq uint32, kind uint16, body []byte, f func([]byte) error) error {
 	if err := c.Send(append(netlink.AppendHeader(nil, kind, netlink.Request|netlink.Dump, seq, len(body)), body...)); err != nil {
 		return err
 	}
@@ -105,13 +142,7 @@ func askTC(c *netlink.Conn, seq uint32, kind uint16, body []byte, f func(tcMessa
 		if err != nil {
 			return err
 		}
-		done, err := netlink.Answers(b, seq, func(_ uint16, body []byte) error {
-			m, err := parseTC(body)
-			if err == nil {
-				f(m)
-			}
-			return err
-		})
+		done, err := netlink.Answers(b, seq, func(_ uint16, body []byte) error { return f(body) })
 		if done || err != nil {
 			return err
 		}

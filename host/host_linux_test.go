@@ -210,6 +210,7 @@ func furnish(t testing.TB) *netnstest.NS {
 // ipLink is what "ip -json -details address" says of an interface.
 type ipLink struct {
 	Master   string
+	Parent   string   `json:"link"`
 	Index    int      `json:"ifindex"`
 	Name     string   `json:"ifname"`
 	Flags    []string `json:"flags"`
@@ -254,6 +255,10 @@ func checkLinks(t testing.TB, ns *netnstest.NS, h monban.Host) {
 			Loopback: slices.Contains(l.Flags, "LOOPBACK"),
 		}
 		i.Master = l.Master
+		i.IPv6 = monban.FlagOf(ns.Sysctl("net/ipv6/conf/"+l.Name+"/disable_ipv6") == "0")
+		if i.Kind == "macvlan" {
+			i.Parent = l.Parent
+		}
 		i.Forward4, i.Forward6 = confFlag(t, ns, 4, l.Name, "forwarding"), monban.FlagOf(ns.Sysctl("net.ipv6.conf.all.forwarding") != "0")
 		i.AcceptLocal, i.RouteLocalnet = confFlag(t, ns, 4, l.Name, "accept_local"), confFlag(t, ns, 4, l.Name, "route_localnet")
 		switch max(ns.Sysctl("net.ipv4.conf.all.rp_filter"), ns.Sysctl("net/ipv4/conf/"+l.Name+"/rp_filter")) {
@@ -334,11 +339,18 @@ func checkRoutes(t testing.TB, ns *netnstest.NS, h monban.Host) {
 		Type string    `json:"type"`
 		Dst  string    `json:"dst"`
 		Hops []nextHop `json:"nexthops"`
+		// Metric is not told where it is 0.
+		Metric uint32 `json:"metric"`
 	}
 	var want []string
 	for family, everything := range map[string]string{"-4": "0.0.0.0/0", "-6": "::/0"} {
 		for _, r := range ipJSON[[]route](t, ns, family, "-details", "route", "show", "table", "main") {
-			if r.Type != "" && r.Type != "unicast" {
+			kind := ""
+			switch r.Type {
+			case "blackhole", "unreachable", "prohibit", "throw":
+				kind = monban.RouteNowhere
+			case "", "unicast":
+			default:
 				continue
 			}
 			switch {
@@ -351,7 +363,7 @@ func checkRoutes(t testing.TB, ns *netnstest.NS, h monban.Host) {
 				r.Hops = []nextHop{r.nextHop}
 			}
 			for _, hop := range r.Hops {
-				want = append(want, fmt.Sprintln(r.Dst, hop.Gateway+hop.Via.Host, hop.Device))
+				want = append(want, fmt.Sprintln(r.Dst, hop.Gateway+hop.Via.Host, hop.Device, kind, r.Metric))
 			}
 		}
 	}
@@ -361,7 +373,7 @@ func checkRoutes(t testing.TB, ns *netnstest.NS, h monban.Host) {
 		if r.Gateway.IsValid() {
 			gateway = r.Gateway.String()
 		}
-		got = append(got, fmt.Sprintln(r.Dst, gateway, r.Device))
+		got = append(got, fmt.Sprintln(r.Dst, gateway, r.Device, r.Kind, r.Metric))
 	}
 	slices.Sort(want)
 	slices.Sort(got)

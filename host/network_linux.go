@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +52,10 @@ func (f files) network(v *view) {
 		if i, ok := byIndex[l.master]; ok {
 			l.Master = links[i].Name
 		}
+		// The other end of a cable is told in the same way, and no part of it.
+		if i, ok := byIndex[l.parent]; ok && l.parent != l.Index && (l.Kind == "vlan" || strings.HasPrefix(l.Kind, "macv") || strings.HasPrefix(l.Kind, "ipv")) {
+			l.Parent = links[i].Name
+		}
 		v.Interfaces = append(v.Interfaces, l.Interface)
 	}
 	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
@@ -63,6 +69,41 @@ func (f files) network(v *view) {
 			v.miss("rtnetlink routes", err)
 		}
 		v.Routes = append(v.Routes, routes...)
+	}
+	f.locals(v)
+}
+
+const loopbackName = "lo"
+
+// locals adds the routes to this machine itself that are more than its interfaces'
+// addresses, as "ip route add local" makes them.
+func (f files) locals(v *view) {
+	own := map[netip.Addr]bool{}
+	loopback := map[int]bool{}
+	for _, i := range v.Interfaces {
+		loopback[i.Index] = i.Loopback
+		for _, a := range i.Addrs {
+			own[a.Addr().WithZone("")] = true
+		}
+	}
+	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
+		request := make([]byte, unix.SizeofRtMsg)
+		request[0], request[4], request[7] = family, tableLocal, typeLocal
+		routes, err := dumpRoutes(family, request, func(index int) string {
+			if loopback[index] {
+				return loopbackName
+			}
+			return ""
+		})
+		if err != nil {
+			v.miss("rtnetlink routes", err)
+		}
+		for _, r := range routes {
+			// A single address of another interface is one that is not ready yet.
+			if r.Kind == monban.RouteLocal && !r.Dst.Addr().IsLoopback() && !(r.Dst.IsSingleIP() && (own[r.Dst.Addr()] || r.Device == "")) {
+				v.Routes = append(v.Routes, r)
+			}
+		}
 	}
 }
 
@@ -119,7 +160,7 @@ func (f files) paths(v *view, links []link) {
 			l.ReversePath = monban.ReversePathLoose
 		}
 	}
-	custom := false
+	custom, byMark := false, true
 	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
 		request := make([]byte, 12) // struct fib_rule_hdr
 		request[0] = family
@@ -127,8 +168,8 @@ func (f files) paths(v *view, links []link) {
 			if len(b) > 0 && b[0] != family {
 				return nil
 			}
-			one, err := parseRule(b)
-			custom = custom || one
+			one, marked, err := parseRule(b)
+			custom, byMark = custom || one, byMark && (!one || marked)
 			return err
 		}, func() {})
 		if err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EAFNOSUPPORT) {
@@ -136,7 +177,7 @@ func (f files) paths(v *view, links []link) {
 			return
 		}
 	}
-	v.PolicyRouting = monban.FlagOf(custom)
+	v.PolicyRouting, v.RoutedByMark = monban.FlagOf(custom), monban.FlagOf(custom && byMark)
 }
 
 // allLinks is the body of a request for every interface.
@@ -182,8 +223,12 @@ func (errRoutes) Error() string {
 }
 
 func readRoutes(family byte, name func(int) string) ([]monban.Route, error) {
+	return dumpRoutes(family, allRoutes(family), name)
+}
+
+func dumpRoutes(family byte, request []byte, name func(int) string) ([]monban.Route, error) {
 	var routes []monban.Route
-	err := dump(unix.RTM_GETROUTE, allRoutes(family), func(b []byte) error {
+	err := dump(unix.RTM_GETROUTE, request, func(b []byte) error {
 		if len(b) > 0 && b[0] != family {
 			return nil // a kernel without the family answers for all it has
 		}
@@ -192,7 +237,7 @@ func readRoutes(family byte, name func(int) string) ([]monban.Route, error) {
 			if len(routes) == maxRoutes {
 				return errRoutes{}
 			}
-			routes = append(routes, monban.Route{Dst: h.dst, Gateway: h.gateway, Device: name(h.index)})
+			routes = append(routes, monban.Route{Dst: h.dst, Gateway: h.gateway, Device: name(h.index), Kind: h.kind, Metric: h.metric})
 		}
 		return err
 	}, func() { routes = nil })

@@ -88,6 +88,7 @@ type link struct {
 	monban.Interface
 	forwards4 bool
 	has6      bool // IPv6 is enabled on it
+	parent    int  // index of the interface below it; 0 is none
 	forwards6 bool // by net.ipv6.conf.IFACE.force_forwarding (Linux 6.17)
 	master    int  // index of the interface it is a part of; 0 is none
 	// The interface's own settings of net.ipv4.conf, before those of "all".
@@ -102,6 +103,7 @@ func parseLink(b []byte) (link, error) {
 		iffLoopback = 0x8
 
 		iflaName     = 3
+		iflaLink     = 5
 		iflaMaster   = 10
 		iflaLinkInfo = 18
 		iflaAFSpec   = 26
@@ -116,10 +118,13 @@ func parseLink(b []byte) (link, error) {
 		Up:       flags&iffUp != 0,
 		Loopback: flags&iffLoopback != 0,
 	}}
+	l.IPv6 = monban.Off
 	err := attributes(b[16:], func(kind uint16, value []byte) error {
 		switch kind {
 		case iflaName:
 			l.Name = cString(value)
+		case iflaLink:
+			l.parent = int(int32(element(value, 0)))
 		case iflaMaster:
 			l.master = int(int32(element(value, 0)))
 		case iflaXDP:
@@ -179,6 +184,7 @@ func (l *link) family(family uint16, value []byte) error {
 			l.routeLocalnet = element(conf, routeLocalnet4) != 0
 		case family == afInet6 && kind == conf6:
 			l.has6 = len(conf) > 4*disable6 && element(conf, disable6) == 0
+			l.IPv6 = monban.FlagOf(l.has6)
 			l.forwards6 = element(conf, forceForwarding6) != 0
 		}
 		return nil
@@ -255,24 +261,35 @@ type hop struct {
 	dst     netip.Prefix
 	gateway netip.Addr
 	index   int // of the interface; 0 is none
+	kind    string
+	metric  uint32
 }
 
-const tableMain = 254 // RT_TABLE_MAIN
+const (
+	tableMain  = 254 // RT_TABLE_MAIN
+	tableLocal = 255 // RT_TABLE_LOCAL
+	typeLocal  = 2   // RTN_LOCAL
+)
 
 // parseRoute decodes the payload of RTM_NEWROUTE. A route with several next hops
-// is several hops; one that leads nowhere (blackhole, unreachable, prohibit) or
-// is not in the main table is none.
+// is several hops; one of another table than main is none, unless it is one to
+// this machine itself.
 func parseRoute(b []byte) ([]hop, error) {
 	const (
 		rtaDst       = 1
 		rtaOIF       = 4
 		rtaGateway   = 5
+		rtaPriority  = 6
 		rtaMultipath = 9
 		rtaTable     = 15
 		rtaVia       = 18
 
-		unicast = 1
-		cloned  = 0x200 // a cached copy of another route
+		unicast     = 1
+		blackhole   = 6
+		unreachable = 7
+		prohibit    = 8
+		throw       = 9
+		cloned      = 0x200 // a cached copy of another route
 	)
 	if len(b) < 12 { // struct rtmsg
 		return nil, errShort
@@ -284,6 +301,7 @@ func parseRoute(b []byte) ([]hop, error) {
 	}
 	var hops []hop
 	var single hop
+	var metric uint32
 	nextHop := func(h *hop) func(uint16, []byte) error {
 		return func(kind uint16, value []byte) (err error) {
 			switch kind {
@@ -306,6 +324,8 @@ func parseRoute(b []byte) ([]hop, error) {
 			dst, err = ip(value)
 		case rtaTable:
 			table = element(value, 0)
+		case rtaPriority:
+			metric = element(value, 0)
 		case rtaMultipath:
 			for len(value) > 0 && err == nil { // struct rtnexthop
 				length := 0
@@ -326,10 +346,20 @@ func parseRoute(b []byte) ([]hop, error) {
 		return err
 	})
 	prefix := netip.PrefixFrom(dst, bits)
+	what := ""
+	switch kind {
+	case blackhole, unreachable, prohibit, throw:
+		what = monban.RouteNowhere
+	case typeLocal:
+		what = monban.RouteLocal
+	case unicast:
+	default:
+		table = 0
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case kind != unicast || table != tableMain || flags&cloned != 0:
+	case table != tableMain && (table != tableLocal || kind != typeLocal) || flags&cloned != 0:
 		return nil, nil
 	case !prefix.IsValid():
 		return nil, fmt.Errorf("rtnetlink: route to %s with a prefix of %d bits", dst, bits)
@@ -338,42 +368,49 @@ func parseRoute(b []byte) ([]hop, error) {
 		hops = []hop{single}
 	}
 	for i := range hops {
-		hops[i].dst = prefix
+		hops[i].dst, hops[i].kind, hops[i].metric = prefix, what, metric
 	}
 	return hops, nil
 }
 
 // parseRule reports whether the payload of RTM_NEWRULE is a rule besides those
 // that every system has: look in the tables local, main and default for every
-// packet.
-func parseRule(b []byte) (custom bool, err error) {
+// packet; marked, that it is only about packets with a mark.
+func parseRule(b []byte) (custom, marked bool, err error) {
 	const (
 		fraPriority = 6
+		fraMark     = 10
 		fraTable    = 15
 		fraSuppress = 14
+		fraMask     = 16
 		fraProtocol = 21
 		toTable     = 1 // FR_ACT_TO_TBL
+		inverted    = 2 // FIB_RULE_INVERT
 	)
 	if len(b) < 12 { // struct fib_rule_hdr
-		return false, errShort
+		return false, false, errShort
 	}
-	dstLen, srcLen, tos, table, action := b[1], b[2], b[3], uint32(b[4]), b[7]
-	if dstLen != 0 || srcLen != 0 || tos != 0 || action != toTable {
-		return true, nil
-	}
+	dstLen, srcLen, tos, table, action, flags := b[1], b[2], b[3], uint32(b[4]), b[7], native.Uint32(b[8:])
+	plain := dstLen == 0 && srcLen == 0 && tos == 0 && action == toTable && flags&inverted == 0
+	mark, mask := uint32(0), ^uint32(0)
 	err = attributes(b[12:], func(kind uint16, value []byte) error {
 		switch kind {
 		case fraTable:
 			table = element(value, 0)
+		case fraMark:
+			mark, plain = element(value, 0), false
+		case fraMask:
+			mask, plain = element(value, 0), false
 		case fraPriority, fraProtocol:
 		case fraSuppress: // suppress_prefixlength; -1 is none
-			custom = custom || element(value, 0) != 0xffffffff
-		default: // an interface, a mark, a user: only some packets
-			custom = true
+			plain = plain && element(value, 0) == 0xffffffff
+		default: // an interface, a user: only some packets
+			plain = false
 		}
 		return nil
 	})
-	return custom || table != 253 && table != tableMain && table != 255, err
+	custom = !plain || table != 253 && table != tableMain && table != tableLocal
+	return custom, mark&mask != 0 && flags&inverted == 0, err
 }
 
 func ip(b []byte) (netip.Addr, error) {

@@ -91,7 +91,7 @@ func TestRecordedRoutes(t *testing.T) {
 		hops, err := parseRoute(b)
 		var words []string
 		for _, h := range hops {
-			words = append(words, fmt.Sprint(h.dst, " via ", h.gateway))
+			words = append(words, strings.TrimSpace(fmt.Sprint(h.dst, " via ", h.gateway, " ", h.kind)))
 		}
 		return strings.Join(words, " + "), err
 	}
@@ -101,6 +101,8 @@ func TestRecordedRoutes(t *testing.T) {
 	want := []string{
 		"0.0.0.0/0 via 192.0.2.254",
 		"10.0.0.0/8 via 192.0.2.2 + 10.0.0.0/8 via invalid IP",
+		"10.1.0.0/16 via invalid IP nowhere",
+		"10.2.0.0/16 via invalid IP nowhere",
 		"10.3.0.0/16 via 2001:db8::9",
 		"10.5.0.0/16 via 192.0.2.3",
 		"192.0.2.0/24 via invalid IP",
@@ -108,6 +110,7 @@ func TestRecordedRoutes(t *testing.T) {
 		"2001:db8:1::1/128 via invalid IP",
 		"2001:db8:1::2/128 via invalid IP",
 		"2001:db8:2::/48 via 2001:db8::2 + 2001:db8:2::/48 via 2001:db8::3",
+		"2001:db8:3::/48 via invalid IP nowhere",
 		"2001:db8::/64 via invalid IP",
 		"::/0 via 2001:db8::254",
 	}

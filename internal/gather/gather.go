@@ -83,7 +83,8 @@ func rules(snap *monban.Snapshot, want Want) []monban.Gap {
 			}
 		}
 		h := &snap.Host
-		h.Interfaces, h.Routes, h.PolicyRouting = network.Interfaces, network.Routes, network.PolicyRouting
+		h.Interfaces, h.Routes = network.Interfaces, network.Routes
+		h.PolicyRouting, h.RoutedByMark = network.PolicyRouting, network.RoutedByMark
 		h.Forward4, h.Forward6, h.IPv6 = network.Forward4, network.Forward6, network.IPv6
 		h.NonlocalBind4, h.NonlocalBind6 = network.NonlocalBind4, network.NonlocalBind6
 	}

@@ -18,6 +18,8 @@ type construct struct {
 	nft  string
 	sh   string // run in the server's network behind that
 	undo string
+	// by is what packets for the second cable come in by, where it is not that.
+	by string
 	// at are addresses to knock at besides the usual ones.
 	at []string
 	// unknown is a part of the rule that an undecided answer has to name; "" wants
@@ -371,9 +373,11 @@ func machines() []construct {
 		{name: "prohibit route", sh: "ip route add prohibit 198.51.100.0/24", undo: "ip route del prohibit 198.51.100.0/24"},
 		{name: "blackhole route and loose filter", sh: "ip route add blackhole 192.0.2.0/24\necho 2 >/proc/sys/net/ipv4/conf/eth0/rp_filter", undo: "ip route del blackhole 192.0.2.0/24\necho 0 >/proc/sys/net/ipv4/conf/eth0/rp_filter"},
 		{name: "a route below a blackhole", sh: "ip route add blackhole 192.0.0.0/8\nip route add 192.0.2.0/24 via 10.2.0.2", undo: "ip route del blackhole 192.0.0.0/8\nip route del 192.0.2.0/24"},
-		{name: "routing rules", sh: "ip rule add to 192.0.2.0/24 lookup 200\nip route add unreachable default table 200", undo: "ip rule del to 192.0.2.0/24 lookup 200\nip route flush table 200", unknown: "policy-routing"},
+		{name: "routing rules", sh: "ip rule add to 192.0.2.0/24 lookup 200\nip route add unreachable default table 200", undo: "ip rule del to 192.0.2.0/24 lookup 200\nip route flush table 200", unknown: "policy routing"},
 		{name: "routing by mark", nft: `table inet t { chain p { type filter hook prerouting priority -150; ip saddr 192.0.2.0/24 meta mark set 1
- } }`, sh: "ip rule add fwmark 1 lookup 200\nip route add blackhole default table 200", undo: "ip rule del fwmark 1 lookup 200\nip route flush table 200", unknown: "policy-routing"},
+ }
+ chain n { type nat hook prerouting priority -100; tcp dport 8080 dnat ip to 172.17.0.2:80
+ } }`, sh: "ip rule add fwmark 1 lookup 200\nip route add blackhole default table 200", undo: "ip rule del fwmark 1 lookup 200\nip route flush table 200", unknown: "policy routing"},
 		{name: "any address", sh: "ip route add local 10.9.0.0/24 dev lo\nip -6 route add local 2001:db8:9::/64 dev lo", undo: "ip route del local 10.9.0.0/24 dev lo\nip -6 route del local 2001:db8:9::/64 dev lo",
 			nft: input + `ip daddr 10.9.0.0/25 accept
  ip6 daddr 2001:db8:9::/64 tcp dport 22 accept
@@ -384,10 +388,10 @@ func machines() []construct {
 			nft: input + `ip daddr 10.5.0.2 tcp dport 22 accept
  ip daddr 10.6.0.1 tcp dport 80 accept
  } }`, at: []string{"10.5.0.1", "10.5.0.2", "10.6.0.1"}},
-		{name: "two ways back", sh: "ip route replace default nexthop via 10.1.0.2 nexthop via 10.2.0.2", undo: "ip route replace default via 10.1.0.2",
+		{name: "two ways back", sh: "ip route replace default nexthop via 10.1.0.2 nexthop via 10.2.0.2", undo: "ip route replace default via 10.1.0.2", unknown: "several routes",
 			nft: `table inet t { chain o { type filter hook postrouting priority 0; policy accept; oifname "eth1" ip daddr 192.0.2.0/24 drop
  } }`},
-		{name: "bridge", sh: `ip address flush dev eth1
+		{name: "bridge", by: "br0", sh: `ip address flush dev eth1
 ip link add br0 type bridge
 ip link set eth1 master br0
 ip link set br0 up
@@ -398,13 +402,14 @@ nft -f - <<END
 table netdev t { chain e { type filter hook ingress device eth1 priority 0; ip saddr 192.0.2.0/24 drop
 }
 }
-END`, undo: `ip link del br0
+END`, undo: `nft flush ruleset
+ip link del br0
 ip address add 10.2.0.1/30 dev eth1
-ip address add 2001:db8:2::1/126 dev eth1 nodad`, unknown: "drop"},
-		{name: "tc mark", nft: input + `meta mark 7 tcp dport 22 accept
+ip address add 2001:db8:2::1/126 dev eth1 nodad`},
+		{name: "tc filter", nft: input + `meta mark 7 tcp dport 22 accept
  tcp dport 80 accept
- } }`, sh: "tc qdisc add dev eth0 clsact\ntc filter add dev eth0 ingress matchall action skbedit mark 7", undo: "tc qdisc del dev eth0 clsact", unknown: "matchall"},
-		{name: "IPsec policy", sh: "ip xfrm policy add src 192.0.2.0/24 dst 10.1.0.1/32 dir in action block", undo: "ip xfrm policy flush"},
+ } }`, sh: "tc qdisc add dev eth0 clsact\ntc filter add dev eth0 ingress u32 match ip src 192.0.2.1/32 flowid 1:1", undo: "tc qdisc del dev eth0 clsact", unknown: "tc u32"},
+		{name: "IPsec policy", sh: "ip xfrm policy add src 192.0.2.0/24 dst 10.1.0.1/32 dir in action block", undo: "ip xfrm policy flush", unknown: "xfrm block from 192.0.2.0/24"},
 	}
 	for _, s := range [...]struct{ name, dev, key, value, was, nft string }{
 		{"strict reverse path", "all", "rp_filter", "1", "0", ""},
@@ -435,7 +440,7 @@ func TestReachConstructs(t *testing.T) {
 		"2001:db8:99::1", "2001:db8:99::77", "2001:db8:99:0:8000::1"} {
 		sources = append(sources, netip.MustParseAddr(a))
 	}
-	for _, c := range constructs() {
+	for _, c := range slices.Concat(constructs(), machines()) {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			defer func(was testing.TB) { r.t = was }(r.t)
 			r.t = t
@@ -451,6 +456,10 @@ func TestReachConstructs(t *testing.T) {
 				defer r.server.Run("sh", "-e", "-c", c.undo)
 			}
 			defer func(was []netip.Addr) { r.addrs = was }(r.addrs)
+			if c.by != "" {
+				defer func(was []string) { r.devices = was }(slices.Clone(r.devices))
+				r.devices[1] = c.by
+			}
 			for _, a := range c.at {
 				r.addrs = append(slices.Clip(r.addrs), netip.MustParseAddr(a))
 			}
