@@ -20,6 +20,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+// atOnce has a program with the race detector fail at a race, and not wait a second
+// before it ends.
+const atOnce = "halt_on_error=1 atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
 	time.Local = time.UTC // absolute times in the output
 	testscript.Main(m, map[string]func(){"monban": func() { os.Exit(Main(os.Args[1:])) }})
@@ -36,6 +40,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TESTDATA", dir)
 			env.Setenv("LANG", "C")
 			env.Setenv("TZ", "UTC")
+			env.Setenv("GORACE", atOnce)
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))

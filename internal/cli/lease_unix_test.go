@@ -32,7 +32,7 @@ func program(t *testing.T, state string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), exe)
 	cmd.Args = append([]string{"monban"}, args...) // see TestMain
 	cmd.Dir = state
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(state, "home"), "XDG_STATE_HOME=" + state, "LANG=C"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(state, "home"), "XDG_STATE_HOME=" + state, "LANG=C", "GORACE=" + atOnce}
 	return cmd
 }
 
@@ -264,10 +264,13 @@ func TestRunSuspects(t *testing.T) {
 	if errs := silent("--listen", "--", "sh", "-c", "sleep 1 >&- 2>&- & exit 1"); errs != "" {
 		t.Errorf("the port is the command's, and yet: %s", errs)
 	}
-	time.Sleep(1200 * time.Millisecond)
+	// What that command has left ends after a second, or more.
 	l, err := net.Listen("tcp", "127.0.0.1:"+port)
-	if err != nil {
-		t.Fatal(err)
+	for until := time.Now().Add(time.Minute); err != nil; l, err = net.Listen("tcp", "127.0.0.1:"+port) {
+		if time.Now().After(until) {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 	defer l.Close()
 	time.Sleep(1100 * time.Millisecond) // the start of a process is known to the second

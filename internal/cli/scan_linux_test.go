@@ -56,7 +56,7 @@ func TestScanFailOn(t *testing.T) {
 			}()
 		})
 		far.Start(far.Command(redis, "--bind", "10.76.0.2", "--protected-mode", "no", "--save", "", "--dir", t.TempDir()))
-		for until := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for until := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			if out, _ := runIn(t, near, 0, "scan", "10.76.0.2", "-p", "6379", "--json"); strings.Contains(out, `"state":"open"`) {
 				break
 			}

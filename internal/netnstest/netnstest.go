@@ -290,7 +290,7 @@ func (ns *NS) Rerun(t testing.TB, uid int) {
 	cmd := ns.CommandAs(uid, "/proc/self/fd/3", "-test.v", "-test.count=1", "-test.run="+exactly(t.Name()))
 	cmd.Err = nil // descriptor 3 exists only in the child
 	cmd.ExtraFiles = []*os.File{exe}
-	cmd.Env = append(os.Environ(), rerunEnv+"=1")
+	cmd.Env = append(os.Environ(), rerunEnv+"=1", "GORACE=atexit_sleep_ms=0") // or it takes a second to end
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name()+" ")) {
 		t.Fatalf("%s run again as uid %d: %v\n%s", t.Name(), uid, err, out)
