@@ -162,7 +162,7 @@ func TestNothingRawReachesATerminal(t *testing.T) {
 		for j := range d.Owners {
 			o := &d.Owners[j]
 			o.Name, o.Exe, o.Dir, o.Project, o.User, o.Unit = evil, evil, evil, evil, evil, evil
-			o.Command = []string{evil, strings.Repeat(evil, 5000)}
+			o.Command = []string{evil, strings.Repeat(evil, 500)}
 			o.Parents = []monban.Parent{{PID: 1, Name: evil}}
 		}
 	}
