@@ -56,6 +56,7 @@ func (r *shootingRange) silent() int {
 // TestDeadRules provokes rules that never match, in the ways in which people write
 // them, beside those that only look so.
 func TestDeadRules(t *testing.T) {
+	t.Parallel()
 	netnstest.Need(t, "iptables-nft")
 	r := newShootingRange(t, 6)
 	ports := r.openDoors()
@@ -115,6 +116,7 @@ iptables-nft -A DOCKER-USER -s 198.51.100.0/24 -j DROP
 // TestReachIpset wants a rule that asks an ipset, which nobody here reads, to be named
 // as what it depends on, and only where it decides.
 func TestReachIpset(t *testing.T) {
+	t.Parallel()
 	netnstest.Need(t, "ipset")
 	netnstest.Need(t, "iptables-nft")
 	r := newShootingRange(t, 9)

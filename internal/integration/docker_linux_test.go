@@ -23,6 +23,7 @@ import (
 
 // TestDocker publishes a port of a real container, with docker-proxy and without.
 func TestDocker(t *testing.T) {
+	t.Parallel()
 	for _, proxy := range []bool{true, false} {
 		t.Run(fmt.Sprintf("userland-proxy=%t", proxy), func(t *testing.T) {
 			t.Parallel()

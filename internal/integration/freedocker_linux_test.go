@@ -13,6 +13,7 @@ import (
 // their processes were ended: with docker-proxy, without, and in the host's own
 // network.
 func TestFreeDocker(t *testing.T) {
+	t.Parallel()
 	for _, proxy := range []bool{true, false} {
 		t.Run(fmt.Sprintf("userland-proxy=%t", proxy), func(t *testing.T) {
 			t.Parallel()

@@ -56,6 +56,7 @@ const (
 // high one, at the usual port of another protocol, and inside TLS. No name may
 // be wrong, and 95 of 100 must be right; the daemon has to go on serving.
 func TestIdentify(t *testing.T) {
+	t.Parallel()
 	only := regexp.MustCompile(os.Getenv(onlyDaemons))
 	if !netnstest.Rerunning() {
 		for _, d := range daemons.All() {
@@ -64,8 +65,7 @@ func TestIdentify(t *testing.T) {
 			}
 		}
 		table := filepath.Join(t.TempDir(), "table")
-		t.Setenv(tableFile, table)
-		netnstest.New(t).Rerun(t, 0)
+		netnstest.New(t).Rerun(t, 0, tableFile+"="+table)
 		text, err := os.ReadFile(table)
 		if err != nil {
 			t.Fatal(err)
@@ -142,7 +142,7 @@ func identifyDaemon(t *testing.T, d daemons.Daemon, number int, certificate tls.
 		t.Errorf("starting: %v", err)
 		return nil
 	}
-	id := new(identify.Identifier)
+	id := &identify.Identifier{Patience: 10 * time.Second} // of sixty daemons on one machine
 	for i, door := range d.Doors {
 		relays := netip.AddrFrom4([4]byte{127, 0, byte(2 + i), byte(number)})
 		direct := netip.AddrPortFrom(running.Addr, door.Port)
@@ -159,7 +159,7 @@ func identifyDaemon(t *testing.T, d daemons.Daemon, number int, certificate tls.
 			targets = append(targets, place{"inside TLS", relay(t, door.Proto, netip.AddrPortFrom(relays, 0), direct, &certificate)})
 		}
 		for _, to := range targets {
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			start := time.Now()
 			s, err := id.Identify(ctx, to.target, door.Proto)
 			cancel()
@@ -320,7 +320,7 @@ func relayUDP(t *testing.T, at, to netip.AddrPort) netip.AddrPort {
 				}
 				defer d.Close()
 				_, _ = d.WriteToUDPAddrPort(message, to)
-				_ = d.SetDeadline(time.Now().Add(3 * time.Second))
+				_ = d.SetDeadline(time.Now().Add(15 * time.Second))
 				answer := make([]byte, 65536)
 				for {
 					n, _, err := d.ReadFromUDPAddrPort(answer)

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,7 +25,17 @@ type programs struct {
 // built is set once by TestMain, before any test runs.
 var built programs
 
+// atOnce is how many tests run at a time: far more than there are processors, because
+// most of them wait, for a daemon or for the end of a trial.
+const atOnce = "8"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		_ = flag.Set("test.parallel", atOnce) // a number: it cannot fail
+	}
 	dir, err := os.MkdirTemp("", "monban-integration-")
 	if err == nil {
 		err = os.Chmod(dir, 0o755) // nobody runs monban too

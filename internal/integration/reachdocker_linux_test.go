@@ -139,6 +139,7 @@ echo ready; read line
 // TestReachTools proves exposure on the rulesets of the tools that most machines have
 // theirs from, and says how much of them stays unknown.
 func TestReachTools(t *testing.T) {
+	t.Parallel()
 	type tool struct {
 		name  string
 		prove func(*testing.T) *shootingRange

@@ -15,6 +15,7 @@ import (
 // TestReachRandom proves exposure against real packets on random rulesets.
 // MONBAN_REACH_RULESETS asks for more of them.
 func TestReachRandom(t *testing.T) {
+	t.Parallel()
 	rulesets, seed := 500, rand.Uint64()
 	if n, err := strconv.Atoi(os.Getenv("MONBAN_REACH_RULESETS")); err == nil {
 		rulesets = n
@@ -423,6 +424,7 @@ func (g *generator) unforeseenRule(below int, hook string) {
 // TestReachUnforeseen proves, on random rulesets with limits on rates, sets that rules
 // fill and chance, that what is said without a condition holds without one.
 func TestReachUnforeseen(t *testing.T) {
+	t.Parallel()
 	rulesets, seed := 100, rand.Uint64()
 	if n, err := strconv.ParseUint(os.Getenv("MONBAN_REACH_SEED"), 10, 64); err == nil {
 		seed = n

@@ -15,6 +15,7 @@ import (
 
 // TestReachFindings provokes what only the rules show.
 func TestReachFindings(t *testing.T) {
+	t.Parallel()
 	netnstest.Need(t, "iptables-nft")
 	r := newShootingRange(t, 4)
 	r.open(r.server, monban.TCP, "0.0.0.0", 22)
@@ -56,6 +57,7 @@ iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT
 // concatenations to chains that draw an endpoint by chance; and that a rule for many
 // ports is told of.
 func TestReachMaps(t *testing.T) {
+	t.Parallel()
 	r := newShootingRange(t, 5)
 	r.open(r.container, monban.TCP, containerV4, 80)
 	r.open(r.container, monban.UDP, containerV4, 80)

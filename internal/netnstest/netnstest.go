@@ -269,7 +269,8 @@ const rerunEnv = "MONBAN_TEST_RERUN"
 func Rerunning() bool { return os.Getenv(rerunEnv) != "" }
 
 // Rerun runs the test t once more as a process of its own inside the namespace,
-// under the given user id, and fails t unless it passes there:
+// under the given user id and with env added to its environment, and fails t unless
+// it passes there:
 //
 //	func TestAsNobody(t *testing.T) {
 //		if !netnstest.Rerunning() {
@@ -278,7 +279,7 @@ func Rerunning() bool { return os.Getenv(rerunEnv) != "" }
 //		}
 //		… runs as nobody, in a namespace of its own
 //	}
-func (ns *NS) Rerun(t testing.TB, uid int) {
+func (ns *NS) Rerun(t testing.TB, uid int, env ...string) {
 	t.Helper()
 	// The test binary lies in a directory that other users cannot enter, so the
 	// process is given the open file.
@@ -291,6 +292,7 @@ func (ns *NS) Rerun(t testing.TB, uid int) {
 	cmd.Err = nil // descriptor 3 exists only in the child
 	cmd.ExtraFiles = []*os.File{exe}
 	cmd.Env = append(os.Environ(), rerunEnv+"=1", "GORACE=atexit_sleep_ms=0") // or it takes a second to end
+	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name()+" ")) {
 		t.Fatalf("%s run again as uid %d: %v\n%s", t.Name(), uid, err, out)

@@ -78,6 +78,10 @@ type room struct {
 	err     error
 }
 
+// patience is how long a daemon may take for anything: RabbitMQ has taken a minute to
+// start, with everything else starting beside it.
+const patience = 3 * time.Minute
+
 // Start starts the daemon in dir, which must be empty and open to every user,
 // and waits until its TCP doors take connections. The caller stops it, also
 // after an error.
@@ -92,7 +96,7 @@ func (d Daemon) Start(ctx context.Context, dir string, addr netip.Addr) (*Runnin
 			return running, fmt.Errorf("%s: %w: %s", d.Name, err, r.logs())
 		}
 	}
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(r.logs(), r.ready); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !strings.Contains(r.logs(), r.ready); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			return running, fmt.Errorf("%s does not say %q: %s", d.Name, r.ready, r.logs())
 		}
@@ -109,7 +113,7 @@ func (r *Running) Serve() error {
 	for i, a := range r.Client {
 		args[i] = r.room.fill(a)
 	}
-	ctx, cancel := context.WithTimeout(r.room.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.room.ctx, patience)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %q: %w: %s", r.Name, args, err, out)
@@ -120,7 +124,7 @@ func (r *Running) Serve() error {
 // wait waits for a door to open, by the kernel's table: nothing may be sent, and
 // some servers take one connection only.
 func (r *room) wait(door Door) error {
-	end := time.Now().Add(3 * time.Minute) // RabbitMQ has taken one, with everything else starting beside it
+	end := time.Now().Add(patience)
 	for !open(r.addr, door) {
 		if time.Now().After(end) {
 			return fmt.Errorf("port %d/%s did not open", door.Port, door.Proto)
