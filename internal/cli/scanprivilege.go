@@ -1,6 +1,9 @@
 package cli
 
-import "github.com/monban-dev/monban/internal/privilege"
+import (
+	"github.com/monban-dev/monban/internal/privilege"
+	"github.com/monban-dev/monban/probe"
+)
 
 // settle gives up what the scan does not need any more, when its sockets are open and
 // before it reads the first byte that a stranger has sent. A scan of this machine
@@ -11,6 +14,9 @@ func (j *scanJob) settle() {
 		return
 	}
 	var keep []privilege.Capability
+	if j.question.Engine != probe.Connect { // a thread that keeps a pace hurries while it sleeps most of the time
+		keep = append(keep, privilege.SysNice)
+	}
 	if j.own {
 		keep = append(keep, privilege.SysPtrace, privilege.DACReadSearch, privilege.NetAdmin, privilege.BPF, privilege.Perfmon)
 	}

@@ -56,6 +56,7 @@ func capabilitiesOf(t *testing.T, pid int) (c capabilities, threads int) {
 // Capabilities by their bits (capabilities(7)).
 const (
 	writing = 1<<1 | 1<<3                          // CAP_DAC_OVERRIDE, CAP_FOWNER
+	prompt  = 1 << 23                              // CAP_SYS_NICE
 	looking = 1<<2 | 1<<12 | 1<<19 | 1<<38 | 1<<39 // CAP_DAC_READ_SEARCH, NET_ADMIN, SYS_PTRACE, PERFMON, BPF
 )
 
@@ -83,12 +84,12 @@ func TestScanGivesUp(t *testing.T) {
 		left        uint64
 		args        []string
 	}{
-		{"raw", "root", 0, []string{"10.77.0.2", "-p", "1-2000", "--rate", "50"}},
-		{"xdp", "root", 0, []string{"10.77.0.2", "-p", "1-2000", "--rate", "50", "--xdp"}},
+		{"raw", "root", prompt, []string{"10.77.0.2", "-p", "1-2000", "--rate", "50"}},
+		{"xdp", "root", prompt, []string{"10.77.0.2", "-p", "1-2000", "--rate", "50", "--xdp"}},
 		{"connect", "root", 0, []string{"10.77.0.2", "-p", "1-2000", "--rate", "50", "--connect"}},
-		{"udp", "root", 0, []string{"10.77.0.2", "-p", "22/tcp,1-2000/udp", "--rate", "50"}},
-		{"nobody's directory", "nobody", writing, []string{"10.77.0.2", "-p", "1-2000", "--rate", "50"}},
-		{"this machine", "root", looking, []string{"127.0.0.1", "-p", "7070,1-400", "--rate", "50"}},
+		{"udp", "root", prompt, []string{"10.77.0.2", "-p", "22/tcp,1-2000/udp", "--rate", "50"}},
+		{"nobody's directory", "nobody", prompt | writing, []string{"10.77.0.2", "-p", "1-2000", "--rate", "50"}},
+		{"this machine", "root", prompt | looking, []string{"127.0.0.1", "-p", "7070,1-400", "--rate", "50"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

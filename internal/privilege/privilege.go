@@ -12,6 +12,7 @@ const (
 	FOwner        Capability = 3  // to replace another user's file
 	NetAdmin      Capability = 12 // to be told what the kernel tells no user: rules, WireGuard's port
 	SysPtrace     Capability = 19 // to look at other users' processes
+	SysNice       Capability = 23 // to be woken before others
 	Perfmon       Capability = 38 // with BPF, to read the kernel's tables by an iterator
 	BPF           Capability = 39
 )
