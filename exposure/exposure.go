@@ -323,7 +323,34 @@ func (j *judge) reach(out []monban.Reach, d *monban.Door, f monban.Family, dev *
 		return one(monban.VerdictClosed, monban.ByDevice)
 	}
 	v := j.view(f)
-	wild, found := d.Bind.Wildcard(), false
+	total, found := j.total(v, d, dev)
+	switch {
+	case !found && d.Bind.Addr.Unmap().IsLoopback():
+		if j.unseen && dev.RouteLocalnet != monban.Off && f == monban.IPv4 {
+			return one(monban.VerdictUnknown, monban.ByUnseen)
+		}
+		return one(monban.VerdictClosed, monban.ByLoopback)
+	case !found:
+		return one(monban.VerdictClosed, monban.ByAddress)
+	case j.unseen:
+		return one(monban.VerdictUnknown, monban.ByUnseen)
+	case dev.Master != "": // of a VRF: chains see packets twice
+		return one(monban.VerdictUnknown, monban.ByRouting)
+	}
+	if d.Bind.Addr.Unmap().IsLoopback() && total.open.empty() && total.conditional.empty() && total.unknown.empty() {
+		return one(monban.VerdictClosed, monban.ByLoopback)
+	}
+	if tags := j.filtersOf(d); len(tags) > 0 {
+		total = total.behind(tags)
+	}
+	return j.report(out, total, v, dev)
+}
+
+// total sums up the ways to a door by an interface, to any address at which it
+// answers; found is whether there is one. Where the rules tell nothing there is no
+// sum.
+func (j *judge) total(v *view, d *monban.Door, dev *monban.Interface) (total *summary, found bool) {
+	wild := d.Bind.Wildcard()
 	var sums []*summary
 	if f == monban.IPv6 && dev.IPv6 == monban.Off {
 		return one(monban.VerdictClosed, monban.ByAddress)
@@ -336,7 +363,7 @@ func (j *judge) reach(out []monban.Reach, d *monban.Door, f monban.Family, dev *
 		}
 		found = true
 		if j.unseen || dev.Master != "" {
-			break
+			return nil, true
 		}
 		if wild && e.again {
 			continue
@@ -346,35 +373,14 @@ func (j *judge) reach(out []monban.Reach, d *monban.Door, f monban.Family, dev *
 			sums = append(sums, sum)
 		}
 	}
-	if !found {
-		if d.Bind.Addr.Unmap().IsLoopback() {
-			if j.unseen && dev.RouteLocalnet != monban.Off && f == monban.IPv4 {
-				return one(monban.VerdictUnknown, monban.ByUnseen)
-			}
-			return one(monban.VerdictClosed, monban.ByLoopback)
-		}
-		return one(monban.VerdictClosed, monban.ByAddress)
+	if len(sums) == 1 {
+		return sums[0], true
 	}
-	if j.unseen {
-		return one(monban.VerdictUnknown, monban.ByUnseen)
+	total = &summary{}
+	for _, sum := range sums {
+		total.merge(sum)
 	}
-	if dev.Master != "" { // of a VRF: chains see packets twice
-		return one(monban.VerdictUnknown, monban.ByRouting)
-	}
-	total := sums[0]
-	if len(sums) > 1 {
-		total = &summary{}
-		for _, sum := range sums {
-			total.merge(sum)
-		}
-	}
-	if d.Bind.Addr.Unmap().IsLoopback() && total.open.empty() && total.conditional.empty() && total.unknown.empty() {
-		return one(monban.VerdictClosed, monban.ByLoopback)
-	}
-	if tags := j.filtersOf(d); len(tags) > 0 {
-		total = total.behind(tags)
-	}
-	return j.report(out, total, v, dev)
+	return total, found
 }
 
 // way returns what becomes of packets to a place.

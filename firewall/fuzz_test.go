@@ -18,6 +18,7 @@ func FuzzObjects(f *testing.F) {
 		h, _ := parseSet(object)
 		var p elementParser
 		_ = p.message(object)
+		_, _, _ = parseOrigin(object)
 		h.fill(p.elements)
 		raw := rawRule{family: family, list: list}
 		rule := decodeRule(&raw, map[string]*setHeader{h.set.Name: &h})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/monban-dev/monban"
 )
@@ -158,29 +159,90 @@ func all(in [2]set, own []monban.AddrRange) bool {
 	return some
 }
 
-// Barred is a door that a policy opens and another table keeps closed.
+// Barred is who does not come in by a door that a policy opens to them, because of a
+// rule outside monban's own table.
 type Barred struct {
 	Ports monban.PortRange
 	Rule  monban.RuleRef
+	// Sources are who; nil is everybody whom the policy lets in.
+	Sources []monban.AddrRange
+	// Devices are the interfaces that it is about; nil is every one.
+	Devices []string
+
+	whole bool // Sources are all that the policy lets in
 }
 
-// BarredBy returns the doors that p means to open and that nobody can reach, in a
-// family and by an interface, because of a rule outside monban's own table.
-func BarredBy(p *monban.Policy, doors []monban.Door, after [][]monban.Reach) []Barred {
-	var out []Barred
+// BarredBy compares whom p lets in with who is kept out of each door, and by what,
+// when p is in force (exposure.KeptOut). own are the machine's addresses, as in
+// [Effects].
+func BarredBy(p *monban.Policy, doors []monban.Door, kept [][]monban.Reach, own []netip.Addr, now time.Time) []Barred {
+	fill := append(single(own), noSources()...)
+	var all []Barred // each of one interface
+	var devices []string
 	for i := range doors {
 		port := doors[i].Bind.Port
-		if i >= len(after) || !opens(p, port) {
+		if i >= len(kept) || !opens(p, port) {
 			continue
 		}
-		for _, r := range after[i] {
-			if r.Verdict != monban.VerdictClosed || r.Why != monban.ByRule || r.Rule.Table == "" || r.Rule.Table == TableName && r.Rule.Family == monban.TableInet {
+		one := monban.PortRange{First: port.Num, Last: port.Num, Proto: port.Proto}
+		admits := Admits(p, one, now)
+		for _, r := range kept[i] {
+			if !slices.Contains(devices, r.Device) {
+				devices = append(devices, r.Device)
+			}
+			if r.Why != monban.ByRule || r.Rule.Table == "" || r.Rule.Table == TableName && r.Rule.Family == monban.TableInet {
 				continue
 			}
-			b := Barred{monban.PortRange{First: port.Num, Last: port.Num, Proto: port.Proto}, r.Rule}
-			if !slices.ContainsFunc(out, func(o Barred) bool { return o.Ports == b.Ports }) {
-				out = append(out, b)
+			who, whole := admits.barred(&r, fill)
+			if len(who) == 0 {
+				continue
 			}
+			k := slices.IndexFunc(all, func(b Barred) bool { return b.Ports == one && b.Rule == r.Rule && b.Devices[0] == r.Device })
+			if k < 0 {
+				k = len(all)
+				all = append(all, Barred{Ports: one, Rule: r.Rule, Devices: []string{r.Device}, whole: true})
+			}
+			b := &all[k]
+			b.whole = b.whole && whole
+			b.Sources = Join(append(b.Sources, who...), nil)
+		}
+	}
+	return together(all, len(devices))
+}
+
+// barred returns whom of those that are let in a rule keeps out, and whether that is
+// all of the family.
+func (a *Admission) barred(r *monban.Reach, fill []monban.AddrRange) (who set, whole bool) {
+	let := newSet(r.Family, slices.Concat(a.V4, a.V6)...)
+	if slices.Contains(a.Devices, r.Device) {
+		let = newSet(r.Family, everything(r.Family))
+	}
+	let = let.filled(fill)
+	who = newSet(r.Family, r.Sources...).filled(fill).and(let)
+	return who, slices.Equal(who, let)
+}
+
+// together makes one of what is the same by several of n interfaces.
+func together(all []Barred, n int) []Barred {
+	var out []Barred
+	for _, b := range all {
+		if b.whole {
+			b.Sources = nil
+		}
+		k := slices.IndexFunc(out, func(o Barred) bool {
+			return o.Ports == b.Ports && o.Rule == b.Rule && slices.Equal(o.Sources, b.Sources)
+		})
+		if k < 0 {
+			out = append(out, b)
+			continue
+		}
+		if !slices.Contains(out[k].Devices, b.Devices[0]) {
+			out[k].Devices = append(out[k].Devices, b.Devices[0])
+		}
+	}
+	for i := range out {
+		if len(out[i].Devices) == n {
+			out[i].Devices = nil
 		}
 	}
 	return out

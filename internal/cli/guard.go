@@ -120,6 +120,7 @@ type guarding struct {
 	book  *portbook.Book
 	gaps  []monban.Gap // of the book
 	snap  *monban.Snapshot
+	then  *monban.Snapshot // the same with the policy in force, nil where that cannot be judged
 	out   report.Guard
 	stdin *bufio.Reader
 }

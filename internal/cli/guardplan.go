@@ -81,12 +81,22 @@ func (g *guarding) judge() (*planned, error) {
 	}
 	if p.have != nil {
 		g.state(p.have)
+		g.forwarded()
 		g.compare(p)
 	}
 	g.sessions(p)
 	g.administrators(p)
 	g.listeners()
 	return p, nil
+}
+
+// forwarded adds the doors that only rules make, such as published ports: a policy is
+// about them, too.
+func (g *guarding) forwarded() {
+	if g.snap.Rules != nil && len(g.snap.Host.Interfaces) > 0 {
+		doors, gaps := exposure.Forwarded(g.snap)
+		g.snap.Doors, g.snap.Gaps = append(g.snap.Doors, doors...), append(g.snap.Gaps, gaps...)
+	}
 }
 
 // native says what to tell the firewall of a system that monban does not change.
@@ -201,10 +211,36 @@ func (g *guarding) effects(want *monban.Table) bool {
 				AllLose: e.Closed, AllGain: e.Opened, Doors: g.doorsAt(ports)})
 		}
 	}
-	for _, b := range policy.BarredBy(g.out.Policy, g.snap.Doors, after) {
-		g.note("closed-elsewhere", b.Ports.String(), b.Rule.String())
-	}
+	g.then = &then
+	g.barred(&then)
 	return true
+}
+
+// mostSources is how many ranges of addresses a note lists.
+const mostSources = 6
+
+// barred notes the doors that the policy opens to somebody whom another table keeps
+// out: all, or some of them.
+func (g *guarding) barred(then *monban.Snapshot) {
+	kept := exposure.KeptOut(then, func(d *monban.Door) bool { return outside(d) })
+	for _, b := range policy.BarredBy(g.out.Policy, g.snap.Doors, kept, addresses(g.snap.Host), g.app.now()) {
+		ports := b.Ports.String()
+		if len(b.Devices) > 0 {
+			ports += " (" + strings.Join(b.Devices, ", ") + ")"
+		}
+		if b.Sources == nil {
+			g.note("closed-elsewhere", ports, b.Rule.String())
+			continue
+		}
+		var list []string
+		for _, r := range b.Sources[:min(len(b.Sources), mostSources)] {
+			list = append(list, r.String())
+		}
+		if n := len(b.Sources); n > mostSources {
+			list = append(list, fmt.Sprintf("… (+%d)", n-mostSources))
+		}
+		g.note("closed-to", ports, b.Rule.String(), strings.Join(list, ", "))
+	}
 }
 
 // outside reports whether a door can be knocked at from outside at all.
@@ -213,31 +249,6 @@ func outside(d *monban.Door) bool {
 		return false
 	}
 	return !d.Bind.Addr.Unmap().IsLoopback() && d.Bind.Device != "lo"
-}
-
-// sessions looks whether the policy lets in whoever is working here.
-func (g *guarding) sessions(p *planned) {
-	p.sessions = guard.Sessions(g.app.sys.Getenv)
-	for _, s := range p.sessions {
-		from, to := s.From.Addr().Unmap(), monban.Port{Num: s.To.Port(), Proto: monban.TCP}
-		device := ""
-		for _, i := range g.snap.Host.Interfaces {
-			for _, a := range i.Addrs {
-				if a.Addr().WithZone("") == s.To.Addr().WithZone("") {
-					device = i.Name
-				}
-			}
-		}
-		one := monban.PortRange{First: to.Num, Last: to.Num, Proto: monban.TCP}
-		switch {
-		case from.IsLoopback() || policy.Admits(g.out.Policy, one, g.app.now()).Lets(from, device):
-			g.note("session", from.String(), to.String())
-		case g.o.allowCut:
-			g.note("cut-allowed")
-		default:
-			g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "cuts-session", Args: []string{from.String(), to.String()}})
-		}
-	}
 }
 
 // administrators looks whether the last door to change the policy by would end.

@@ -128,7 +128,7 @@ func (v *view) guardNote(n GuardNote) string {
 		return ""
 	}
 	say := func(en, ja string) string {
-		return strings.NewReplacer("{0}", arg(0), "{1}", arg(1)).Replace(l.pick(en, ja))
+		return strings.NewReplacer("{0}", arg(0), "{1}", arg(1), "{2}", arg(2)).Replace(l.pick(en, ja))
 	}
 	switch n.Code {
 	case "beside":
@@ -136,12 +136,16 @@ func (v *view) guardNote(n GuardNote) string {
 			"{0} も動作しています。monban が閉じたドアは閉じたままですが、{0} が閉じているドアは、ポリシーで開けても開きません。{0} でも開けてください。")
 	case "closed-elsewhere":
 		return say("{0} stays closed: {1}", "{0} は開きません: {1}")
+	case "closed-to":
+		return say("{0} stays closed to {2}: {1}", "{0} は {2} からは開きません: {1}")
 	case "undecided":
 		return say("Who can reach {0} could not be decided for everybody: a rule is not understood. monban {0} shows which.", "{0} に届く相手の一部は、理解できないルールがあるため判断できません。monban {0} でそのルールを確認できます。")
 	case "no-listener":
 		return say("Nothing listens now at: {0}", "いま待ち受けているプログラムがないポート: {0}")
 	case "session":
 		return say("This connection ({0}) is let in at {1}.", "いまの接続({0})は {1} で入れます。")
+	case "session-closed":
+		return say("A new connection from {0} to {1} is kept out already, whatever the policy says: {2}", "{0} から {1} への新しい接続は、ポリシーに関係なく既に閉じられています: {2}")
 	case "left-out":
 		return say("The entry for {0} says something that this system's firewall has no words for, and is only followed in part.", "{0} の指定には、このシステムのファイアウォールでは表せない内容があり、一部だけ反映しています。")
 	case "native-others":

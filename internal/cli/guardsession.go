@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"net/netip"
+
+	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/exposure"
+	"github.com/monban-dev/monban/firewall"
+	"github.com/monban-dev/monban/internal/guard"
+	"github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/policy"
+)
+
+// sessions looks whether the policy lets in whoever is working here: by its entries,
+// and by all the rules as they would be with it.
+func (g *guarding) sessions(p *planned) {
+	p.sessions = guard.Sessions(g.app.sys.Getenv)
+	for _, s := range p.sessions {
+		client, knocked := g.origin(s)
+		port := monban.Port{Num: knocked.Port(), Proto: monban.TCP}
+		from, to := client.Addr().String(), port.String()
+		switch {
+		case client.Addr().IsLoopback() || g.snap.Host.HasAddr(client.Addr()):
+			g.note("session", from, to)
+			continue
+		}
+		one := monban.PortRange{First: port.Num, Last: port.Num, Proto: port.Proto}
+		lets := policy.Admits(g.out.Policy, one, g.app.now()).Lets(client.Addr(), arrival(&g.snap.Host, client.Addr(), knocked.Addr()))
+		before, after := g.again(g.snap, client.Addr(), knocked), g.again(g.then, client.Addr(), knocked)
+		cuts := !lets || after.Computed == monban.VerdictClosed && before.Computed != monban.VerdictClosed
+		switch {
+		case cuts && g.o.allowCut:
+			g.note("cut-allowed")
+		case cuts:
+			g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "cuts-session", Args: []string{from, to}})
+		case after.Computed == monban.VerdictClosed:
+			g.note("session-closed", from, to, after.Rule.String())
+		default:
+			g.note("session", from, to)
+		}
+	}
+}
+
+// origin returns who knocked and where, which is what rules are asked about: a rule
+// of this machine's may have led the connection to another port than that.
+func (g *guarding) origin(s guard.Session) (client, knocked netip.AddrPort) {
+	plain := func(a netip.AddrPort) netip.AddrPort {
+		return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+	}
+	client, knocked = plain(s.From), plain(s.To)
+	if g.snap.Rules.Translates() {
+		if c, k, err := firewall.Origin(client, knocked); err == nil {
+			return plain(c), plain(k)
+		}
+	}
+	return client, knocked
+}
+
+// again says what somebody meets who knocks again; unknown where it cannot be judged.
+func (g *guarding) again(snap *monban.Snapshot, client netip.Addr, knocked netip.AddrPort) monban.Comparison {
+	c := monban.Comparison{Target: knocked.Addr(), From: client, Port: monban.Port{Num: knocked.Port(), Proto: monban.TCP}}
+	if snap == nil || snap.Rules == nil {
+		return c
+	}
+	return exposure.Compare(snap, []monban.Comparison{c})[0]
+}
+
+// arrival returns the interface that a client's packets most likely come in by: that
+// in whose network it is, or else the one that has the address it knocks at.
+func arrival(h *monban.Host, client, target netip.Addr) (device string) {
+	for _, i := range h.Interfaces {
+		if !i.Up || i.Loopback {
+			continue
+		}
+		for _, a := range i.Addrs {
+			if a.Contains(client) && !client.IsLinkLocalUnicast() {
+				return i.Name
+			}
+			if a.Addr().Unmap().WithZone("") == target {
+				device = i.Name
+			}
+		}
+	}
+	return device
+}
