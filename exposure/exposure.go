@@ -352,8 +352,8 @@ func (j *judge) reach(out []monban.Reach, d *monban.Door, f monban.Family, dev *
 func (j *judge) total(v *view, d *monban.Door, dev *monban.Interface) (total *summary, found bool) {
 	wild := d.Bind.Wildcard()
 	var sums []*summary
-	if f == monban.IPv6 && dev.IPv6 == monban.Off {
-		return one(monban.VerdictClosed, monban.ByAddress)
+	if v.program.family == monban.IPv6 && dev.IPv6 == monban.Off {
+		return nil, false
 	}
 	for _, e := range j.knocked(v, d, dev) {
 		here := wild || at(d, e.addr)
