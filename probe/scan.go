@@ -136,8 +136,12 @@ func Scan(ctx context.Context, q Question) (*Report, error) {
 		r.Probes += f.probes
 		r.Answers += f.answers
 		r.Passes = max(r.Passes, f.pass)
-		if f.grid.proto == monban.TCP {
+		switch {
+		case f.grid.proto != monban.TCP:
+		case f.over:
 			r.Missed += f.missed(float64(f.open))
+		default: // as many as of those that have answered
+			r.Missed += float64(f.left()) * float64(f.open) / float64(max(f.news, 1))
 		}
 	}
 	for _, g := range r.grids {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"math/bits"
 	"net/netip"
 	"slices"
 
@@ -57,6 +58,21 @@ func (f *flow) asking() uint64 {
 	const queued = 1024
 	underWay := min(f.pace.rate, 1e7)*f.pace.rto().Seconds() + queued
 	return f.pos - min(f.pos, uint64(underWay))
+}
+
+// Answered is how many doors have said something.
+func (s *State) Answered() (n uint64) {
+	if s == nil {
+		return 0
+	}
+	for _, pages := range [][]savedPage{s.TCPPages, s.UDPPages} {
+		for _, p := range pages {
+			for _, cells := range p.Cells { // four, of two bits
+				n += uint64(bits.OnesCount8((cells | cells>>1) & 0x55))
+			}
+		}
+	}
+	return n
 }
 
 // Valid reports whether the state hangs together: it comes from a file.

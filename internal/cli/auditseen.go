@@ -77,11 +77,11 @@ func (a *app) observed(ctx context.Context, o *auditOptions, snap *monban.Snapsh
 	}
 	out, err := readScan(text)
 	if err != nil {
-		return nil, report.NotAScan(o.seen, "the JSON output of monban scan")
+		return nil, report.NotAScan(o.seen)
 	}
 	s, err := sightingsOf(out, &snap.Host)
 	if err != nil {
-		return nil, report.NotAScan(o.seen, "the JSON output of monban scan")
+		return nil, report.NotAScan(o.seen)
 	}
 	s.observer.File = o.seen
 	if len(s.observer.Targets) == 0 {

@@ -93,9 +93,10 @@ func (a *app) scan(cmd *cobra.Command, o *scanOptions, args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	data, snap, err := j.run(ctx)
-	if err != nil {
-		return err
+	context.AfterFunc(ctx, stop) // the second one ends the program
+	data, snap, notSaved := j.run(ctx)
+	if snap == nil {
+		return notSaved
 	}
 	if old != nil {
 		data.Diff = old.compare(&data, j.report)
@@ -110,6 +111,9 @@ func (a *app) scan(cmd *cobra.Command, o *scanOptions, args []string) error {
 	}
 	if err != nil {
 		return report.CannotWrite("stdout", err)
+	}
+	if notSaved != nil {
+		return notSaved
 	}
 	if data.Interrupted {
 		return shownError{exitFailed}
@@ -130,7 +134,7 @@ func (j *scanJob) findings(data *report.Scan) []monban.Finding {
 	}
 	out := exposure.Answering(seen, j.book, j.report.Doubtful)
 	if data.Diff != nil {
-		out = append(out, exposure.Opened(data.Diff.Opened)...)
+		out = append(out, exposure.Opened(slices.DeleteFunc(slices.Clone(data.Diff.Opened), func(s monban.Sighting) bool { return j.report.Doubtful(s.Target, s.Port) }))...)
 	}
 	return out
 }
@@ -159,6 +163,9 @@ func (j *scanJob) prepare(cmd *cobra.Command, args []string) error {
 	}
 	if o.connect && o.xdp {
 		return report.Together("--connect", "--xdp")
+	}
+	if o.diff != "" && report.Format(j.app.format) == report.NmapXML {
+		return report.Together("--diff", "--format nmap-xml") // it has no place for it
 	}
 	var to places
 	var err error
@@ -296,7 +303,7 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	q := j.question
 	doors := q.Targets.Len() * uint64(len(q.TCP)+len(q.UDP))
 	if !j.own {
-		report.ScanBudget(a.sys.Stderr, q.Targets.Len(), doors, q.Rate, a.lang)
+		report.ScanBudget(a.sys.Stderr, q.Targets.Len(), doors-q.Resume.Answered(), q.Rate, a.lang)
 	}
 	found := newFinder(ctx, a, j.o.identify)
 	q.Found = found.add
@@ -333,9 +340,13 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	// A long list of targets that said nothing says nothing.
 	const listed = 4096
 	for c := range r.Counts() {
+		data.Total.Open += c.Open
+		data.Total.Closed += c.Closed
+		data.Total.Filtered += c.Filtered
+		data.Total.Unknown += c.Unknown
 		if q.Targets.Len() <= listed || c.Open+c.Closed+c.Filtered > 0 {
 			data.Counts = append(data.Counts, report.ScanCount{Target: c.Target.String(), Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, Unknown: c.Unknown,
-				From: sourceFor(ctx, c.Target)})
+				From: sourceFor(context.WithoutCancel(ctx), c.Target)})
 		}
 	}
 	snap := &monban.Snapshot{At: r.At, Host: j.host, Gaps: append(j.gaps, r.Gaps...)}
@@ -343,12 +354,12 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 		j.inside(ctx, &data, snap, r)
 	}
 	if r.Interrupted {
-		if data.Resume, err = j.saveState(r.State()); err != nil {
-			return data, snap, err
+		// What is known is shown, too, where no file can be left.
+		if data.Resume, err = j.saveState(r.State()); err == nil {
+			report.ScanInterrupted(a.sys.Stderr, data.Resume, a.lang)
 		}
-		report.ScanInterrupted(a.sys.Stderr, data.Resume, a.lang)
 	}
-	return data, snap, nil
+	return data, snap, err
 }
 
 // prefixText writes a prefix of one address as the address.

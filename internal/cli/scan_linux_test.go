@@ -18,13 +18,18 @@ import (
 // runIn runs a command line on a thread in a namespace; it must end with a code.
 func runIn(t *testing.T, ns *netnstest.NS, code int, args ...string) (out, errs string) {
 	t.Helper()
+	ns.Do(func() { out, errs = runHere(t, code, args...) })
+	return out, errs
+}
+
+// runHere runs a command line on whatever thread comes; it must end with a code.
+func runHere(t *testing.T, code int, args ...string) (out, errs string) {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	ns.Do(func() {
-		sys := System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Getenv: func(string) string { return "" }}
-		if got := Run(context.Background(), sys, args); got != code {
-			t.Fatalf("monban %s: exit %d, want %d\n%s", strings.Join(args, " "), got, code, stderr.String())
-		}
-	})
+	sys := System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Getenv: func(string) string { return "" }}
+	if got := Run(context.Background(), sys, args); got != code {
+		t.Fatalf("monban %s: exit %d, want %d\n%s", strings.Join(args, " "), got, code, stderr.String())
+	}
 	return stdout.String(), stderr.String()
 }
 
@@ -115,27 +120,30 @@ func TestScanFailOn(t *testing.T) {
 }
 
 // TestScanForms scans a namespace's loopback in every form of output, and lets
-// the programs that read those forms judge.
+// the programs that read those forms judge. It runs as a process of its own inside,
+// because the doors are talked to from many threads.
 func TestScanForms(t *testing.T) {
-	ndiff := netnstest.Need(t, "ndiff")
-	ns := netnstest.New(t)
-	var l net.Listener
-	ns.Do(func() {
-		var err error
-		if l, err = net.Listen("tcp", "127.0.0.1:7070"); err != nil {
-			t.Fatal(err)
-		}
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				c.Write([]byte("SSH-2.0-OpenSSH_9.2p1 <&\"'\x1b]0;x\x07\r\n"))
-				c.Close()
+	ndiff, nft := netnstest.Need(t, "ndiff"), netnstest.Need(t, "nft")
+	if !netnstest.Rerunning() {
+		netnstest.New(t).Rerun(t, 0)
+		return
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:7070")
+	if err != nil {
+		t.Fatal(err)
+	}
+	talked := make(chan struct{}, 1000)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
 			}
-		}()
-	})
+			talked <- struct{}{}
+			c.Write([]byte("SSH-2.0-OpenSSH_9.2<&\"'\r\n"))
+			c.Close()
+		}
+	}()
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		t.Helper()
@@ -145,10 +153,13 @@ func TestScanForms(t *testing.T) {
 		}
 		return path
 	}
-	before, _ := runIn(t, ns, 0, "scan", "127.0.0.1", "-p", "7000-7100", "--json")
+	before, _ := runHere(t, 0, "scan", "127.0.0.1", "-p", "7000-7100", "--json")
 	validate(t, before)
-	first, _ := runIn(t, ns, 0, "scan", "127.0.0.1", "-p", "7000-7100", "--identify", "--format", "nmap-xml")
-	lines, _ := runIn(t, ns, 0, "scan", "127.0.0.1", "-p", "7000-7100", "--format", "jsonl")
+	first, _ := runHere(t, 0, "scan", "127.0.0.1", "-p", "7000-7100", "--identify", "--format", "nmap-xml")
+	if len(talked) == 0 || !strings.Contains(first, `<service name="ssh" product="OpenSSH" version="9.2"`) {
+		t.Errorf("%d talks, and what they told: %s", len(talked), first)
+	}
+	lines, _ := runHere(t, 0, "scan", "127.0.0.1", "-p", "7000-7100", "--format", "jsonl")
 	for _, line := range strings.Split(strings.TrimSpace(lines), "\n") {
 		var v struct {
 			Type string `json:"type"`
@@ -159,7 +170,7 @@ func TestScanForms(t *testing.T) {
 		}
 	}
 	l.Close()
-	second, _ := runIn(t, ns, 0, "scan", "127.0.0.1", "-p", "7000-7100", "--format", "nmap-xml")
+	second, _ := runHere(t, 0, "scan", "127.0.0.1", "-p", "7000-7100", "--format", "nmap-xml")
 	// ndiff ends with 0 for the same, and 1 for a difference.
 	a, b := write("a.xml", first), write("b.xml", second)
 	if out, err := exec.Command(ndiff, a, a).CombinedOutput(); err != nil {
@@ -169,14 +180,78 @@ func TestScanForms(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "7070/tcp") {
 		t.Errorf("ndiff of two scans: %v\n%s", err, out)
 	}
-	diff, _ := runIn(t, ns, 0, "scan", "127.0.0.1", "-p", "7000-7080", "--diff", write("old.json", before), "--json")
+	diff, _ := runHere(t, 0, "scan", "127.0.0.1", "-p", "7000-7080", "--diff", write("old.json", before), "--json")
 	validate(t, diff)
 	if !strings.Contains(diff, `"opened":[],"closed":[{"target":"127.0.0.1","proto":"tcp","port":7070,"state":"closed"}]`) {
 		t.Errorf("diff: %s", diff)
 	}
 	// Doors that were not asked this time have not closed.
-	diff, _ = runIn(t, ns, 0, "scan", "127.0.0.1", "-p", "7000-7060", "--diff", filepath.Join(dir, "old.json"), "--json")
+	diff, _ = runHere(t, 0, "scan", "127.0.0.1", "-p", "7000-7060", "--diff", filepath.Join(dir, "old.json"), "--json")
 	if !strings.Contains(diff, `"opened":[],"closed":[]`) {
 		t.Errorf("diff of other doors: %s", diff)
 	}
+	// Neither have those that say nothing at all now, nor is a scan that did not end
+	// the measure of another one.
+	rules := write("rules.nft", "table inet t {\nchain in { type filter hook input priority 0; tcp dport 7000-7100 drop; }\n}\n")
+	if out, err := exec.Command(nft, "-f", rules).CombinedOutput(); err != nil {
+		t.Fatalf("nft: %v\n%s", err, out)
+	}
+	diff, _ = runHere(t, 0, "scan", "127.0.0.1", "-p", "7060-7080", "--diff", filepath.Join(dir, "old.json"), "--json")
+	validate(t, diff)
+	if !strings.Contains(diff, `"opened":[],"closed":[],"undecided":[{"target":"127.0.0.1","proto":"tcp","port":7070,"state":"unknown"}]`) {
+		t.Errorf("diff of silence: %s", diff)
+	}
+	lines, _ = runHere(t, 0, "scan", "127.0.0.1", "-p", "7060-7080", "--diff", filepath.Join(dir, "old.json"), "--format", "jsonl")
+	if !strings.Contains(lines, `"undecided":[{"target":"127.0.0.1","proto":"tcp","port":7070,"state":"unknown"}]`) {
+		t.Errorf("diff in lines: %s", lines)
+	}
+	if text, _ := runHere(t, 0, "scan", "127.0.0.1", "-p", "7060-7080", "--diff", filepath.Join(dir, "old.json")); !strings.Contains(text, "undecided 127.0.0.1:7070/tcp") {
+		t.Errorf("diff in words: %s", text)
+	}
+	broken := write("broken.json", strings.Replace(before, `"interrupted":false`, `"interrupted":true`, 1))
+	if _, errs := runHere(t, 2, "scan", "127.0.0.1", "-p", "7000-7080", "--diff", broken); !strings.Contains(errs, "was interrupted") {
+		t.Errorf("diff with a scan that did not end: %s", errs)
+	}
+	runHere(t, 2, "scan", "127.0.0.1", "--diff", filepath.Join(dir, "old.json"), "--format", "nmap-xml")
+}
+
+// TestScanInterrupted breaks a scan off where no file can be left: what is known
+// has to be shown all the same.
+func TestScanInterrupted(t *testing.T) {
+	if !netnstest.Rerunning() {
+		netnstest.New(t).Rerun(t, 0)
+		return
+	}
+	t.Chdir("/proc") // even root cannot make files there
+	l, err := net.Listen("tcp", "127.0.0.1:70")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var stdout, stderr bytes.Buffer
+	sys := System{Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Getenv: func(string) string { return "" }}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	sys.Stdout = &watch{&stdout, stop}
+	if got := Run(ctx, sys, []string{"scan", "127.0.0.1", "--rate", "2000", "--format", "jsonl"}); got != 4 {
+		t.Errorf("exit %d, want 4", got)
+	}
+	text := stdout.String()
+	if !strings.Contains(text, `"port":70,"state":"open"`) || !strings.Contains(text, `"interrupted":true`) || !strings.Contains(text, `"from":"127.0.0.1"`) {
+		t.Errorf("what was known: %s", text)
+	}
+	if !strings.Contains(stderr.String(), "monban-scan-") {
+		t.Errorf("what went wrong: %s", stderr.String())
+	}
+}
+
+// watch calls stop when anything is written.
+type watch struct {
+	*bytes.Buffer
+	stop func()
+}
+
+func (w *watch) Write(b []byte) (int, error) {
+	w.stop()
+	return w.Buffer.Write(b)
 }

@@ -25,10 +25,11 @@ type finder struct {
 	ctx      context.Context
 	identify bool
 	asker    identify.Identifier
-	slots    chan struct{}
 	group    sync.WaitGroup
 
 	mu       sync.Mutex
+	waiting  []monban.Sighting // doors to talk to
+	talking  int               // to how many at once
 	known    map[foundDoor]bool
 	services map[foundDoor]monban.Service
 	perHost  map[netip.Addr]int
@@ -41,7 +42,7 @@ type foundDoor struct {
 }
 
 func newFinder(ctx context.Context, a *app, identify bool) *finder {
-	return &finder{app: a, ctx: ctx, identify: identify, slots: make(chan struct{}, talks), known: make(map[foundDoor]bool),
+	return &finder{app: a, ctx: ctx, identify: identify, known: make(map[foundDoor]bool),
 		services: make(map[foundDoor]monban.Service), perHost: make(map[netip.Addr]int), skipped: make(map[netip.Addr]int)}
 }
 
@@ -64,22 +65,35 @@ func (f *finder) add(s monban.Sighting) {
 		return
 	}
 	f.perHost[s.Target]++
-	f.group.Add(1)
-	go func() {
-		defer f.group.Done()
-		f.slots <- struct{}{}
-		defer func() { <-f.slots }()
+	if f.waiting = append(f.waiting, s); f.talking < talks {
+		f.talking++
+		f.group.Go(f.talk)
+	}
+}
+
+// talk talks to the doors that wait, one after the other, until there is none.
+func (f *finder) talk() {
+	for {
+		f.mu.Lock()
+		if len(f.waiting) == 0 {
+			f.talking--
+			f.mu.Unlock()
+			return
+		}
+		s := f.waiting[0]
+		f.waiting = f.waiting[1:]
+		f.mu.Unlock()
 		// An error is a door that accepts nothing any more: nothing is known.
 		service, err := f.asker.Identify(f.ctx, netip.AddrPortFrom(s.Target, s.Port.Num), s.Port.Proto)
 		if err != nil {
 			service = monban.Service{}
 		}
 		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.services[door] = service
+		f.services[foundDoor{s.Target, s.Port}] = service
 		s.Service = service
 		f.line(s)
-	}()
+		f.mu.Unlock()
+	}
 }
 
 // line writes a line for a door, where the output is lines.

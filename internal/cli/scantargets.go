@@ -192,7 +192,7 @@ func (j *scanJob) loadState() error {
 	}
 	var f stateFile
 	if err := json.Unmarshal(text, &f); err != nil || f.Scan != 1 || f.State == nil || !f.State.Valid() {
-		return report.NotAScan(j.o.resume, "a file of an interrupted scan")
+		return report.NotInterrupted(j.o.resume)
 	}
 	j.question.Resume = f.State
 	return nil
@@ -263,10 +263,11 @@ func (j *scanJob) oldScan() (*oldScan, error) {
 		Verb   string    `json:"verb"`
 		At     time.Time `json:"at"`
 		Data   struct {
-			Targets   []string `json:"targets"`
-			TCP       string   `json:"tcp"`
-			UDP       string   `json:"udp"`
-			Sightings []struct {
+			Targets     []string `json:"targets"`
+			TCP         string   `json:"tcp"`
+			UDP         string   `json:"udp"`
+			Interrupted bool     `json:"interrupted"`
+			Sightings   []struct {
 				Target  netip.Addr        `json:"target"`
 				Proto   monban.Proto      `json:"proto"`
 				Port    uint16            `json:"port"`
@@ -283,7 +284,10 @@ func (j *scanJob) oldScan() (*oldScan, error) {
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(text, &f); err != nil || f.Monban != 1 || f.Verb != "scan" {
-		return nil, report.NotAScan(j.o.diff, "the JSON output of monban scan")
+		return nil, report.NotAScan(j.o.diff)
+	}
+	if f.Data.Interrupted {
+		return nil, report.OldInterrupted(j.o.diff)
 	}
 	old := &oldScan{at: f.At, open: make(map[netip.AddrPort]monban.Sighting), openUDP: make(map[netip.AddrPort]monban.Sighting)}
 	var targets places
@@ -294,7 +298,7 @@ func (j *scanJob) oldScan() (*oldScan, error) {
 		}
 		found, err := parseTarget(t)
 		if err != nil {
-			return nil, report.NotAScan(j.o.diff, "the JSON output of monban scan")
+			return nil, report.NotAScan(j.o.diff)
 		}
 		targets.prefixes = append(targets.prefixes, found)
 	}
@@ -306,7 +310,7 @@ func (j *scanJob) oldScan() (*oldScan, error) {
 		for _, word := range splitList(list) {
 			r, err := monban.ParsePortRange(word)
 			if err != nil {
-				return nil, report.NotAScan(j.o.diff, "the JSON output of monban scan")
+				return nil, report.NotAScan(j.o.diff)
 			}
 			r.Proto = proto
 			old.asked = append(old.asked, r)
@@ -351,9 +355,15 @@ func (o *oldScan) hasAsked(target netip.Addr, p monban.Port) bool {
 }
 
 // compare returns what opened, closed and changed among the doors that both
-// scans asked.
+// scans asked, and of which open ones it is not known now.
 func (o *oldScan) compare(now *report.Scan, r *probe.Report) *report.ScanDiff {
 	d := &report.ScanDiff{Since: o.at}
+	byPlace := func(a, b monban.Sighting) int {
+		if c := a.Target.Compare(b.Target); c != 0 {
+			return c
+		}
+		return int(a.Port.Num) - int(b.Port.Num)
+	}
 	for _, s := range now.Seen {
 		if s.State != monban.SightOpen || !o.hasAsked(s.Target, s.Port) {
 			continue
@@ -374,16 +384,15 @@ func (o *oldScan) compare(now *report.Scan, r *probe.Report) *report.ScanDiff {
 			if state == monban.SightOpen || !inRanges(asked, before.Port) || !covers(now.Targets, key.Addr()) {
 				continue
 			}
-			before.State = state
+			if before.State = state; state == monban.SightUnknown {
+				d.Undecided = append(d.Undecided, before)
+				continue
+			}
 			d.Closed = append(d.Closed, before)
 		}
 	}
-	slices.SortFunc(d.Closed, func(a, b monban.Sighting) int {
-		if c := a.Target.Compare(b.Target); c != 0 {
-			return c
-		}
-		return int(a.Port.Num) - int(b.Port.Num)
-	})
+	slices.SortFunc(d.Closed, byPlace)
+	slices.SortFunc(d.Undecided, byPlace)
 	return d
 }
 

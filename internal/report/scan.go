@@ -16,8 +16,11 @@ type Scan struct {
 	UDP     []monban.PortRange
 	Engine  string // "raw", "xdp" or "connect"
 	Seen    []Seen
-	Counts  []ScanCount
-	Stats   ScanStats
+	// Counts leaves out targets that said nothing where there are very many; Total
+	// has them.
+	Counts []ScanCount
+	Total  ScanCount
+	Stats  ScanStats
 	// All says that Seen has every door and not only the open ones.
 	All bool
 	// Identified says that services were asked for.
@@ -82,7 +85,9 @@ type ScanStats struct {
 type ScanDiff struct {
 	Since          time.Time
 	Opened, Closed []monban.Sighting
-	Changed        []ServiceChange
+	// Undecided were open, and it is not known whether they still are.
+	Undecided []monban.Sighting
+	Changed   []ServiceChange
 }
 
 // ServiceChange is a door behind which another service answers.
@@ -98,7 +103,7 @@ func (s Scan) hideSecrets(m masker) Data {
 	s.Seen = out
 	if s.Diff != nil {
 		d := *s.Diff
-		d.Opened, d.Closed = m.sightings(d.Opened), m.sightings(d.Closed)
+		d.Opened, d.Closed, d.Undecided = m.sightings(d.Opened), m.sightings(d.Closed), m.sightings(d.Undecided)
 		changed := make([]ServiceChange, len(d.Changed))
 		for i, c := range d.Changed {
 			changed[i] = ServiceChange{m.sighting(c.Before), m.sighting(c.After)}
@@ -166,10 +171,11 @@ type certificateWire struct {
 }
 
 type scanDiffWire struct {
-	Since   time.Time           `json:"since"`
-	Opened  []sightingWire      `json:"opened"`
-	Closed  []sightingWire      `json:"closed"`
-	Changed []serviceChangeWire `json:"changed"`
+	Since     time.Time           `json:"since"`
+	Opened    []sightingWire      `json:"opened"`
+	Closed    []sightingWire      `json:"closed"`
+	Undecided []sightingWire      `json:"undecided"`
+	Changed   []serviceChangeWire `json:"changed"`
 }
 
 type serviceChangeWire struct {
@@ -185,11 +191,19 @@ func (s Scan) wire(v *view) any {
 	for _, seen := range s.Seen {
 		w.Sightings = append(w.Sightings, s.seenWire(v, seen))
 	}
-	if d := s.Diff; d != nil {
-		w.Diff = &scanDiffWire{Since: d.Since.UTC(), Opened: s.plainWires(d.Opened), Closed: s.plainWires(d.Closed), Changed: []serviceChangeWire{}}
-		for _, c := range d.Changed {
-			w.Diff.Changed = append(w.Diff.Changed, serviceChangeWire{sightingShape(c.Before, true), sightingShape(c.After, true)})
-		}
+	w.Diff = s.diffWire()
+	return w
+}
+
+func (s Scan) diffWire() *scanDiffWire {
+	d := s.Diff
+	if d == nil {
+		return nil
+	}
+	w := &scanDiffWire{Since: d.Since.UTC(), Opened: s.plainWires(d.Opened), Closed: s.plainWires(d.Closed), Undecided: s.plainWires(d.Undecided),
+		Changed: []serviceChangeWire{}}
+	for _, c := range d.Changed {
+		w.Changed = append(w.Changed, serviceChangeWire{sightingShape(c.Before, true), sightingShape(c.After, true)})
 	}
 	return w
 }

@@ -64,9 +64,20 @@ func ResumeTakesNothing(what string) error {
 	return usageProblem("--resume continues what its file says; leave out %s", "--resume はファイルに記録された内容の続きを調べます。%s は指定できません", what)
 }
 
-// NotAScan says that a file is no result, or no state, of a scan.
-func NotAScan(path, want string) error {
-	return usageProblem("%[1]s: not %[2]s", "%[1]s: %[2]s ではありません", path, want)
+// NotAScan says that a file is not the JSON output of a scan.
+func NotAScan(path string) error {
+	return usageProblem("%s: not the JSON output of monban scan", "%s: monban scan の JSON 出力ではありません", path)
+}
+
+// NotInterrupted says that a file does not continue a scan.
+func NotInterrupted(path string) error {
+	return usageProblem("%s: not a file of an interrupted scan", "%s: 中断したスキャンの続きのファイルではありません", path)
+}
+
+// OldInterrupted says that nothing can be compared with a scan that did not end.
+func OldInterrupted(path string) error {
+	return usageProblem("%s: that scan was interrupted, and what it did not reach would look opened; compare with one that ended",
+		"%s: このスキャンは途中で中断されています。調べていないドアが新しく開いたように見えるため、最後まで終わったスキャンと比べてください", path)
 }
 
 // CannotScan says that nothing could be asked.

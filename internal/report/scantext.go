@@ -177,13 +177,7 @@ func (v *view) differsCell(seen Seen) cell {
 
 // closing says how sure the scan is.
 func (s Scan) closing(p *printer, v *view) {
-	var sum ScanCount
-	for _, c := range s.Counts {
-		sum.Open += c.Open
-		sum.Closed += c.Closed
-		sum.Filtered += c.Filtered
-		sum.Unknown += c.Unknown
-	}
+	sum := s.Total
 	p.paragraph(span{}, p.f(plural(sum.Open, "%d open door", "%d open doors")+", %d closed, %d filtered, %d unknown.",
 		"開いているドア %d、閉じている %d、遮断 %d、不明 %d。", sum.Open, sum.Closed, sum.Filtered, sum.Unknown))
 	p.paragraph(span{dim, ""}, p.f("%d probes and %d answers in %.2f s, %s; %s.",
@@ -207,6 +201,9 @@ func (s Scan) missed(p *printer, v *view) string {
 	gone := slices.ContainsFunc(v.Snapshot.Gaps, func(g monban.Gap) bool { return g.Err == "stopped answering" })
 	if gone && s.Stats.Missed < 0.005 {
 		return p.f("of the doors that could be decided, an open one was hardly missed", "判断できたドアのうち、見落としはほぼありません")
+	}
+	if s.Interrupted {
+		return p.f("how many open doors were missed is not known yet", "見落としの数は、最後まで調べていないため見積もれません")
 	}
 	if s.Stats.Missed < 0.005 {
 		return p.f("an open door was hardly missed (expected number: less than 0.005)", "見落としはほぼありません(見落としの期待値 0.005 個未満)")
@@ -290,19 +287,22 @@ func (v *view) doubtful() func(netip.Addr, monban.Port) string {
 func (s Scan) diffText(p *printer, v *view) {
 	d := s.Diff
 	since := d.Since.Local().Format("2006-01-02 15:04:05")
-	if len(d.Opened)+len(d.Closed)+len(d.Changed) == 0 {
+	if len(d.Opened)+len(d.Closed)+len(d.Changed)+len(d.Undecided) == 0 {
 		p.paragraph(span{}, p.f("Nothing has changed since %s.", "%s から変化はありません。", since))
 		return
 	}
 	p.paragraph(span{}, p.f("Since %s:", "%s からの変化:", since))
 	for _, o := range d.Opened {
-		p.line(span{yellow, p.f("opened   ", "開いた     ")}, span{bold, hostText(o.Target) + ":" + o.Port.String()}, span{plain, "  " + v.serviceCell(Seen{Sighting: o}).text})
+		p.line(span{yellow, p.f("opened    ", "開いた     ")}, span{bold, hostText(o.Target) + ":" + o.Port.String()}, span{plain, "  " + v.serviceCell(Seen{Sighting: o}).text})
 	}
 	for _, c := range d.Closed {
-		p.line(span{green, p.f("closed   ", "閉じた     ")}, span{bold, hostText(c.Target) + ":" + c.Port.String()}, span{plain, "  " + v.stateCell(c.State).text})
+		p.line(span{green, p.f("closed    ", "閉じた     ")}, span{bold, hostText(c.Target) + ":" + c.Port.String()}, span{plain, "  " + v.stateCell(c.State).text})
+	}
+	for _, u := range d.Undecided {
+		p.line(span{yellow, p.f("undecided ", "判断できず ")}, span{bold, hostText(u.Target) + ":" + u.Port.String()}, span{plain, p.f("  was open; no answer now", "  以前は開いていたが、今回は応答なし")})
 	}
 	for _, c := range d.Changed {
-		p.line(span{cyan, p.f("changed  ", "変わった   ")}, span{bold, hostText(c.After.Target) + ":" + c.After.Port.String()},
+		p.line(span{cyan, p.f("changed   ", "変わった   ")}, span{bold, hostText(c.After.Target) + ":" + c.After.Port.String()},
 			span{plain, "  " + v.serviceCell(Seen{Sighting: c.Before}).text + " → " + v.serviceCell(Seen{Sighting: c.After}).text})
 	}
 }

@@ -27,12 +27,13 @@ func ScanLine(w io.Writer, s monban.Sighting, identified, showSecrets bool) erro
 
 // scanEnd is the last of the lines: what the whole scan came to.
 type scanEnd struct {
-	Type        string      `json:"type"`
-	Counts      []ScanCount `json:"counts"`
-	Stats       ScanStats   `json:"stats"`
-	Interrupted bool        `json:"interrupted"`
-	Resume      string      `json:"resume,omitempty"`
-	Gaps        []gapWire   `json:"gaps"`
+	Type        string        `json:"type"`
+	Counts      []ScanCount   `json:"counts"`
+	Stats       ScanStats     `json:"stats"`
+	Interrupted bool          `json:"interrupted"`
+	Resume      string        `json:"resume,omitempty"`
+	Gaps        []gapWire     `json:"gaps"`
+	Diff        *scanDiffWire `json:"diff,omitempty"`
 }
 
 // ScanLastLine ends the lines of JSON. With All it first writes the doors that
@@ -48,7 +49,7 @@ func ScanLastLine(w io.Writer, r Result, s Scan, style Style) error {
 			}
 		}
 	}
-	end := scanEnd{"end", nonNil(s.Counts), s.Stats, s.Interrupted, s.Resume, []gapWire{}}
+	end := scanEnd{"end", nonNil(s.Counts), s.Stats, s.Interrupted, s.Resume, []gapWire{}, s.diffWire()}
 	for _, g := range r.Snapshot.Gaps {
 		end.Gaps = append(end.Gaps, gapWire{g.Source, g.Err, v.gapSentence(g)})
 	}
@@ -134,6 +135,9 @@ func (s Scan) extraPorts(x *xmlWriter, c ScanCount, listed []Seen) {
 		left[d.State]--
 	}
 	for _, state := range []monban.SightState{monban.SightClosed, monban.SightFiltered, monban.SightUnknown} {
+		if state == monban.SightUnknown && s.Interrupted {
+			continue // most of them were not asked, for which the format has no word
+		}
 		if left[state] > 0 {
 			x.empty("extraports", "state", nmapState(state), "count", fmt.Sprint(left[state]))
 		}
