@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/monban-dev/monban"
 )
@@ -99,6 +100,7 @@ type job struct {
 	name   string
 	reader reader
 	named  bool        // by the user: not to know it is an error
+	met    bool        // by walking, as a regular file
 	link   fs.FileInfo // the file that the name leads to, of a symbolic link met by walking
 	scan   *scan
 }
@@ -120,7 +122,7 @@ func (r *reading) add(path string) error {
 	if info.IsDir() {
 		return r.walk(name)
 	}
-	data, problem := r.files.load(name)
+	data, problem := r.files.load(name, false)
 	if problem != nil {
 		return problem
 	}
@@ -168,21 +170,17 @@ func (r *reading) run() {
 
 func (r *reading) parallel(wanted func(*job) bool) {
 	var wg sync.WaitGroup
-	work := make(chan *job)
+	var next atomic.Int32 // a channel would put one of two to sleep for each file
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for j := range work {
-				j.scan = &scan{files: r.files, names: r.names, main: j.name, named: j.named}
-				j.reader.read(j.scan)
+			for i := int(next.Add(1)); i <= len(r.jobs); i = int(next.Add(1)) {
+				if j := &r.jobs[i-1]; wanted(j) {
+					j.scan = &scan{files: r.files, names: r.names, main: j.name, named: j.named, met: j.met}
+					j.reader.read(j.scan)
+				}
 			}
 		})
 	}
-	for i := range r.jobs {
-		if wanted(&r.jobs[i]) {
-			work <- &r.jobs[i]
-		}
-	}
-	close(work)
 	wg.Wait()
 }
 
@@ -287,7 +285,7 @@ func (d *found) look() error {
 		case !entry.IsDir():
 			if reader, ok := d.recognise(name); ok {
 				if link, regular := d.regular(name, entry); regular {
-					d.items = append(d.items, foundItem{job: &job{name: name, reader: reader, link: link}})
+					d.items = append(d.items, foundItem{job: &job{name: name, reader: reader, met: link == nil, link: link}})
 				}
 			}
 		case skipDir(entry.Name()), d.files.place.foreign(name):

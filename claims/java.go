@@ -196,7 +196,7 @@ func (s *scan) isSpringWeb() bool {
 		if !s.exists(name) {
 			continue
 		}
-		data, err := s.load(name)
+		data, err := s.load(name, false)
 		if err == nil && (bytes.Contains(data, []byte("spring-boot-starter-web")) || bytes.Contains(data, []byte("spring-boot-starter-jersey"))) {
 			return true
 		}

@@ -26,7 +26,7 @@ func looksLikeKubernetes(data []byte) bool {
 //
 // A template of Helm is no manifest yet: when it is about ports, it is a gap.
 func readKubernetes(s *scan) {
-	data, err := s.load(s.main)
+	data, err := s.load(s.main, s.met)
 	if err != nil && err.Problem == TooLarge && !s.named {
 		s.decline() // a lock file, an API's description
 		return

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,35 +66,37 @@ func TestHostileTree(t *testing.T) {
 	write("brackets/launchSettings.json", strings.Repeat("[", 100_000))
 	write("brackets/server.xml", strings.Repeat("<a>", 100_000))
 
-	started := time.Now()
-	found, gaps, err := Read(Place{FS: os.DirFS(dir)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(started); took > 10*time.Second {
-		t.Errorf("took %v", took)
-	}
-	text := show(found, gaps)
-	for _, want := range []string{":7000 ", ":7001 ", ":7002 ", ":7003 ",
-		"gap pipe/more.conf: not a regular file",
-		"gap cycle/b.conf:1: includes itself",
-		"includes nested more than",
-		"gap large/haproxy.cfg: larger than",
-		"gap brackets/claims.yaml", "gap brackets/named.conf", "gap brackets/launchSettings.json"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("%q is missing in:\n%s", want, text)
+	for _, tree := range []fs.FS{os.DirFS(dir), Files(dir)} {
+		started := time.Now()
+		found, gaps, err := Read(Place{FS: tree})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		if took := time.Since(started); took > 10*time.Second {
+			t.Errorf("took %v", took)
+		}
+		text := show(found, gaps)
+		for _, want := range []string{":7000 ", ":7001 ", ":7002 ", ":7003 ",
+			"gap pipe/more.conf: not a regular file",
+			"gap cycle/b.conf:1: includes itself",
+			"includes nested more than",
+			"gap large/haproxy.cfg: larger than",
+			"gap brackets/claims.yaml", "gap brackets/named.conf", "gap brackets/launchSettings.json"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is missing in:\n%s", want, text)
+			}
+		}
 
-	for name, want := range map[string]Problem{"pipe/nginx.conf": NotRegular, "links/httpd.conf": NotRegular, "large/haproxy.cfg": TooLarge} {
-		found, gaps, err := Read(Place{FS: os.DirFS(dir)}, name)
-		var problem *Error
-		if !errors.As(err, &problem) || problem.Problem != want || found != nil || gaps != nil {
-			t.Errorf("%s: %v, want problem %d and nothing else", name, err, want)
+		for name, want := range map[string]Problem{"pipe/nginx.conf": NotRegular, "links/httpd.conf": NotRegular, "large/haproxy.cfg": TooLarge} {
+			found, gaps, err := Read(Place{FS: tree}, name)
+			var problem *Error
+			if !errors.As(err, &problem) || problem.Problem != want || found != nil || gaps != nil {
+				t.Errorf("%s: %v, want problem %d and nothing else", name, err, want)
+			}
 		}
-	}
-	if _, _, err := Read(Place{FS: os.DirFS(dir)}, "absent.conf"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("absent.conf: %v", err)
+		if _, _, err := Read(Place{FS: tree}, "absent.conf"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("absent.conf: %v", err)
+		}
 	}
 }
 
@@ -192,5 +195,39 @@ func TestUTF16(t *testing.T) {
 	var problem *Error
 	if _, _, err := Read(Place{FS: tree}, "my.ini"); !errors.As(err, &problem) || problem.Problem != UTF16 {
 		t.Errorf("named: %v", err)
+	}
+}
+
+// TestLoadMet reads what was a regular file when it was met, and may be something
+// else by now.
+func TestLoadMet(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, size := range map[string]int{"empty": 0, "small": 10, "full": maxFile, "large": maxFile + 1} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Repeat("x", size)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "utf16"), []byte("\xff\xfea\x00"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "dir"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := files{place: Place{FS: Files(dir)}}
+	for name, want := range map[string]Problem{"empty": 0, "small": 0, "full": 0, "large": TooLarge, "pipe": NotRegular, "dir": NotRegular, "absent": Missing, "utf16": UTF16} {
+		met, problem := f.load(name, true)
+		asked, asProblem := f.load(name, false)
+		if string(met) != string(asked) || problem == nil != (want == 0) || problem != nil && (problem.Problem != want || *problem != *asProblem) {
+			t.Errorf("%s: %d bytes, %v; asked for first: %d bytes, %v; want problem %d", name, len(met), problem, len(asked), asProblem, want)
+		}
+	}
+	// The size of this file is 0, and its text is not.
+	f.place.FS = Files("/proc/self")
+	if data, problem := f.load("status", true); problem != nil || !strings.Contains(string(data), "VmRSS:") {
+		t.Errorf("status: %d bytes, %v", len(data), problem)
 	}
 }

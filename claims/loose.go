@@ -8,7 +8,7 @@ import (
 // readLoose reads a *.conf file that nothing has included: a piece of a
 // configuration whose main file is elsewhere.
 func readLoose(s *scan) {
-	data, err := s.load(s.main)
+	data, err := s.load(s.main, s.met)
 	switch {
 	case err != nil:
 		s.gaps = append(s.gaps, err.gap())

@@ -229,7 +229,7 @@ func (s *scan) beforeFlaskenv(dir string) bool {
 	if path.Base(s.main) != ".flaskenv" {
 		return false
 	}
-	data, err := s.load(path.Join(dir, ".env"))
+	data, err := s.load(path.Join(dir, ".env"), false)
 	return err == nil && strings.Contains("\n"+string(data), "\nFLASK_RUN_PORT")
 }
 
@@ -250,7 +250,7 @@ func (s *scan) dotenvPort(v variable, use func(word)) {
 
 // readsDotenv reports whether the package in a directory reads its .env file.
 func (s *scan) readsDotenv(dir string) bool {
-	data, err := s.load(path.Join(dir, "package.json"))
+	data, err := s.load(path.Join(dir, "package.json"), false)
 	if err != nil {
 		return false
 	}

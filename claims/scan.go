@@ -17,6 +17,7 @@ type scan struct {
 	*files
 	main  string // the file to start with, inside the tree
 	named bool   // by the user
+	met   bool   // by walking, as a regular file and not as a link to one
 	names *names
 
 	claims   []monban.Claim
@@ -55,7 +56,7 @@ func (s *scan) open(from monban.Pos, name string, read func(file)) bool {
 		s.gap(from, TooDeep, s.place.shown(name))
 		return false
 	}
-	data, err := s.load(name)
+	data, err := s.load(name, s.met && name == s.main)
 	if err != nil {
 		if err.Problem == Missing {
 			err.Pos, err.Text = from, s.place.shown(name)

@@ -183,7 +183,7 @@ func place(saved *monban.Snapshot) (claims.Place, error) {
 		return claims.Place{}, err
 	}
 	root := filepath.VolumeName(dir) + string(filepath.Separator)
-	p := claims.Place{FS: os.DirFS(root), Root: filepath.ToSlash(root), Env: os.LookupEnv,
+	p := claims.Place{FS: claims.Files(root), Root: filepath.ToSlash(root), Env: os.LookupEnv,
 		Dir: strings.TrimPrefix(filepath.ToSlash(dir), filepath.ToSlash(root))}
 	var h monban.Host
 	if saved != nil {
