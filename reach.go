@@ -138,7 +138,7 @@ type RuleRef struct {
 func (r RuleRef) String() string {
 	switch {
 	case r.Table == "":
-		return ""
+		return r.Text // something else that stands in the way
 	case r.Handle == 0:
 		return fmt.Sprintf("%s %s %s: %s", r.Family, r.Table, r.Chain, r.Text)
 	}

@@ -415,12 +415,20 @@ func (c *compiler) compileChain(t *monban.Table, from *monban.Chain) *chain {
 	if ready, ok := c.chains[from]; ok {
 		return ready
 	}
-	out := &chain{table: t, from: from}
+	out := &chain{table: t, from: from, rules: make([]*rule, 0, len(from.Rules))}
 	c.chains[from] = out // before its rules: a loop, which the kernel refuses, must end
+	n := 0
 	for i := range from.Rules {
-		if r := c.compileRule(out, &from.Rules[i]); r != nil {
+		n += len(from.Rules[i].Steps)
+	}
+	// One piece for all: there may be ten thousand.
+	rules, steps := make([]rule, len(from.Rules)), make([]step, n)
+	for i := range from.Rules {
+		n := len(from.Rules[i].Steps)
+		if r := &rules[i]; c.compileRule(r, steps[:0:n], out, &from.Rules[i]) {
 			out.rules = append(out.rules, r)
 		}
+		steps = steps[n:]
 	}
 	out.rules = blocks(out.rules)
 	const long = 32
@@ -476,9 +484,10 @@ func (r *rule) at(atom int) *rule {
 	return r
 }
 
-// compileRule returns nil for a rule that no packet of the family passes.
-func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
-	r := &rule{chain: ch, from: from, steps: make([]step, 0, len(from.Steps))}
+// compileRule makes a rule ready, with room for its steps. It returns false for one
+// that no packet of the family passes.
+func (c *compiler) compileRule(r *rule, room []step, ch *chain, from *monban.Rule) bool {
+	*r = rule{chain: ch, from: from, steps: room}
 	for i := range from.Steps {
 		s := step{Step: &from.Steps[i]}
 		switch s.Op {
@@ -491,7 +500,7 @@ func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
 					break
 				}
 				if inSpans(familyValue(l.Field, c.family), s.Within) == s.Not {
-					return nil
+					return false
 				}
 				continue
 			case address(l.Field):
@@ -543,7 +552,7 @@ func (c *compiler) compileRule(ch *chain, from *monban.Rule) *rule {
 		r.steps = append(r.steps, s)
 	}
 	r.sureFirst()
-	return r
+	return true
 }
 
 // sureFirst puts the tests that a rule begins with into the order in which least
