@@ -249,8 +249,42 @@ func Share(ranges []AddrRange) float64 {
 	return share
 }
 
+// Shares is [Share] for the lists of many doors, which are mostly the same few: each is
+// measured once. A list must not change meanwhile. The zero Shares is ready for use,
+// by one at a time.
+type Shares struct{ known map[rangesID]float64 }
+
+// rangesID is the identity of a list of ranges.
+type rangesID struct {
+	first *AddrRange
+	n     int
+}
+
+// Of returns the share of the ranges.
+func (s *Shares) Of(ranges []AddrRange) float64 {
+	const few = 8
+	if len(ranges) < few {
+		return Share(ranges)
+	}
+	id := rangesID{&ranges[0], len(ranges)}
+	share, ok := s.known[id]
+	if !ok {
+		if s.known == nil {
+			s.known = map[rangesID]float64{}
+		}
+		share = Share(ranges)
+		s.known[id] = share
+	}
+	return share
+}
+
+// Public is [Reach.Public] of one among many.
+func (s *Shares) Public(r *Reach) bool {
+	return r.Verdict == VerdictOpen || r.Verdict == VerdictPartly && s.Of(r.Sources) > 0.5
+}
+
 // Public reports whether the reach is not limited to some networks: most addresses
 // in use come in, perhaps on a condition.
 func (r *Reach) Public() bool {
-	return r.Verdict == VerdictOpen || r.Verdict == VerdictPartly && Share(r.Sources) > 0.5
+	return new(Shares).Public(r)
 }

@@ -3,7 +3,6 @@ package exposure
 import (
 	"bytes"
 	"encoding/binary"
-	"reflect"
 	"slices"
 
 	"github.com/monban-dev/monban"
@@ -46,13 +45,15 @@ func deadIn(t *monban.Table, c *monban.Chain) (out []monban.Finding) {
 		action, acts := acting(r)
 		if acts && len(out) < mostDead {
 			by := (*monban.Rule)(nil)
+			asked := askedOf(r)
+			f := p.family(asked)
 			for _, d := range deciders {
-				if p.covers(d, r) {
+				if p.covers(d, asked, f) {
 					by = d
 					break
 				}
 			}
-			if by != nil || p.impossible(r) || wrongWay(c, r) {
+			if by != nil || p.impossible(asked) || wrongWay(c, r) {
 				out = append(out, deadRule(t, c, r, by, action))
 			}
 		}
@@ -183,15 +184,15 @@ type prover struct {
 	states bool // the state of a connection stays the same within a chain
 }
 
-// covers reports whether every packet that r is about passes the tests of d.
-func (p *prover) covers(d, r *monban.Rule) bool {
-	f := p.family(r)
+// covers reports whether every packet of the family that passes what was asked
+// passes the tests of d.
+func (p *prover) covers(d *monban.Rule, asked []*monban.Step, f monban.Family) bool {
 	for i := range d.Steps {
 		s := &d.Steps[i]
 		if s.Op != monban.OpTest && s.Op != monban.OpLookup {
 			continue
 		}
-		if !p.lasting(s) || !slices.ContainsFunc(askedOf(r), func(o *monban.Step) bool { return p.implies(o, s, f) }) {
+		if !slices.ContainsFunc(asked, func(o *monban.Step) bool { return p.implies(o, s, f) }) || !p.lasting(s) {
 			return false
 		}
 	}
@@ -232,10 +233,16 @@ func (p *prover) lasting(s *monban.Step) bool {
 	return true
 }
 
-// family is that of the packets that a rule is about, where it is sure.
-func (p *prover) family(r *monban.Rule) monban.Family {
-	l := limits{family: map[monban.TableFamily]monban.Family{monban.TableIP: monban.IPv4, monban.TableIP6: monban.IPv6}[p.table.Family]}
-	for _, s := range askedOf(r) {
+// family is that of the packets that pass what a rule asks, where it is sure.
+func (p *prover) family(asked []*monban.Step) monban.Family {
+	var l limits
+	switch p.table.Family {
+	case monban.TableIP:
+		l.family = monban.IPv4
+	case monban.TableIP6:
+		l.family = monban.IPv6
+	}
+	for _, s := range asked {
 		if f := s.Key[0].Field; s.Op == monban.OpTest && f == monban.FieldFamily {
 			if left := l.leaves(s); len(left) > 0 {
 				l = left[0]
@@ -247,16 +254,19 @@ func (p *prover) family(r *monban.Rule) monban.Family {
 
 // implies reports whether what passes a passes b, among packets of a family.
 func (p *prover) implies(a, b *monban.Step, f monban.Family) bool {
-	if reflect.DeepEqual(a, b) {
+	if len(a.Key) == 0 || len(b.Key) == 0 || a.Key[0].Field != b.Key[0].Field {
+		return false
+	}
+	if sameTest(a, b) {
 		return true
 	}
-	if len(a.Key) != 1 || len(b.Key) != 1 || a.Key[0].Field != b.Key[0].Field {
+	if len(a.Key) != 1 || len(b.Key) != 1 {
 		return false
 	}
 	x, ok1 := p.addresses(a, f)
 	y, ok2 := p.addresses(b, f)
 	if !ok1 || !ok2 {
-		if !reflect.DeepEqual(a.Key, b.Key) {
+		if !sameKey(a.Key, b.Key) {
 			return false
 		}
 		x, ok1 = p.values(a)
@@ -275,12 +285,24 @@ func (p *prover) implies(a, b *monban.Step, f monban.Family) bool {
 	return false
 }
 
+// sameTest reports whether two tests or look-ups ask the same.
+func sameTest(a, b *monban.Step) bool {
+	return a.Op == b.Op && a.Not == b.Not && a.Set == b.Set && sameKey(a.Key, b.Key) &&
+		slices.EqualFunc(a.Within, b.Within, func(x, y monban.Span) bool { return bytes.Equal(x.First, y.First) && bytes.Equal(x.Last, y.Last) })
+}
+
+func sameKey(a, b []monban.Load) bool {
+	return slices.EqualFunc(a, b, func(x, y monban.Load) bool {
+		return x.Field == y.Field && x.Name == y.Name && x.Offset == y.Offset && x.Len == y.Len && x.Little == y.Little && x.Temp == y.Temp &&
+			x.ByDevice == y.ByDevice && bytes.Equal(x.Mask, y.Mask) && bytes.Equal(x.Xor, y.Xor) && bytes.Equal(x.Value, y.Value)
+	})
+}
+
 // impossible reports whether two tests of a rule exclude each other.
-func (p *prover) impossible(r *monban.Rule) bool {
-	tests := askedOf(r)
+func (p *prover) impossible(tests []*monban.Step) bool {
 	for i, a := range tests {
 		for _, b := range tests[:i] {
-			if len(a.Key) != 1 || len(b.Key) != 1 || a.Not || b.Not || !p.lasting(a) || !reflect.DeepEqual(a.Key, b.Key) {
+			if len(a.Key) != 1 || len(b.Key) != 1 || a.Not || b.Not || a.Key[0].Field != b.Key[0].Field || !sameKey(a.Key, b.Key) || !p.lasting(a) {
 				continue
 			}
 			x, ok1 := p.values(a)

@@ -17,18 +17,19 @@ import (
 // change nothing.
 func Inspect(s *monban.Snapshot, book *portbook.Book, found []monban.Finding) []monban.Finding {
 	out := make([]monban.Finding, 0, len(found))
+	var shares monban.Shares
 	for _, f := range found {
 		if f.Kind == monban.WideService {
 			var keep bool
-			if f, keep = weigh(f, &s.Host); !keep {
+			if f, keep = weigh(f, &s.Host, &shares); !keep {
 				continue
 			}
 		}
 		out = append(out, f)
 	}
-	out = append(out, pastFirewall(s)...)
-	out = append(out, otherFamily(s)...)
-	out = append(out, adminDoors(s, book)...)
+	out = append(out, pastFirewall(s, &shares)...)
+	out = append(out, otherFamily(s, &shares)...)
+	out = append(out, adminDoors(s, book, &shares)...)
 	out = append(out, overlays(s)...)
 	slices.SortStableFunc(out, func(a, b monban.Finding) int { return int(b.Severity) - int(a.Severity) })
 	return out
@@ -36,10 +37,10 @@ func Inspect(s *monban.Snapshot, book *portbook.Book, found []monban.Finding) []
 
 // public returns an entry of the doors' reach by which most addresses get in. Whoever
 // is in a tunnel is not everybody.
-func public(h *monban.Host, doors []monban.Door) *monban.Reach {
+func public(h *monban.Host, doors []monban.Door, shares *monban.Shares) *monban.Reach {
 	for i := range doors {
 		for k := range doors[i].Reach {
-			if r := &doors[i].Reach[k]; r.Public() && !tunnel(h, r.Device) {
+			if r := &doors[i].Reach[k]; shares.Public(r) && !tunnel(h, r.Device) {
 				return r
 			}
 		}
@@ -48,7 +49,7 @@ func public(h *monban.Host, doors []monban.Door) *monban.Reach {
 }
 
 // weigh judges a service that is bound to every address by who gets to it.
-func weigh(f monban.Finding, h *monban.Host) (monban.Finding, bool) {
+func weigh(f monban.Finding, h *monban.Host, shares *monban.Shares) (monban.Finding, bool) {
 	nobody, decided := true, true
 	var far, near *monban.Reach
 	for i := range f.Doors {
@@ -69,7 +70,7 @@ func weigh(f monban.Finding, h *monban.Host) (monban.Finding, bool) {
 			}
 		}
 	}
-	switch r := public(h, f.Doors); {
+	switch r := public(h, f.Doors, shares); {
 	case nobody:
 		return f, false
 	case r != nil:
@@ -79,7 +80,7 @@ func weigh(f monban.Finding, h *monban.Host) (monban.Finding, bool) {
 	case far != nil:
 		f.Kind = monban.ExposedService
 		f.Evidence = append(slices.Clip(f.Evidence), evidence(far))
-		if !far.Public() {
+		if !shares.Public(far) {
 			f.Evidence = append(f.Evidence, monban.Evidence{Source: "sources", Text: rangesText(far.Sources)})
 		}
 	case near != nil && decided:
@@ -178,14 +179,14 @@ func evidence(r *monban.Reach) monban.Evidence {
 // pastFirewall finds published ports that are open though the rules about this
 // machine's own doors say otherwise: what is forwarded passes other chains, and
 // neither ufw nor most people's rules are in those.
-func pastFirewall(s *monban.Snapshot) (out []monban.Finding) {
+func pastFirewall(s *monban.Snapshot, shares *monban.Shares) (out []monban.Finding) {
 	var j *judge
 	for i := range s.Doors {
 		d := &s.Doors[i]
 		if d.To.Container == "" && d.State != monban.Forwarded {
 			continue
 		}
-		r := public(&s.Host, []monban.Door{*d})
+		r := public(&s.Host, []monban.Door{*d}, shares)
 		if r == nil {
 			continue
 		}
@@ -267,7 +268,7 @@ func containerName(s *monban.Snapshot, d *monban.Door) string {
 }
 
 // otherFamily finds ports that rules close for IPv4 and that IPv6 leaves open.
-func otherFamily(s *monban.Snapshot) (out []monban.Finding) {
+func otherFamily(s *monban.Snapshot, shares *monban.Shares) (out []monban.Finding) {
 	type port struct {
 		monban.Port
 		netns string
@@ -302,7 +303,7 @@ func otherFamily(s *monban.Snapshot) (out []monban.Finding) {
 				v.open4 = r
 			case closed4(*r):
 				v.closed4 = r
-			case r.Family == monban.IPv6 && r.Public() && !tunnel(&s.Host, r.Device):
+			case r.Family == monban.IPv6 && shares.Public(r) && !tunnel(&s.Host, r.Device):
 				if v.open6 == nil {
 					v.doors = append(v.doors, *d)
 				}
@@ -327,7 +328,7 @@ func closed4(r monban.Reach) bool {
 
 // adminDoors finds the doors for administrators that stand where everybody tries
 // them first: shells and desktops from afar.
-func adminDoors(s *monban.Snapshot, book *portbook.Book) (out []monban.Finding) {
+func adminDoors(s *monban.Snapshot, book *portbook.Book, shares *monban.Shares) (out []monban.Finding) {
 	for i := range s.Doors {
 		d := &s.Doors[i]
 		if d.State != monban.Listen && (d.State != monban.Bound || d.Bind.Port.Proto != monban.UDP) || d.To != (monban.Target{}) {
@@ -338,7 +339,7 @@ func adminDoors(s *monban.Snapshot, book *portbook.Book) (out []monban.Finding) 
 			continue
 		}
 		// After the question whose port it is: a list of sources may be long.
-		r := public(&s.Host, s.Doors[i:i+1])
+		r := public(&s.Host, s.Doors[i:i+1], shares)
 		if r == nil {
 			continue
 		}

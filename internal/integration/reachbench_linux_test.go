@@ -2,9 +2,11 @@ package integration
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +16,8 @@ import (
 	"github.com/monban-dev/monban/firewall"
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/netnstest"
+	show "github.com/monban-dev/monban/internal/report"
+	"github.com/monban-dev/monban/portbook"
 )
 
 // large loads 10,000 rules and a set of 100,000 ranges, beside eight interfaces,
@@ -83,6 +87,23 @@ func BenchmarkReach(b *testing.B) {
 	_, snap := large(b)
 	for b.Loop() {
 		exposure.Judge(snap)
+	}
+}
+
+// BenchmarkReachShown finds what is to be said about 1,000 judged doors, nearly all of
+// whose sources are lists of 100,000 ranges, and says it.
+func BenchmarkReachShown(b *testing.B) {
+	_, snap := large(b)
+	for i, reach := range exposure.Judge(snap) {
+		snap.Doors[i].Reach = reach
+	}
+	book := portbook.Builtin()
+	for b.Loop() {
+		found := slices.Concat(exposure.Inspect(snap, book, nil), exposure.Idle(snap), exposure.Dead(snap))
+		r := show.Result{Verb: "status", Snapshot: snap, Book: book, Findings: found, Data: show.Status{Doors: snap.Doors}}
+		if err := show.Write(io.Discard, r, show.Style{Format: show.Text}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

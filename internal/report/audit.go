@@ -100,7 +100,7 @@ type notExamined struct {
 func (a Audit) wire(v *view) any {
 	w := auditWire{Doors: v.doors(a.Doors), FrontEnds: nonNil(a.FrontEnds), Policy: a.Policy, Comparisons: []comparisonWire{},
 		NotExamined: a.notExamined(v), Incomplete: a.Incomplete}
-	w.Counts.Everyone, w.Counts.Some, w.Counts.Nobody, w.Counts.Unknown = reachCounts(entries(a.Doors))
+	w.Counts.Everyone, w.Counts.Some, w.Counts.Nobody, w.Counts.Unknown = v.reachCounts(entries(a.Doors))
 	if o := a.Observer; o != nil {
 		w.Observer = &observerWire{o.Namespace, o.File, o.NetNS, o.At.UTC(), nonNil(o.From), nonNil(o.Targets), nonNil(o.Foreign)}
 	}
@@ -246,7 +246,7 @@ func (a Audit) summary(v *view) []string {
 	}
 	all := entries(a.Doors)
 	if judged(a.Doors) {
-		everyone, some, nobody, unknown := reachCounts(all)
+		everyone, some, nobody, unknown := v.reachCounts(all)
 		out = append(out, l.say(plural(len(all), "%[1]d door: ", "%[1]d doors: ")+"%[2]d can be reached by everyone, %[3]d by some, %[4]d by nobody outside this machine, %[5]d unknown.",
 			"ドアは %[1]d 個: 誰でも届くもの %[2]d、一部から届くもの %[3]d、外からは届かないもの %[4]d、不明 %[5]d。", len(all), everyone, some, nobody, unknown))
 	} else {
@@ -307,10 +307,10 @@ func (a Audit) doorsPart(v *view) docPart {
 	l := v.style.Lang
 	part := docPart{id: "doors", title: l.pick("Doors, and who can reach them", "ドアと、届く相手")}
 	all := entries(a.Doors)
-	slices.SortStableFunc(all, func(x, y entry) int { return openness(y) - openness(x) })
+	slices.SortStableFunc(all, func(x, y entry) int { return v.openness(y) - v.openness(x) })
 	clients := 0
 	for _, e := range all {
-		if v.probableClient(e.first()) && openness(e) < 2 {
+		if v.probableClient(e.first()) && v.openness(e) < 2 {
 			clients++
 			continue
 		}
@@ -353,15 +353,15 @@ func (v *view) unjudged(d *monban.Door) string {
 }
 
 // openness orders entries by who reaches them.
-func openness(e entry) int {
-	everyone, some, _, unknown := reachCounts([]entry{e})
+func (v *view) openness(e entry) int {
+	everyone, some, _, unknown := v.reachCounts([]entry{e})
 	return 3*everyone + 2*some + unknown
 }
 
 // comers names who comes in by some families and interfaces.
 func (v *view) comers(g reachGroup) string {
 	const most = 12
-	if g.Verdict != monban.VerdictPartly || nearlyAll(g.Sources) {
+	if g.Verdict != monban.VerdictPartly || v.nearlyAll(g.Sources) {
 		return v.audience(g.Reach)
 	}
 	text := strings.ReplaceAll(v.sourcesText(g.Sources, most), " ", ", ")

@@ -66,7 +66,7 @@ func (v *view) audience(r *monban.Reach) string {
 // there are.
 func (v *view) sourcesText(sources []monban.AddrRange, most int) string {
 	l := v.style.Lang
-	if nearlyAll(sources) {
+	if v.nearlyAll(sources) {
 		return l.pick("nearly everyone", "ほぼ誰でも")
 	}
 	sources = v.joined(sources)
@@ -121,7 +121,7 @@ func (v *view) joined(sources []monban.AddrRange) []monban.AddrRange {
 }
 
 // nearlyAll reports whether the sources are most of the addresses in use.
-func nearlyAll(sources []monban.AddrRange) bool { return monban.Share(sources) > 0.5 }
+func (v *view) nearlyAll(sources []monban.AddrRange) bool { return v.shares.Of(sources) > 0.5 }
 
 // reachGroup is what several families and interfaces of a door have in common.
 type reachGroup struct {
@@ -247,7 +247,7 @@ func whereText(where []string, all map[string]bool) string {
 func (v *view) reachText(p *printer, e entry, lead span, at string) span {
 	for _, g := range v.groups(e) {
 		who := v.audience(g.Reach)
-		if g.Verdict == monban.VerdictPartly && !nearlyAll(g.Sources) || v.style.Verbose && len(g.Sources) > 0 {
+		if g.Verdict == monban.VerdictPartly && !v.nearlyAll(g.Sources) || v.style.Verbose && len(g.Sources) > 0 {
 			most, sources := 6, v.joined(g.Sources)
 			if v.style.Verbose {
 				sources = g.Sources
@@ -346,7 +346,7 @@ func (v *view) conditionText(c monban.Condition) string {
 }
 
 // reachCounts counts entries by who can come in from outside.
-func reachCounts(all []entry) (everyone, some, nobody, unknown int) {
+func (v *view) reachCounts(all []entry) (everyone, some, nobody, unknown int) {
 	for _, e := range all {
 		best := monban.VerdictClosed
 		open, undecided := false, false
@@ -362,7 +362,7 @@ func reachCounts(all []entry) (everyone, some, nobody, unknown int) {
 					open = true
 				case monban.VerdictPartly:
 					best = monban.VerdictPartly
-					open = open || nearlyAll(r.Sources)
+					open = open || v.nearlyAll(r.Sources)
 				case monban.VerdictUnknown:
 					undecided = true
 				}

@@ -109,7 +109,7 @@ func TestReachCounts(t *testing.T) {
 	door := func(proto monban.Proto, state monban.DoorState) entry {
 		return entry{doors: []*monban.Door{{Bind: monban.Bind{Port: monban.Port{Num: 9, Proto: proto}}, State: state}}}
 	}
-	_, _, nobody, unknown := reachCounts([]entry{door(monban.TCP, monban.Bound), door(monban.UDP, monban.Bound), door(monban.TCP, monban.Listen)})
+	_, _, nobody, unknown := new(view).reachCounts([]entry{door(monban.TCP, monban.Bound), door(monban.UDP, monban.Bound), door(monban.TCP, monban.Listen)})
 	if nobody != 1 || unknown != 2 {
 		t.Errorf("nobody %d, unknown %d, want 1 and 2", nobody, unknown)
 	}

@@ -71,6 +71,8 @@ type view struct {
 	style Style
 	// shapes are the owners that have their JSON shape already.
 	shapes map[*monban.Owner][]ownerWire
+	// shares are those of lists of sources, which may be long.
+	shares monban.Shares
 }
 
 // Write shows r on w.

@@ -645,7 +645,7 @@ func (s Status) closing(p *printer, v *view, all []entry) {
 		"ドアは %d 個: 全アドレスで待ち受けるもの %d、特定の 1 アドレスで待ち受けるもの %d、ループバックのみ(このマシンの中だけ)%d。",
 		len(all), every, one, loopback)
 	if v.firewallSeen() {
-		everyone, some, nobody, undecided := reachCounts(all)
+		everyone, some, nobody, undecided := v.reachCounts(all)
 		text = joined(p.lang, text, p.f("With its firewall, %d can be reached by everyone, %d by some, %d by nobody outside this machine",
 			"ファイアウォールも含めて判定すると、誰でも届くもの %d、一部から届くもの %d、外からは届かないもの %d", everyone, some, nobody))
 		if undecided > 0 {
