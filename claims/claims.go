@@ -60,7 +60,7 @@ func System(p Place) ([]monban.Claim, []monban.Gap) {
 				if reader.by == "systemd" && units[path.Base(name)] {
 					continue // wanted by more than one
 				}
-				if info, err := fs.Stat(p.FS, name); err == nil && info.Mode().IsRegular() && !seen.have(info) {
+				if info, err := fs.Stat(p.FS, name); err == nil && info.Mode().IsRegular() && (strings.Contains(path.Base(name), "@") || !seen.have(info)) {
 					r.jobs = append(r.jobs, job{name: name, reader: reader})
 					units[path.Base(name)] = true
 				}
@@ -74,7 +74,8 @@ func System(p Place) ([]monban.Claim, []monban.Gap) {
 }
 
 // sameFiles knows the files that one reader has met by their names: Debian's
-// /var/lib/tomcat10/conf is a link to /etc/tomcat10.
+// /var/lib/tomcat10/conf is a link to /etc/tomcat10. The instances of a systemd
+// template are links to one file and as many units.
 type sameFiles []fs.FileInfo
 
 // have reports whether a file was met before, under any name.

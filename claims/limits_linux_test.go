@@ -162,6 +162,15 @@ func TestNamesOfOneFile(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%s", diff, show(found, gaps))
 	}
+
+	write("machine/usr/lib/systemd/system/x@.service", "[Service]\nExecStart=/usr/bin/memcached -p 1121%i -l 127.0.0.1\n")
+	for _, instance := range []string{"1", "2"} {
+		link("../../../../usr/lib/systemd/system/x@.service", "machine/etc/systemd/system/multi-user.target.wants/x@"+instance+".service")
+	}
+	found, gaps = System(Place{FS: os.DirFS(filepath.Join(dir, "machine")), Root: "/"})
+	if len(found) != 2 || len(gaps) != 0 || found[0].Bind.Port.Num != 11211 || found[1].Bind.Port.Num != 11212 {
+		t.Errorf("instances of a template:\n%s", show(found, gaps))
+	}
 }
 
 // TestUTF16 meets the files that old Windows editors write: not read is not the

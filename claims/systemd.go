@@ -362,9 +362,10 @@ func splitShell(text string) []string {
 	return out
 }
 
-// environment collects Environment= and EnvironmentFile=.
+// environment collects Environment= and EnvironmentFile=. What the files say
+// counts more, wherever they stand (systemd.exec(5)).
 func (s *scan) environment(u unit) []string {
-	var env []string
+	var env, files []string
 	for _, st := range u.settings {
 		if st.section != "Service" {
 			continue
@@ -381,10 +382,10 @@ func (s *scan) environment(u unit) []string {
 				env = append(env, w.text)
 			}
 		case "EnvironmentFile":
-			env = append(env, s.environmentFile(st)...)
+			files = append(files, s.environmentFile(st)...)
 		}
 	}
-	return env
+	return append(env, files...)
 }
 
 // environmentFile reads a file of shell-like assignments, without a shell.
