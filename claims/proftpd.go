@@ -11,7 +11,7 @@ import (
 
 // readProFTPD reads proftpd.conf and what it includes.
 func readProFTPD(s *scan) {
-	p := proftpd{s: s, v6: true, port: "21"}
+	p := proftpd{s: s, v6: true, main: &ftpServer{}, global: &ftpServer{}}
 	s.open(monban.Pos{}, s.main, p.read)
 	p.claim()
 }
@@ -21,33 +21,57 @@ type proftpd struct {
 	v6      bool
 	inetd   bool
 	tight   bool
-	port    string
-	at      monban.Pos // of the server's own Port line
-	set     bool
-	address []netip.Addr
-	hosts   []located // the Port lines of VirtualHosts
+	main    *ftpServer
+	global  *ftpServer // <Global>: for those that do not say otherwise
+	hosts   []*ftpServer
 	defines []string
+	modules []string // loaded, without "mod_" and ".c"
+}
+
+// ftpServer is the main server or a VirtualHost.
+type ftpServer struct {
+	port  located // of the first Port, which wins (measured with 1.3.8)
+	addrs []netip.Addr
 }
 
 func (p *proftpd) read(f file) {
 	var open []string // sections, the outermost first; "-" is one left out
+	server := p.main
 	for l := range lines(f.data, lineStyle{comment: "#", joined: true}) {
 		words := l.words("")
 		name := lower(words[0].text)
 		switch {
 		case strings.HasPrefix(name, "</"):
-			if len(open) > 0 {
-				open = open[:len(open)-1]
+			if n := len(open); n > 0 {
+				if open[n-1] == "virtualhost" || open[n-1] == "global" {
+					server = p.main
+				}
+				open = open[:n-1]
 			}
 			continue
 		case strings.HasPrefix(name, "<"):
-			open = append(open, p.section(strings.Trim(name, "<>"), words[1:]))
+			section := p.section(strings.Trim(name, "<>"), words[1:])
+			if slices.Contains(open, "-") {
+				section = "-"
+			}
+			open = append(open, section)
+			switch section {
+			case "global":
+				server = p.global
+			case "virtualhost":
+				server = &ftpServer{}
+				p.hosts = append(p.hosts, server)
+				for _, w := range words[1:] {
+					w.text = strings.TrimSuffix(w.text, ">")
+					server.addrs = append(server.addrs, p.s.names.host(w.text)...)
+				}
+			}
 			continue
 		}
 		if slices.Contains(open, "-") || len(words) < 2 {
 			continue
 		}
-		p.directive(f, name, words[1:], slices.Contains(open, "virtualhost"))
+		p.directive(f, name, words[1:], server)
 	}
 }
 
@@ -59,9 +83,7 @@ func (p *proftpd) section(name string, args []word) string {
 	text, negated := strings.CutPrefix(strings.TrimSuffix(args[0].text, ">"), "!")
 	switch name {
 	case "ifmodule":
-		// Which modules are built in cannot be seen; that of TLS and the
-		// like only add sections that open nothing.
-		if negated {
+		if p.hasModule(text) == negated {
 			return "-"
 		}
 	case "ifdefine":
@@ -72,17 +94,27 @@ func (p *proftpd) section(name string, args []word) string {
 	return name
 }
 
-func (p *proftpd) directive(f file, name string, args []word, virtual bool) {
+// hasModule answers for "mod_tls.c". Where no LoadModule line has been seen every
+// module may be built in, and is taken to be; else those are that Debian builds in.
+func (p *proftpd) hasModule(name string) bool {
+	name = moduleName(name)
+	return len(p.modules) == 0 || slices.Contains(p.modules, name) || slices.Contains([]string{"core", "xfer", "rlimit", "auth_unix", "auth_file",
+		"auth", "ls", "log", "site", "delay", "facts", "dso", "auth_pam", "cap", "ctrls", "lang"}, name)
+}
+
+func moduleName(name string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(lower(name), "mod_"), ".c")
+}
+
+func (p *proftpd) directive(f file, name string, args []word, server *ftpServer) {
 	arg := args[0]
 	on, _ := yesNo(arg.text)
 	switch name {
 	case "include":
 		p.include(f, arg)
 	case "port":
-		if virtual {
-			p.hosts = append(p.hosts, located{arg.text, arg.pos(f)})
-		} else {
-			p.port, p.at, p.set = arg.text, arg.pos(f), true
+		if server.port.text == "" {
+			server.port = located{arg.text, arg.pos(f)}
 		}
 	case "useipv6":
 		p.v6 = on
@@ -90,14 +122,16 @@ func (p *proftpd) directive(f file, name string, args []word, virtual bool) {
 		p.inetd = arg.is("inetd")
 	case "socketbindtight":
 		p.tight = on
+	case "loadmodule":
+		p.modules = append(p.modules, moduleName(arg.text))
 	case "define":
 		p.defines = append(p.defines, arg.text)
 	case "defaultaddress":
-		if virtual {
+		if server != p.main {
 			return
 		}
 		for _, w := range args {
-			p.address = append(p.address, p.s.hostOf(f, w, w.text)...)
+			server.addrs = append(server.addrs, p.s.hostOf(f, w, w.text)...)
 		}
 	}
 }
@@ -115,14 +149,22 @@ func (p *proftpd) include(f file, arg word) {
 }
 
 // claim makes the sockets. Unless SocketBindTight is on, every port is bound on
-// all addresses, whatever the DefaultAddress or VirtualHost says (measured).
+// all addresses, whatever the DefaultAddress or VirtualHost says. A server without
+// a port has the one of <Global>, or else 21, whatever the main server has
+// (measured with 1.3.8).
 func (p *proftpd) claim() {
 	if p.inetd {
 		return
 	}
 	who := p.s.daemon("proftpd", []string{"proftpd"}, "proftpd.service")
-	ports := append([]located{{p.port, p.at}}, p.hosts...)
-	for i, port := range ports {
+	for _, server := range append([]*ftpServer{p.main}, p.hosts...) {
+		port, absent := server.port, false
+		if port.text == "" {
+			port = p.global.port
+		}
+		if port.text == "" {
+			port.text, absent = "21", true
+		}
 		num, err := monban.ParsePort(port.text)
 		if err != nil {
 			p.s.gap(port.pos, BadPort, port.text)
@@ -131,9 +173,9 @@ func (p *proftpd) claim() {
 		if num.Num == 0 {
 			continue
 		}
-		for _, addr := range p.addresses() {
+		for _, addr := range p.addresses(server) {
 			sock := tcp(addr, num.Num, port.pos)
-			sock.absent = i == 0 && !p.set
+			sock.absent = absent
 			if addr == any6() {
 				sock.v6only, sock.orIPv4 = monban.Off, true
 			}
@@ -143,10 +185,10 @@ func (p *proftpd) claim() {
 	p.s.once()
 }
 
-func (p *proftpd) addresses() []netip.Addr {
+func (p *proftpd) addresses(server *ftpServer) []netip.Addr {
 	switch {
-	case p.tight && len(p.address) > 0:
-		return p.address
+	case p.tight && len(server.addrs) > 0:
+		return server.addrs
 	case p.v6:
 		return []netip.Addr{any6()}
 	}

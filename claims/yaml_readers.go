@@ -181,7 +181,16 @@ func (s *scan) goListen(f file, who asker, address word, proto monban.Proto) {
 // scalars. Arrays of tables and values over several lines are left out.
 func tomlDocument(f file) *value {
 	root := &value{kind: table}
-	for st := range settings(f, lineStyle{comment: "#", inline: "#"}, '=') {
+	style := lineStyle{comment: "#", inline: "#"}
+	for l := range lines(f.data, style) { // a table may be empty, and mean something by being there
+		if name, ok := l.section(); ok {
+			at := root
+			for _, key := range splitKeys(name) {
+				at = at.child(key)
+			}
+		}
+	}
+	for st := range settings(f, style, '=') {
 		at := root
 		for _, key := range append(splitKeys(st.section), splitKeys(st.key.text)...) {
 			at = at.child(key)
