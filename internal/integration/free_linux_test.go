@@ -224,7 +224,8 @@ func freeMaster(t *testing.T, r *room) {
 }
 
 func freeOrphan(t *testing.T, r *room) {
-	cmd, _ := r.start("root", "orphan", "tcp:127.0.0.1:8080")
+	cmd := r.command("root", program(t, "fixture"), "orphan", "tcp:127.0.0.1:8080") // which ends when it is ready
+	startReady(t, cmd)
 	cmd.Wait()
 	f := r.free("root", 0, "8080", "--yes")
 	if f.Outcome != "freed" || len(f.signals()) != 1 {

@@ -136,27 +136,26 @@ func (r *sshRoom) interrupted(code, at int, script string, args ...string) moveA
 	return e.Data
 }
 
-// answers reports whether an SSH server's banner comes from a port of every
-// address of the room's sshd.
-func (r *sshRoom) answers(port int) bool {
+// answers reports whether an SSH server's banner comes from a port of every address of
+// the room's sshd. Where one ought to come it is waited for.
+func (r *sshRoom) answers(port int, want bool) bool {
 	all := true
 	r.ns.Do(func() {
 		for _, addr := range r.addrs {
-			all = all && sshBanner(net.Dialer{Timeout: patient}, net.JoinHostPort(addr, strconv.Itoa(port)))
+			all = all && sshBanner(net.Dialer{Timeout: patience(want)}, net.JoinHostPort(addr, strconv.Itoa(port)))
 		}
 	})
 	return all
 }
 
-// sshBanner reports whether an SSH server answers: at once where nobody listens, and
-// however slow the machine is where somebody does.
+// sshBanner reports whether an SSH server answers in the dialer's time.
 func sshBanner(d net.Dialer, address string) bool {
 	c, err := d.Dial("tcp", address)
 	if err != nil {
 		return false
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(patient))
+	c.SetDeadline(time.Now().Add(d.Timeout))
 	text := make([]byte, 8)
 	n, _ := c.Read(text)
 	return strings.HasPrefix(string(text[:n]), "SSH-2.0")
@@ -201,7 +200,7 @@ const outage = 4 * time.Second
 
 func (r *sshRoom) want(what string, old, new bool) {
 	r.t.Helper()
-	if a, b := r.answers(oldPort), r.answers(newPort); a != old || b != new {
+	if a, b := r.answers(oldPort, old), r.answers(newPort, new); a != old || b != new {
 		r.t.Errorf("%s: port %d answers: %v, port %d: %v; want %v and %v\n%s", what, oldPort, a, newPort, b, old, new, r.run("ss", "-Htlnp"))
 	}
 }
@@ -290,7 +289,7 @@ func TestMoveConfigs(t *testing.T) {
 			r.run("sh", "-c", endSSHD+"/usr/sbin/sshd")
 			r.waitFor("tcp 1011")
 			r.want("started anew", false, true)
-			if test.name == "another port stays" && !r.answers(2200) {
+			if test.name == "another port stays" && !r.answers(2200, true) {
 				t.Error("port 2200 is gone")
 			}
 			if left := r.run("sh", "-c", "find /etc -name '*monban*'; ls -A /var/lib/monban"); strings.TrimSpace(left) != "move.lock" {

@@ -78,22 +78,28 @@ func openDir(t testing.TB) string {
 	return dir
 }
 
-// startReady starts a fixture and waits until it says that it is ready.
+// startReady starts a fixture and waits until it says that it is ready. What it writes
+// to standard error goes to a file: a pipe would not end before all that it starts.
 func startReady(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	stderr, err := os.CreateTemp(t.TempDir(), "stderr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	cmd.Stderr = stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
 		cmd.Process.Kill()
 		cmd.Wait()
-		t.Fatalf("%s: said %q (%v), %s", cmd, line, err, stderr.Bytes())
+		said, _ := os.ReadFile(stderr.Name())
+		t.Fatalf("%s: said %q (%v), %s", cmd, line, err, said)
 	}
 }
 
