@@ -132,6 +132,7 @@ func errorWords() [][2]string {
 		{"expected ',' or ']'", "',' か ']' が必要です"},
 		{"expected ',' or '}'", "',' か '}' が必要です"},
 		{"expected the end of the document or '---'", "文書はここで終わるはずです(別の文書は --- で始めます)"},
+		{"nothing can follow the value on its line: look at the quotes and the brackets", "値の後ろに余分なものがあります(引用符と括弧を確認してください)"},
 		{"no 'key: value' can be here: look at the indentation and the quotes", "ここに「キー: 値」は書けません(字下げと引用符を確認してください)"},
 		{"no '? ' can be here", "ここに「? 」は書けません"},
 		{"no '- ' can be here", "ここに「- 」の項目は書けません"},

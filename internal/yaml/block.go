@@ -86,9 +86,7 @@ func (p *parser) content(whole, own properties, start mark, fresh, dash bool) *N
 		n.give(whole)
 		return n
 	}
-	tag := n.Tag
 	*outer = *n
-	outer.Tag = tag
 	outer.give(whole)
 	return outer
 }
@@ -128,9 +126,7 @@ func (p *parser) inline(own properties) *Node {
 // unexpected fails at what begins no node.
 func (p *parser) unexpected() {
 	switch p.at(0) {
-	case 0:
-		p.fail(p.mark, NoNode)
-	case ',', ']', '}':
+	case 0, ',', ']', '}':
 		p.fail(p.mark, NoNode)
 	}
 	p.fail(p.mark, BadStart)
@@ -182,16 +178,20 @@ func (p *parser) sequence(n *Node, indented bool) *Node {
 		p.space()
 	}
 	if indented && !p.outside() && p.column() >= p.indent {
-		p.strayIn(NoDash)
+		p.stray(NoDash)
 	}
 	p.indent = around
 	return p.close(n, base)
 }
 
-// strayIn fails at something that is not a further entry of a block collection.
-func (p *parser) strayIn(problem Problem) {
-	if !p.fresh && p.indicator(':') {
+// stray fails at something that is no further entry of a block collection, or
+// behind the last one. What stands on the line of a value is another mistake.
+func (p *parser) stray(problem Problem) {
+	switch {
+	case p.indicator(':') && (!p.fresh || problem == NoDocument):
 		problem = ValueHere
+	case !p.fresh:
+		problem = Behind
 	}
 	p.fail(p.mark, problem)
 }
@@ -213,7 +213,7 @@ func (p *parser) mapping(n *Node, start mark, key *Node) *Node {
 			break
 		}
 		if p.column() > p.indent || !p.fresh {
-			p.strayIn(NoKey)
+			p.stray(NoKey)
 		}
 		if p.indicator('?') {
 			p.pos++

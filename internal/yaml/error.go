@@ -40,6 +40,7 @@ const (
 	NoFlowSequence                     // "," or "]" is missing
 	NoFlowMapping                      // "," or "}" is missing
 	NoDocument                         // "---" is missing
+	Behind                             // a value, on its line
 	ValueHere                          // ":" where no mapping can be
 	KeyHere                            // "?" where no mapping can be
 	EntryHere                          // "-" where no sequence can be
@@ -79,6 +80,7 @@ var problemText = [...]string{
 	NoFlowSequence:  "expected ',' or ']'",
 	NoFlowMapping:   "expected ',' or '}'",
 	NoDocument:      "expected the end of the document or '---'",
+	Behind:          "nothing can follow the value on its line: look at the quotes and the brackets",
 	ValueHere:       "no 'key: value' can be here: look at the indentation and the quotes",
 	KeyHere:         "no '? ' can be here",
 	EntryHere:       "no '- ' can be here",

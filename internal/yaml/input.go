@@ -21,8 +21,8 @@ func decode(data []byte) (string, *Error) {
 	case len(data) >= 2 && data[0] == 0xff && data[1] == 0xfe:
 		order = binary.LittleEndian
 	default:
-		text := string(data)
-		return strings.TrimPrefix(text, bom), valid(strings.TrimPrefix(text, bom))
+		text := strings.TrimPrefix(string(data), bom)
+		return text, valid(text)
 	}
 	var b strings.Builder
 	for data = data[2:]; len(data) >= 2; data = data[2:] {

@@ -32,7 +32,7 @@ func (p *parser) stream() (docs []*Node) {
 		docs = append(docs, p.blockNode(false, behind))
 		p.space()
 		if !p.outside() {
-			p.stray()
+			p.stray(NoDocument)
 		}
 		p.forget()
 	}
@@ -43,19 +43,6 @@ func (p *parser) stream() (docs []*Node) {
 func (p *parser) forget() {
 	clear(p.anchors)
 	p.handles = p.handles[:0]
-}
-
-// stray fails where something stands behind a node. The commonest causes have a
-// message of their own.
-func (p *parser) stray() {
-	switch {
-	case p.indicator(':'):
-		p.fail(p.mark, ValueHere)
-	case p.indicator('-'):
-		p.fail(p.mark, EntryHere)
-	default:
-		p.fail(p.mark, NoDocument)
-	}
 }
 
 // handle is a shorthand for the beginning of tags.
