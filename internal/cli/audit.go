@@ -27,6 +27,7 @@ type auditOptions struct {
 	policy         string
 	from           string
 	seen, seenFrom string
+	seenAs         []string
 	ports          string
 }
 
@@ -50,6 +51,7 @@ func (a *app) auditCommand() *cobra.Command {
 	flags.StringVarP(&o.ports, "ports", "p", "", "")
 	flags.StringVar(&o.seen, "seen", "", "")
 	flags.StringVar(&o.seenFrom, "seen-from", "", "")
+	flags.StringSliceVar(&o.seenAs, "seen-as", nil, "")
 	return cmd
 }
 
@@ -143,6 +145,8 @@ func (o *auditOptions) together(cmd *cobra.Command) error {
 		return report.NeedsFlag("--ports", "--from")
 	case o.seenFrom != "" && o.seen == "":
 		return report.NeedsFlag("--seen-from", "--seen")
+	case len(o.seenAs) > 0 && o.seen == "":
+		return report.NeedsFlag("--seen-as", "--seen")
 	}
 	if o.seenFrom != "" {
 		if _, err := netip.ParseAddr(o.seenFrom); err != nil {

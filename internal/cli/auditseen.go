@@ -45,22 +45,26 @@ type scanOutput struct {
 		NetNS string `json:"netns"`
 	} `json:"host"`
 	Data struct {
-		Targets   []string `json:"targets"`
-		TCP       string   `json:"tcp"`
-		UDP       string   `json:"udp"`
-		Sightings []struct {
-			Target netip.Addr        `json:"target"`
-			Proto  monban.Proto      `json:"proto"`
-			Port   uint16            `json:"port"`
-			State  monban.SightState `json:"state"`
-		} `json:"sightings"`
+		Targets     []string           `json:"targets"`
+		TCP         string             `json:"tcp"`
+		UDP         string             `json:"udp"`
+		Sightings   []scanSighting     `json:"sightings"`
 		Counts      []report.ScanCount `json:"counts"`
 		Interrupted bool               `json:"interrupted"`
 	} `json:"data"`
-	Gaps []struct {
-		Source string `json:"source"`
-		Error  string `json:"error"`
-	} `json:"gaps"`
+	Gaps []scanGap `json:"gaps"`
+}
+
+type scanSighting struct {
+	Target netip.Addr        `json:"target"`
+	Proto  monban.Proto      `json:"proto"`
+	Port   uint16            `json:"port"`
+	State  monban.SightState `json:"state"`
+}
+
+type scanGap struct {
+	Source string `json:"source"`
+	Error  string `json:"error"`
 }
 
 // observed returns what was seen from where the options say, nil if from nowhere.
@@ -79,11 +83,20 @@ func (a *app) observed(ctx context.Context, o *auditOptions, snap *monban.Snapsh
 	if err != nil {
 		return nil, report.NotAScan(o.seen)
 	}
-	s, err := sightingsOf(out, &snap.Host)
+	as, err := o.translations(&snap.Host)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sightingsOf(out, &snap.Host, as)
 	if err != nil {
 		return nil, report.NotAScan(o.seen)
 	}
 	s.observer.File = o.seen
+	for _, t := range s.observer.As {
+		if !out.asked(t.Seen) {
+			return nil, report.NotScanned(o.seen, t.Seen)
+		}
+	}
 	if len(s.observer.Targets) == 0 {
 		return nil, report.ScanOfOthers(o.seen, s.observer.Foreign)
 	}
@@ -147,7 +160,7 @@ func (a *app) lookFrom(ctx context.Context, o *auditOptions, snap *monban.Snapsh
 	if out.Host.NetNS == snap.Host.NetNS {
 		return nil, report.OwnNamespace(o.from)
 	}
-	s, err := sightingsOf(out, &snap.Host)
+	s, err := sightingsOf(out, &snap.Host, nil)
 	if err != nil {
 		return nil, report.CannotScan(err)
 	}
@@ -199,11 +212,15 @@ func readScan(text []byte) (*scanOutput, error) {
 	return &out, nil
 }
 
-// sightingsOf takes from a scan what it saw of a host's own addresses.
-func sightingsOf(out *scanOutput, h *monban.Host) (*sightings, error) {
+// sightingsOf takes from a scan what it saw of a host's own addresses, or of those
+// that stand for them. What there was no way to from where it was made was not asked,
+// and nobody there reaches it.
+func sightingsOf(out *scanOutput, h *monban.Host, as []report.SeenAs) (*sightings, error) {
+	own, _ := outerAddresses(h)
+	unrouted := out.dropUnrouted(func(a netip.Addr) bool { return slices.Contains(own, local(as, a)) })
 	s := &sightings{interrupted: out.Data.Interrupted, states: map[doorAt]monban.SightState{}, counts: map[netip.Addr]report.ScanCount{}, from: map[netip.Addr]netip.Addr{}}
 	s.observer.At, s.observer.NetNS = out.At, out.Host.NetNS
-	own, _ := outerAddresses(h)
+	s.observer.As, s.observer.Unrouted = as, unrouted
 	foreign := func(a netip.Addr) {
 		if !slices.Contains(own, a) && !slices.Contains(s.observer.Foreign, a) {
 			s.observer.Foreign = append(s.observer.Foreign, a)
@@ -215,10 +232,12 @@ func sightingsOf(out *scanOutput, h *monban.Host) (*sightings, error) {
 			return nil, err
 		}
 		if p.IsSingleIP() {
-			foreign(p.Addr().Unmap())
+			foreign(local(as, p.Addr()))
 		}
 		for _, a := range own {
-			if p.Contains(a) && !slices.Contains(s.observer.Targets, a) {
+			is := func(t report.SeenAs) bool { return t.Local == a }
+			asked := p.Contains(a) && !slices.ContainsFunc(as, is) || slices.ContainsFunc(as, func(t report.SeenAs) bool { return is(t) && p.Contains(t.Seen) })
+			if asked && !slices.Contains(s.observer.Targets, a) {
 				s.observer.Targets = append(s.observer.Targets, a)
 			}
 		}
@@ -250,7 +269,7 @@ func sightingsOf(out *scanOutput, h *monban.Host) (*sightings, error) {
 		}
 	}
 	for _, one := range out.Data.Sightings {
-		target := one.Target.Unmap().WithZone("")
+		target := local(as, one.Target)
 		if !slices.Contains(own, target) {
 			foreign(target)
 			continue
@@ -267,11 +286,14 @@ func sightingsOf(out *scanOutput, h *monban.Host) (*sightings, error) {
 		if err != nil {
 			return nil, err
 		}
-		if target = target.Unmap(); !slices.Contains(own, target) {
+		scanned := target
+		if target = local(as, target); !slices.Contains(own, target) {
 			continue
 		}
 		s.counts[target] = c
-		if from, err := netip.ParseAddr(c.From); err == nil {
+		// What the observer is called there says nothing here where a translation
+		// is on the way: two private networks may have the same addresses.
+		if from, err := netip.ParseAddr(c.From); err == nil && target == scanned.Unmap().WithZone("") {
 			from = from.Unmap().WithZone("")
 			if !slices.Contains(s.observer.From, from) {
 				s.observer.From = append(s.observer.From, from)
@@ -282,6 +304,81 @@ func sightingsOf(out *scanOutput, h *monban.Host) (*sightings, error) {
 		}
 	}
 	return s, nil
+}
+
+// local returns the address of this machine that a scanned one stands for.
+func local(as []report.SeenAs, a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	for _, t := range as {
+		switch a {
+		case t.Seen:
+			return t.Local
+		case t.Local:
+			return netip.Addr{} // where the scan was made that is somebody else
+		}
+	}
+	return a
+}
+
+// translations reads --seen-as: "203.0.113.5=10.0.0.5".
+func (o *auditOptions) translations(h *monban.Host) (out []report.SeenAs, err error) {
+	own, _ := outerAddresses(h)
+	for _, text := range o.seenAs {
+		first, second, _ := strings.Cut(text, "=")
+		seen, err1 := netip.ParseAddr(strings.TrimSpace(first))
+		here, err2 := netip.ParseAddr(strings.TrimSpace(second))
+		t := report.SeenAs{Seen: seen.Unmap(), Local: here.Unmap()}
+		switch {
+		case err1 != nil, err2 != nil, t.Seen == t.Local:
+			return nil, report.BadSeenAs(text)
+		case !slices.Contains(own, t.Local):
+			return nil, report.NotOwnAddress(text, t.Local, own)
+		case slices.ContainsFunc(out, func(o report.SeenAs) bool { return o.Seen == t.Seen || o.Local == t.Local }):
+			return nil, report.SeenAsTwice(text)
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// asked reports whether a scan was about an address.
+func (out *scanOutput) asked(a netip.Addr) bool {
+	return slices.ContainsFunc(out.Data.Targets, func(t string) bool {
+		p, err := parseTarget(t)
+		return err == nil && p.Contains(a)
+	})
+}
+
+// dropUnrouted takes out of a scan what it says of targets that there was no way to,
+// unless that is all of them, and returns those that are wanted.
+func (out *scanOutput) dropUnrouted(wanted func(netip.Addr) bool) (gone []netip.Addr) {
+	noRoute := func(g scanGap) bool { return g.Error == probe.NoRoute }
+	if !slices.ContainsFunc(out.Gaps, noRoute) {
+		return nil
+	}
+	unrouted := func(c report.ScanCount) bool { return c.From == "" && c.Open+c.Closed+c.Filtered == 0 }
+	if !slices.ContainsFunc(out.Data.Counts, func(c report.ScanCount) bool { return !unrouted(c) }) {
+		return nil
+	}
+	for _, c := range out.Data.Counts {
+		if a, err := netip.ParseAddr(c.Target); err == nil && unrouted(c) && wanted(a) {
+			gone = append(gone, a.Unmap())
+		}
+	}
+	silent := 0
+	out.Data.Counts = slices.DeleteFunc(out.Data.Counts, unrouted)
+	for _, c := range out.Data.Counts {
+		if c.Open+c.Closed == 0 {
+			silent++
+		}
+	}
+	out.Data.Targets = slices.DeleteFunc(out.Data.Targets, func(t string) bool {
+		a, err := netip.ParseAddr(t)
+		return err == nil && slices.Contains(gone, a.Unmap())
+	})
+	out.Data.Sightings = slices.DeleteFunc(out.Data.Sightings, func(s scanSighting) bool { return slices.Contains(gone, s.Target.Unmap()) })
+	out.Gaps = slices.DeleteFunc(out.Gaps, func(g scanGap) bool { return noRoute(g) || g.Error == probe.NobodyAnswered && silent == 0 })
+	return gone
 }
 
 // concerned counts what a gap of a scan is about, which its JSON does not tell.

@@ -268,6 +268,24 @@ func (a *app) tree(wanted func(verb string) bool) *cobra.Command {
 	return root
 }
 
+// formatsOf returns the formats in which a verb can show its result.
+func formatsOf(verb string) []string {
+	formats := []report.Format{report.Text, report.JSON}
+	switch verb {
+	case "check":
+		formats = append(formats, report.SARIF)
+	case "audit":
+		formats = append(formats, report.Markdown, report.HTML, report.SARIF)
+	case "scan":
+		formats = append(formats, report.JSONLines, report.NmapXML)
+	}
+	out := make([]string, len(formats))
+	for i, f := range formats {
+		out[i] = string(f)
+	}
+	return out
+}
+
 func (a *app) checkGlobals(cmd *cobra.Command) error {
 	if a.json {
 		if cmd.Flags().Changed("format") && a.format != string(report.JSON) {
@@ -275,19 +293,8 @@ func (a *app) checkGlobals(cmd *cobra.Command) error {
 		}
 		a.format = string(report.JSON)
 	}
-	switch format := report.Format(a.format); {
-	case format == report.Text, format == report.JSON:
-	case cmd.Name() == "check" && format == report.SARIF:
-	case cmd.Name() == "audit" && (format == report.SARIF || format == report.Markdown || format == report.HTML):
-	case cmd.Name() == "audit":
-		return report.BadChoice("--format", a.format, "text", "json", "markdown", "html", "sarif")
-	case cmd.Name() == "scan" && (format == report.JSONLines || format == report.NmapXML):
-	case cmd.Name() == "scan":
-		return report.BadChoice("--format", a.format, "text", "json", "jsonl", "nmap-xml")
-	case cmd.Name() == "check":
-		return report.BadChoice("--format", a.format, "text", "json", "sarif")
-	default:
-		return report.BadChoice("--format", a.format, "text", "json")
+	if formats := formatsOf(cmd.Name()); !slices.Contains(formats, a.format) {
+		return report.BadChoice("--format", a.format, formats...)
 	}
 	if a.langFlag != "" {
 		if _, ok := report.ParseLang(a.langFlag); !ok {

@@ -10,6 +10,11 @@ import (
 // completeValues lets the shell complete the flags that take one of a few words,
 // and makes the completion command refuse a shell it has no script for.
 func completeValues(cmd *cobra.Command) {
+	if cmd.PersistentFlags().Lookup("format") != nil {
+		_ = cmd.RegisterFlagCompletionFunc("format", func(verb *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return formatsOf(verb.Name()), cobra.ShellCompDirectiveNoFileComp
+		})
+	}
 	for name, words := range flagChoices() {
 		if cmd.LocalFlags().Lookup(name) != nil {
 			// The only error is a flag that has its words already.
@@ -42,7 +47,6 @@ func completeValues(cmd *cobra.Command) {
 func flagChoices() map[string][]string {
 	choices := map[string][]string{
 		"lang":    {"en", "ja"},
-		"format":  {string(report.Text), string(report.JSON)},
 		"fail-on": {"critical", "high", "medium", "low", "info"},
 	}
 	for _, p := range monban.Protos() {

@@ -94,6 +94,7 @@ type auditData struct {
 		Observer *struct {
 			Namespace, File, NetNS string
 			From, Targets, Foreign []string
+			Unrouted               []string
 		}
 		Comparisons []struct {
 			Target, From, Proto string
@@ -190,6 +191,9 @@ func TestAuditCompared(t *testing.T) {
 		return slices.DeleteFunc(lines, func(l string) bool { return !strings.HasPrefix(l, machineAddr) || strings.Contains(l, "udp") })
 	}
 	got, d = a.compare(append(ports, "--from", far.Path())...)
+	if o := d.Data.Observer; !slices.Equal(o.Unrouted, []string{"2001:db8::1"}) || d.Data.Incomplete || slices.ContainsFunc(d.Gaps, func(g gap) bool { return g.Hides == "sightings" }) {
+		t.Errorf("an address that there is no way to from there: %+v, gaps %+v", o, d.Gaps)
+	}
 	got, want = v4(got), []string{"192.0.2.1:22/tcp open filtered seen-shut", "192.0.2.1:80/tcp partly open", "192.0.2.1:443/tcp partly filtered",
 		"192.0.2.1:8080/tcp open open", "192.0.2.1:9090/tcp open closed seen-shut"}
 	same(got)
@@ -203,6 +207,34 @@ func TestAuditCompared(t *testing.T) {
 	got, _ = a.compare("--seen", a.file("far.json", string(out)), "--seen-from", "198.51.100.7")
 	got, want[1], want[2] = v4(got), "192.0.2.1:80/tcp open open", "192.0.2.1:443/tcp closed filtered"
 	same(got)
+	// An address that a router on the way translates to this machine's, one to one.
+	const public = "203.0.113.5"
+	a.outside.Run("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority dstnat; }; add rule ip nat pre ip daddr "+public+" dnat to "+machineAddr)
+	translated, err := far.Command(program(t, "monban"), "scan", "--json", "--all", "-p", ports[1], "--i-am-authorised", public).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nat := a.file("nat.json", string(translated))
+	got, d = a.compare("--seen", nat, "--seen-as", public+"="+machineAddr, "--seen-from", "198.51.100.7")
+	got = v4(got)
+	same(got)
+	if o := d.Data.Observer; !slices.Equal(o.Targets, []string{machineAddr}) || len(o.Foreign) > 0 {
+		t.Errorf("observer %+v", o)
+	}
+	for _, c := range []struct{ args, word string }{
+		{"--seen " + nat, "none of its targets (203.0.113.5) is an address of this machine; where one is translated to this machine's, say so: --seen-as 203.0.113.5=ADDRESS"},
+		{"--seen " + nat + " --seen-as 203.0.113.5=192.0.2.99", "192.0.2.99 is no address of this machine; it has "},
+		{"--seen " + nat + " --seen-as 203.0.113.6=192.0.2.1", "has nothing about this address"},
+		{"--seen " + nat + " --seen-as 203.0.113.5", "want the address that was scanned and this machine's"},
+		{"--seen " + nat + " --seen-as 203.0.113.5=192.0.2.1,203.0.113.6=192.0.2.1", "was named before"},
+		{"--seen-as 203.0.113.5=192.0.2.1", "--seen-as is for --seen"},
+	} {
+		cmd := a.command("root", program(t, "monban"), append([]string{"audit"}, strings.Fields(c.args)...)...)
+		text, _ := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(text), c.word) {
+			t.Errorf("%s: status %d: %s", c.args, cmd.ProcessState.ExitCode(), text)
+		}
+	}
 	// A scan of another machine, and one that was made here.
 	for path, word := range map[string]string{
 		a.file("other.json", strings.ReplaceAll(string(out), machineAddr, "203.0.113.5")):        "none of its targets",

@@ -37,6 +37,17 @@ type Observer struct {
 	// From are the addresses of the observer, Targets this machine's that were
 	// looked at, and Foreign those that are not this machine's, left out.
 	From, Targets, Foreign []netip.Addr
+	// Unrouted are those of this machine's that there was no way to from there.
+	Unrouted []netip.Addr
+	// As are the addresses that were looked at in place of this machine's.
+	As []SeenAs
+}
+
+// SeenAs is an address that is translated to one of this machine's, one to one, on
+// the way.
+type SeenAs struct {
+	Seen  netip.Addr `json:"seen"`
+	Local netip.Addr `json:"local"`
 }
 
 // TooManyAddresses is the error of a gap: not all of this machine's addresses were
@@ -78,6 +89,8 @@ type observerWire struct {
 	From      []netip.Addr `json:"from"`
 	Targets   []netip.Addr `json:"targets"`
 	Foreign   []netip.Addr `json:"foreign"`
+	Unrouted  []netip.Addr `json:"unrouted"`
+	SeenAs    []SeenAs     `json:"seen_as"`
 }
 
 type comparisonWire struct {
@@ -102,7 +115,7 @@ func (a Audit) wire(v *view) any {
 		NotExamined: a.notExamined(v), Incomplete: a.Incomplete}
 	w.Counts.Everyone, w.Counts.Some, w.Counts.Nobody, w.Counts.Unknown = v.reachCounts(entries(a.Doors))
 	if o := a.Observer; o != nil {
-		w.Observer = &observerWire{o.Namespace, o.File, o.NetNS, o.At.UTC(), nonNil(o.From), nonNil(o.Targets), nonNil(o.Foreign)}
+		w.Observer = &observerWire{o.Namespace, o.File, o.NetNS, o.At.UTC(), nonNil(o.From), nonNil(o.Targets), nonNil(o.Foreign), nonNil(o.Unrouted), nonNil(o.As)}
 	}
 	for i := range a.Compared {
 		c := &a.Compared[i]
@@ -433,6 +446,12 @@ func (a Audit) comparedPart(v *view) docPart {
 	part.head = []string{l.pick("DOOR", "ドア"), l.pick("COMPUTED", "判定"), l.pick("SEEN", "見え方"), l.pick("COMPARED", "比較"), l.pick("PROGRAM", "プログラム"), l.pick("WHY", "判定の根拠")}
 	part.lead = append(part.lead, l.say(plural(len(a.Compared), "%[1]d door compared: ", "%[1]d doors compared: ")+plural(differ, "%[2]d differs, %[3]d not known.", "%[2]d differ, %[3]d not known."),
 		"比べたドア %[1]d 個: 相違 %[2]d、不明 %[3]d。", len(a.Compared), differ, unknown))
+	for _, t := range o.As {
+		part.lead = append(part.lead, l.say("%[1]s was looked at and stands for %[2]s, by address translation.", "調べたのは %[1]s で、アドレス変換により %[2]s にあたります。", t.Seen, t.Local))
+	}
+	if len(o.Unrouted) > 0 {
+		part.lead = append(part.lead, l.say("No way leads from there to: %s.", "そこから経路がないアドレス: %s。", addressList(o.Unrouted)))
+	}
 	if len(o.Foreign) > 0 {
 		part.lead = append(part.lead, l.say("Left out, because they are not this machine's: %s.", "このマシンのアドレスではないため除外: %s。", addressList(o.Foreign)))
 	}

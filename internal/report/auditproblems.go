@@ -9,8 +9,37 @@ func NeedsFlag(flag, needs string) error {
 
 // ScanOfOthers says that a scan has none of this machine's addresses.
 func ScanOfOthers(path string, targets []netip.Addr) error {
-	return usageProblem("%[1]s: none of its targets (%[2]s) is an address of this machine; behind address translation, scan the address that this machine itself has",
-		"%[1]s: 対象(%[2]s)に、このマシンのアドレスがありません。アドレス変換の内側にある場合は、このマシン自身のアドレスをスキャンしてください", path, addressList(targets))
+	return usageProblem("%[1]s: none of its targets (%[2]s) is an address of this machine; where one is translated to this machine's, say so: --seen-as %[3]s=ADDRESS",
+		"%[1]s: 対象(%[2]s)に、このマシンのアドレスがありません。アドレス変換でこのマシンに届くアドレスなら、--seen-as %[3]s=このマシンのアドレス と指定してください", path, addressList(targets), oneOf(targets))
+}
+
+func oneOf(targets []netip.Addr) string {
+	if len(targets) == 0 {
+		return "203.0.113.5"
+	}
+	return targets[0].String()
+}
+
+// BadSeenAs says how an address that stands for another is written.
+func BadSeenAs(value string) error {
+	return usageProblem("--seen-as %s: want the address that was scanned and this machine's that it is translated to, such as 203.0.113.5=10.0.0.5",
+		"--seen-as に %s は指定できません。スキャンしたアドレスと、変換先であるこのマシンのアドレスを 203.0.113.5=10.0.0.5 のように書いてください", value)
+}
+
+// SeenAsTwice says that one of two addresses that stand for each other was named
+// before.
+func SeenAsTwice(value string) error {
+	return usageProblem("--seen-as %s: one of these addresses was named before", "--seen-as %s のアドレスの一方は、既に指定されています", value)
+}
+
+// NotOwnAddress says that an address is none of this machine's.
+func NotOwnAddress(value string, a netip.Addr, own []netip.Addr) error {
+	return usageProblem("--seen-as %[1]s: %[2]s is no address of this machine; it has %[3]s", "--seen-as %[1]s: %[2]s はこのマシンのアドレスではありません。このマシンのアドレスは %[3]s です", value, a, addressList(own))
+}
+
+// NotScanned says that a scan has nothing about an address.
+func NotScanned(path string, a netip.Addr) error {
+	return usageProblem("--seen-as %[2]s: %[1]s has nothing about this address", "--seen-as %[2]s: %[1]s にこのアドレスの結果がありません", path, a)
 }
 
 // ScanFromHere says that a scan was made on the machine itself.

@@ -363,8 +363,8 @@ func topics() []topic {
 					"はじめに指摘を、重大なものから、根拠と対策とともに示します。次に、すべてのドアについて、届く相手をファミリーとインターフェースごとに、決め手のルールとともに示します。最後に、確認できなかったものと、調べていないものを示します。配布用に --format markdown、html(スクリプトなしの単一ファイル)、sarif があります。",
 				},
 				{
-					"--from NAMESPACE also looks from another network namespace of this machine (a name of ip netns, a path, or a process number; needs root): at all TCP ports of this machine's addresses, and at the UDP ports that are open here; -p chooses others. --seen SCAN.json takes what monban scan --all --json has seen from elsewhere; --seen-from ADDRESS says where that was, if it is not in one of this machine's networks. A door that was seen and should be closed is the worst finding; one that should be open and was not seen tells of something on the way.",
-					"--from NAMESPACE は、このマシンの別のネットワーク名前空間からも調べます(ip netns の名前、パス、またはプロセスの番号。root が必要)。対象は、このマシンのアドレスの全 TCP ポートと、ここで開いている UDP ポートです(-p で変更可能)。--seen SCAN.json は、別の場所で実行した monban scan --all --json の結果と比べます。調べた場所がこのマシンのネットワークの外なら、--seen-from ADDRESS でアドレスを指定してください。閉じているはずなのに見えたドアは最も重大な指摘になり、開いているはずなのに見えなかったドアからは、途中に何かがあると分かります。",
+					"--from NAMESPACE also looks from another network namespace of this machine (a name of ip netns, a path, or a process number; needs root): at all TCP ports of this machine's addresses, and at the UDP ports that are open here; -p chooses others. --seen SCAN.json takes what monban scan --all --json has seen from elsewhere; --seen-from ADDRESS says where that was, if it is not in one of this machine's networks, and --seen-as ADDRESS=LOCAL that the address that was scanned is translated to this machine's on the way. A door that was seen and should be closed is the worst finding; one that should be open and was not seen tells of something on the way.",
+					"--from NAMESPACE は、このマシンの別のネットワーク名前空間からも調べます(ip netns の名前、パス、またはプロセスの番号。root が必要)。対象は、このマシンのアドレスの全 TCP ポートと、ここで開いている UDP ポートです(-p で変更可能)。--seen SCAN.json は、別の場所で実行した monban scan --all --json の結果と比べます。調べた場所がこのマシンのネットワークの外なら、--seen-from ADDRESS でアドレスを指定してください。スキャンしたアドレスが途中のアドレス変換でこのマシンに届く場合は、--seen-as ADDRESS=LOCAL と指定します。閉じているはずなのに見えたドアは最も重大な指摘になり、開いているはずなのに見えなかったドアからは、途中に何かがあると分かります。",
 				},
 				{
 					"With --policy FILE, or a confirmed policy of monban guard, entries behind which nobody listens are findings, too. Exit status: 0 nothing, 1 a finding of severity low or worse (--fail-on chooses another), 3 nothing found, but something unseen could change that.",
@@ -663,6 +663,8 @@ func flagText(name string) [2]string {
 		return [2]string{"look from this network namespace, too: a name, a path or a process number", "このネットワーク名前空間からも調べる(名前、パス、またはプロセスの番号)"}
 	case "seen":
 		return [2]string{"compare with the result of monban scan --all --json made elsewhere", "別の場所での monban scan --all --json の結果と比べる"}
+	case "seen-as":
+		return [2]string{"ADDRESS=LOCAL: the scan of --seen looked at ADDRESS, which is translated to LOCAL of this machine (several with commas)", "ADDRESS=LOCAL: --seen のスキャンで調べた ADDRESS が、アドレス変換でこのマシンの LOCAL にあたる(コンマ区切りで複数可)"}
 	case "seen-from":
 		return [2]string{"the address that the scan of --seen came from, as this machine sees it", "--seen のスキャン元のアドレス(このマシンから見たもの)"}
 	case "saved":
