@@ -1,6 +1,7 @@
 package exposure
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,8 +15,8 @@ import (
 // as what it is, on any port. Of a door that nobody has talked to only the number
 // says what it may be: that is likely, and no worse than medium. Loopback addresses
 // are no exposure, and neither is a door at which somebody else may have answered.
-func Answering(seen []monban.Sighting, book *portbook.Book, doubtful func(netip.Addr, monban.Port) bool) (out []monban.Finding) {
-	for _, s := range seen {
+func Answering(seen iter.Seq[monban.Sighting], book *portbook.Book, doubtful func(netip.Addr, monban.Port) bool) (out []monban.Finding) {
+	for s := range seen {
 		if s.State != monban.SightOpen || s.Target.IsLoopback() || doubtful(s.Target, s.Port) {
 			continue
 		}

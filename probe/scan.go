@@ -490,6 +490,14 @@ func (r *Report) answering(g *grid) *bitmap {
 	return b
 }
 
+// Opened is how many doors are open.
+func (r *Report) Opened() (n int) {
+	for _, g := range r.grids {
+		n += int(g.counts[open].Load())
+	}
+	return n
+}
+
 // Sightings returns the doors in order of target and port: the open ones, or
 // all.
 func (r *Report) Sightings(all bool) iter.Seq[monban.Sighting] {

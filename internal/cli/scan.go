@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -34,6 +36,15 @@ const fewHosts = 16
 // mostDoors is how many doors a scan can have: two bits each, where something
 // answers.
 const mostDoors = 1 << 34
+
+// modest is how much memory the result of a scan is put together in, if that is
+// enough: the collector then works harder instead of letting the heap double. For
+// 65,536 open doors that is 66 instead of 98 MB as JSON, and 55 instead of 76 as
+// lines. With more than manyOpen it would work in vain.
+const (
+	modest   = 40 << 20
+	manyOpen = 200_000
+)
 
 type scanOptions struct {
 	ports      string
@@ -128,11 +139,13 @@ func (a *app) scan(cmd *cobra.Command, o *scanOptions, args []string) error {
 
 // findings are what is worth telling of the open doors.
 func (j *scanJob) findings(data *report.Scan) []monban.Finding {
-	var seen []monban.Sighting
-	for _, s := range data.Seen {
-		seen = append(seen, s.Sighting)
-	}
-	out := exposure.Answering(seen, j.book, j.report.Doubtful)
+	out := exposure.Answering(func(yield func(monban.Sighting) bool) {
+		for i := range data.Seen {
+			if !yield(data.Seen[i].Sighting) {
+				return
+			}
+		}
+	}, j.book, j.report.Doubtful)
 	if data.Diff != nil {
 		out = append(out, exposure.Opened(slices.DeleteFunc(slices.Clone(data.Diff.Opened), func(s monban.Sighting) bool { return j.report.Doubtful(s.Target, s.Port) }))...)
 	}
@@ -306,7 +319,9 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 		report.ScanBudget(a.sys.Stderr, q.Targets.Len(), doors-q.Resume.Answered(), q.Rate, a.lang)
 	}
 	found := newFinder(ctx, a, j.o.identify)
-	q.Found = found.add
+	if found.wanted() {
+		q.Found = found.add
+	}
 	q.Ready = j.settle
 	if a.sys.StderrTerminal {
 		q.Progress = func(p probe.Progress) {
@@ -330,6 +345,12 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	}
 	for _, a := range q.Targets.Zoned() {
 		data.Targets = append(data.Targets, a.String())
+	}
+	if n := r.Opened(); !j.o.all {
+		data.Seen = make([]report.Seen, 0, n)
+		if n < manyOpen && debug.SetMemoryLimit(-1) == math.MaxInt64 {
+			debug.SetMemoryLimit(modest)
+		}
 	}
 	for s := range r.Sightings(j.o.all) {
 		data.Seen = append(data.Seen, report.Seen{Sighting: s})

@@ -46,6 +46,9 @@ func newFinder(ctx context.Context, a *app, identify bool) *finder {
 		services: make(map[foundDoor]monban.Service), perHost: make(map[netip.Addr]int), skipped: make(map[netip.Addr]int)}
 }
 
+// wanted reports whether anything is done with a door before the scan is over.
+func (f *finder) wanted() bool { return f.identify || f.app.format == string(report.JSONLines) }
+
 // add takes an open door, and does not wait.
 func (f *finder) add(s monban.Sighting) {
 	f.mu.Lock()
@@ -107,6 +110,9 @@ func (f *finder) line(s monban.Sighting) {
 // finish takes the doors that an interrupted scan had found before, waits, and
 // puts the services into the sightings.
 func (f *finder) finish(seen []report.Seen) (gaps []monban.Gap) {
+	if !f.wanted() {
+		return nil
+	}
 	for i := range seen {
 		if seen[i].State == monban.SightOpen {
 			f.add(seen[i].Sighting)
