@@ -16,4 +16,4 @@
 // data, which also hold the licences.
 package portbook
 
-//go:generate go run ./gen
+//go:generate go run ./gen -dir .

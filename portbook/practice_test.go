@@ -267,6 +267,15 @@ func TestRows(t *testing.T) {
 		if u.Alternative != 0 && u.Ports.Contains(monban.Port{Num: u.Alternative}) {
 			t.Errorf("%s: its alternative is itself", what)
 		}
+		// A program that leaves its port for that of the same protocol inside TLS
+		// takes it from whoever speaks that.
+		for _, assigned := range Builtin().Assigned(monban.Port{Num: u.Alternative, Proto: monban.TCP}) {
+			for _, own := range Builtin().Assigned(monban.Port{Num: u.Ports.First, Proto: monban.TCP}) {
+				if name := assigned.Name; u.Alternative != 0 && (name == own.Name+"s" || name == own.Name+"-tls" || name == own.Name+"s-u" || name == "secure-"+own.Name) {
+					t.Errorf("%s: its alternative %d is %s", what, u.Alternative, name)
+				}
+			}
+		}
 		if u.Ports.Len() == 1 {
 			numbers[u.Ports.First] = true
 		}
