@@ -27,15 +27,13 @@ func decode(data []byte) (string, *Error) {
 	var b strings.Builder
 	for data = data[2:]; len(data) >= 2; data = data[2:] {
 		r := rune(order.Uint16(data))
-		if utf16.IsSurrogate(r) && len(data) >= 4 {
-			if r = utf16.DecodeRune(r, rune(order.Uint16(data[2:]))); r != utf8.RuneError {
-				data = data[2:]
+		if utf16.IsSurrogate(r) {
+			if data = data[2:]; len(data) >= 2 {
+				r = utf16.DecodeRune(r, rune(order.Uint16(data)))
 			}
-		} else if utf16.IsSurrogate(r) {
-			r = utf8.RuneError
-		}
-		if r == utf8.RuneError {
-			return "", broken(b.String(), b.Len())
+			if utf16.IsSurrogate(r) || r == utf8.RuneError { // not the first of a pair
+				return "", broken(b.String(), b.Len())
+			}
 		}
 		b.WriteRune(r)
 	}

@@ -337,7 +337,7 @@ func seeds() []string {
 		"%YAML 1.1\n---\na\n", "%YAML 1.2\n---\na\n", "<<: *a\n", "a: &x {b: c}\nd:\n  <<: *x\n", "a: !!null\nb: ~\n", "a:\tb\n", "a:\n\tb\n", "-\ta\n", "a: b\n\t\nc: d\n",
 		"\xef\xbb\xbfa: b\r\nc:\r\n  - d\r\n", "\xff\xfea\x00:\x00 \x00b\x00", "a: b: c\n", "a: - b\n", "a\nb: c\n", "a: [b\n", "a: 'b\n", "a: *b\n", "a: &x\n- b\n", "a: &x\nb: c\n", "- &x\n- b\n",
 		"[a: b, c : d, \"e\":f]", "{a: , b, c: }", "[&a, *a]", "[&a b: c]", "[&a : b]", "&a : b", "!!null : a", "\"a\"\n: b\n", "'a\n b': c", "[a\n]: b", "{a\n: b}", "--- |\n a\n--- >\n b\n",
-		"\xff\xfe\x85\x00", "\xfe\xff\x00a\x00:\x00 \xd8\x3d\xde\x00", "\xff\xfea", "\xff\xfe\x00\xd8a\x00", "\xff\xfe\x00\xdc",
+		"\xff\xfe\x85\x00", "\xfe\xff\x00a\x00:\x00 \xd8\x3d\xde\x00", "\xff\xfea", "\xff\xfe\x00\xd8a\x00", "\xff\xfe\x00\xdc", "\xfe\xff\xff\xfd", "\xff\xfe\x00\xd8",
 		"\t \r0", "a: b\r\t# c\rd: e", "a: |\r\n  b\r\n\r\n  c\r\n",
 		"--- a: b\n", "--- - a\n", "--- [a,\nb]\n", "a: [\n---\n]", "a: \"b\n---\nc\"", "a: b\n---\n", "a: b\n...\nc: d\n", "a: b\n%c\n", " a: b\n c: d\n", "  - a\n - b\n", "a:\n    b: c\n  d: e\n",
 		"a: |\n\tb", "a: |\n  b\n\t# c\n", "a: |# b\n  c\n", "a: | # b\n  c\n", "a: |10\n b", "a: @b", "a: `b", "a: %b", "a: ]", "}", ",", "a: \x01", "a: \x80", "* a", "& a", "! a: b", "!x", "!!", "!a!b c",
