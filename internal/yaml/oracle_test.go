@@ -277,6 +277,8 @@ func accepted(data []byte, err error, want []*oracle.Node, wantErr error) string
 		return "6.8.1: other versions than 1.1 are read"
 	case theyRefuse && blankTab.MatchString(strings.ReplaceAll(text, "\r", "\n")) && (strings.Contains(wantErr.Error(), "cannot start any token") || strings.Contains(wantErr.Error(), "tab character that violates")):
 		return "6.6, 6.7: a line of blanks, and blanks before a comment, are no indentation"
+	case weRefuse && e.Problem == BadTag && escapedOctet.MatchString(text):
+		return "6.8.2: the octets that a tag has escaped are UTF-8, without overlong ones or surrogates"
 	case flowQuestion(text):
 		return `7.3.3, 7.4.1: in flow collections "?" is an indicator before a gap only, and the key behind it may be empty`
 	}
@@ -284,6 +286,8 @@ func accepted(data []byte, err error, want []*oracle.Node, wantErr error) string
 }
 
 var blankTab = regexp.MustCompile(`(?m)\t[ \t]*(#.*)?$`)
+
+var escapedOctet = regexp.MustCompile(`%[89a-fA-F][0-9a-fA-F]`)
 
 // flowQuestion reports whether a "?" stands in brackets.
 func flowQuestion(text string) bool {
@@ -339,6 +343,7 @@ func seeds() []string {
 		"[a: b, c : d, \"e\":f]", "{a: , b, c: }", "[&a, *a]", "[&a b: c]", "[&a : b]", "&a : b", "!!null : a", "\"a\"\n: b\n", "'a\n b': c", "[a\n]: b", "{a\n: b}", "--- |\n a\n--- >\n b\n",
 		"\xff\xfe\x85\x00", "\xfe\xff\x00a\x00:\x00 \xd8\x3d\xde\x00", "\xff\xfea", "\xff\xfe\x00\xd8a\x00", "\xff\xfe\x00\xdc", "\xfe\xff\xff\xfd", "\xff\xfe\x00\xd8",
 		"\t \r0", "a: b\r\t# c\rd: e", "a: |\r\n  b\r\n\r\n  c\r\n",
+		"!%C3%A9 a", "!a%20b c", "!%C0%80 a", "!%ED%A0%80 a", "!%F4%90%80%80 a", "!%C3 a", "!%C3x a", "!% a", "!%4 a", "%TAG ! !%E2%82%AC\n--- !a b",
 		"--- a: b\n", "--- - a\n", "--- [a,\nb]\n", "a: [\n---\n]", "a: \"b\n---\nc\"", "a: b\n---\n", "a: b\n...\nc: d\n", "a: b\n%c\n", " a: b\n c: d\n", "  - a\n - b\n", "a:\n    b: c\n  d: e\n",
 		"a: |\n\tb", "a: |\n  b\n\t# c\n", "a: |# b\n  c\n", "a: | # b\n  c\n", "a: |10\n b", "a: @b", "a: `b", "a: %b", "a: ]", "}", ",", "a: \x01", "a: \x80", "* a", "& a", "! a: b", "!x", "!!", "!a!b c",
 		"a: 1\na: 2\n", "'a' 'b': c", "[a] b: c", "*a : b", "a: {\n# b\n}\n", "[a,#b\nc]", "a: b\n c: d\n", "a: 'b'\n c: d", "- a\nb", "a:\n- b\n c: d", "? a: b\n  c: d\n: e", "? |\n  a\n: - b\n", "? &a\n: b",
