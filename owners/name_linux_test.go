@@ -188,7 +188,7 @@ func TestNameLeftover(t *testing.T) {
 	if err := h.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		d := nameOne(t, number(t, words[0]))
 		if len(d.Owners) == 2 && d.Owners[0].Name != "" && !slices.ContainsFunc(d.Owners, func(o monban.Owner) bool { return o.PID == h.pid }) {
@@ -249,7 +249,7 @@ func TestNameOrphan(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			h := start(t, "shell", func(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }, mode)
 			one, two := h.words(), h.words() // the pid and the inode, in either order
-			deadline := time.Now().Add(5 * time.Second)
+			deadline := time.Now().Add(time.Minute)
 			for {
 				o, ok := ownerOf(t, one, two)
 				if ok && o.Orphan == want && len(o.Parents) > 0 && o.Parents[0].PID != h.pid {

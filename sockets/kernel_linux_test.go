@@ -259,7 +259,7 @@ func TestTraffic(t *testing.T) {
 		}}
 		var got []monban.Traffic
 		// The last acknowledgements are under way for a moment.
-		for range 100 {
+		for range 3000 {
 			var gaps []monban.Gap
 			got, gaps = Traffic(Options{Ports: []monban.PortRange{{First: 7001, Last: 7002}}})
 			noGaps(t, gaps)
@@ -328,7 +328,7 @@ func TestNetNS(t *testing.T) {
 	}
 	wg.Wait()
 	var left []string
-	for range 200 {
+	for range 3000 {
 		if left = strangers(t); len(left) == 0 {
 			return
 		}
@@ -412,7 +412,7 @@ func TestNamespaces(t *testing.T) {
 	}
 	want := Namespace{ID: ns.Name(), Path: fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid), PID: cmd.Process.Pid}
 	var list []Namespace
-	for range 200 { // nsenter takes a moment to enter
+	for range 3000 { // nsenter takes a moment to enter
 		list, _ = Namespaces()
 		if slices.Contains(list, want) {
 			break

