@@ -302,8 +302,8 @@ func (f Field) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 // UnmarshalText is the inverse of [Field.MarshalText].
 func (f *Field) UnmarshalText(text []byte) error { return parseName(fieldNames[:], text, "field", f) }
 
-// Action decides what becomes of a packet. The zero Action goes on with the next
-// rule.
+// Action decides what becomes of a packet. The zero Action goes on with the rule's
+// next step.
 type Action struct {
 	Kind  ActionKind
 	Chain string `json:",omitempty"` // of ActJump and ActGoto

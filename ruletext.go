@@ -421,6 +421,9 @@ func (w *ruleWriter) set(name string, key []Load) string {
 	if s == nil || !s.Anonymous {
 		return "@" + name
 	}
+	if s.Unread {
+		return "{ … }"
+	}
 	const most = 6
 	var parts []string
 	for i := range s.Elements {

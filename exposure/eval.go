@@ -58,6 +58,10 @@ type facts struct {
 	source *rule
 	// lost: the first packet was not tracked, so the answer has no connection.
 	lost bool
+	// unheard: the first packet was tracked, and the answer was not.
+	unheard bool
+	// notrack is the rule that kept the packet out of tracking.
+	notrack *rule
 	// translated is the rule that changed the destination.
 	translated *rule
 }
@@ -312,6 +316,9 @@ func (e *eval) steps(r *rule, i int, s *state, t temps, next, returned *[]*state
 			e.lookUp(r, i, s, t, next, returned, depth)
 			return
 		case monban.OpDecide:
+			if st.Action.Kind == monban.ActContinue {
+				continue // with the rule's next step (nft_do_chain)
+			}
 			e.decide(r, st.Action, st.target, &st.tag, s, next, returned, depth)
 			return
 		case monban.OpAssign:
@@ -330,7 +337,9 @@ func (e *eval) steps(r *rule, i int, s *state, t temps, next, returned *[]*state
 			e.accept(r, s)
 			return
 		case monban.OpNoTrack:
-			s.untracked = s.untracked || !e.tracked
+			if !e.tracked && !s.untracked {
+				s.untracked, s.notrack = true, r
+			}
 		case monban.OpChance:
 			*next = append(*next, s.fork(&st.tag))
 		case monban.OpUpdate:
@@ -492,12 +501,12 @@ func (e *eval) lookIn(st *step, s *state, t *temps, next *[]*state) *state {
 func (e *eval) lookUp(r *rule, i int, s *state, t temps, next, returned *[]*state, depth int) {
 	st := &r.steps[i]
 	meet := func(el *monban.Element, s *state) {
-		if st.Op == monban.OpVerdict {
+		if st.Op == monban.OpVerdict && el.Action.Kind != monban.ActContinue {
 			e.decide(r, el.Action, st.lookup.targets[el.Action.Chain], &st.tag, s, next, returned, depth)
 			return
 		}
 		t := t
-		if st.Temp < len(t) {
+		if st.Op == monban.OpMap && st.Temp < len(t) {
 			t[st.Temp] = el.Data
 		}
 		e.steps(r, i+1, s, t, next, returned, depth)

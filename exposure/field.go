@@ -70,7 +70,13 @@ func (s *state) doubtful(e *eval, f monban.Field) bool {
 // unseen reports whether a field of the connection is asked of a packet without
 // one.
 func (s *state) unseen(e *eval, f monban.Field) bool {
-	return (f == monban.FieldConnSource || f == monban.FieldConnDest) && (!e.tracked || s.untracked || s.lost)
+	return (f == monban.FieldConnSource || f == monban.FieldConnDest) && (!e.tracked || s.unconnected(e))
+}
+
+// unconnected reports whether a packet that tracking has seen has no connection: it
+// follows an answer, or a beginning, that tracking has not seen.
+func (s *state) unconnected(e *eval) bool {
+	return s.untracked || s.lost || s.unheard && e.established && e.proto == protoTCP
 }
 
 // The bits of ct state (include/uapi/linux/netfilter/nf_conntrack_common.h).
@@ -123,7 +129,7 @@ func be32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 
 // raw returns the whole field.
 func (e *eval) raw(l *monban.Load, s *state, t *temps) ([]byte, knowledge) {
-	hasConn := e.tracked && !s.untracked && !s.lost
+	hasConn := e.tracked && !s.unconnected(e)
 	switch l.Field {
 	case monban.FieldConstant:
 		return l.Value, certain
@@ -226,7 +232,7 @@ func (e *eval) connState(s *state, untracked uint32) uint32 {
 	case !e.tracked, s.lost && e.reply:
 		// An answer without its question is invalid, too (tcp_new).
 		return stateInvalid
-	case s.lost && e.rules.StrictTCP && e.proto == protoTCP:
+	case s.lost && e.rules.StrictTCP && e.proto == protoTCP, s.unheard && e.established && e.proto == protoTCP:
 		return stateInvalid
 	case s.lost:
 		return stateNew // and what follows begins a connection of its own
@@ -286,7 +292,7 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 		return unknown()
 	}
 	if l.Field == monban.FieldReversePath {
-		if e.reply || e.in == nil || e.host.PolicyRouting != monban.Off {
+		if e.in == nil || e.host.PolicyRouting != monban.Off {
 			return unknown()
 		}
 		dev := ""
@@ -294,6 +300,9 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 			dev = e.in.Name
 		}
 		routed := e.host.routed(e.program, dev)
+		if e.reply { // of somebody to whom this machine leads on
+			return choose(s, routed.has(e.space.atom(s.addr)) == (st.Within[0].First[0] == 1) != st.Not, next)
+		}
 		// Within is {0}, there is no route, or {1}, there is one.
 		return e.split(s, &routed, st.Within[0].First[0] == 0 != st.Not, next)
 	}

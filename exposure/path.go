@@ -514,8 +514,17 @@ func (e *eval) answer1(s *state, src set, back *monban.Interface, leave func([]*
 		states = e.base(b, states)
 	}
 	states = e.device(monban.HookEgress, back, states)
+	var out []*state
 	for _, r := range states {
+		unheard, by := r.untracked && !s.untracked, r.notrack
+		if unheard && s.translated != nil {
+			// Its source is not translated back: it answers nobody.
+			e.drop(outcome{by: by}, r)
+			continue
+		}
 		r.facts = s.facts
+		r.unheard = unheard
+		out = append(out, r)
 	}
-	return join(states)
+	return join(out)
 }

@@ -16,6 +16,9 @@ type Options struct {
 	// Ports are the doors in question; empty is every port. Sets that only
 	// rules about other ports look up are not read.
 	Ports []monban.PortRange
+	// Translations leaves out the sets that no chain of type nat looks up, for
+	// those who only ask which rules change where packets go to.
+	Translations bool
 	// AllSets asks for the elements of every set, whoever uses it.
 	AllSets bool
 }

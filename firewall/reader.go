@@ -110,12 +110,12 @@ func (t *tableReader) mark(o Options, translated bool) {
 	}
 	for _, c := range t.table.Chains {
 		ports := o.Ports
-		if translated || c.Hook == monban.HookOutput || c.Hook == monban.HookPostrouting {
+		if translated || c.Hook == monban.HookOutput || c.Hook == monban.HookPostrouting || c.Hook == monban.HookEgress {
 			// Answers go to the clients' ports, and what is translated comes by
 			// one number and goes on with another.
 			ports = nil
 		}
-		if onTheWay(c.Hook) && !t.table.Dormant {
+		if c.Hook != monban.NoHook && !t.table.Dormant && (c.Type == "nat" || !o.Translations) {
 			t.use(c.Name, ports, map[string]bool{})
 		}
 	}
@@ -129,11 +129,6 @@ func (r *reader) translates() bool {
 		}
 	}
 	return false
-}
-
-// onTheWay reports whether packets to or from a door pass the hook.
-func onTheWay(h monban.Hook) bool {
-	return h != monban.NoHook && h != monban.HookEgress
 }
 
 // use marks the sets that the rules of a chain look up, and those of the chains

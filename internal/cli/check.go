@@ -59,7 +59,7 @@ func (a *app) check(ctx context.Context, in *inside, system bool, paths []string
 	}
 	switch {
 	case snap == nil:
-		want := gather.Want{Traffic: trafficOf(asked), Host: host.Ranges | host.Caps | host.Network, Rules: true}
+		want := gather.Want{Traffic: trafficOf(asked), Host: host.Ranges | host.Caps | host.Network, Rules: true, Translations: true}
 		if snap, err = a.snapshot(ctx, in, want); err != nil {
 			return err
 		}

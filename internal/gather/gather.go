@@ -27,6 +27,9 @@ type Want struct {
 	// Rules asks for what says who can reach the doors that are found: the packet
 	// filter's ruleset, and the network.
 	Rules bool
+	// Translations says that of the rules only those matter that change where
+	// packets go to: who comes in is not asked.
+	Translations bool
 }
 
 // Whole is want for every port and everything about the machine: what a saved
@@ -35,7 +38,7 @@ func (want Want) Whole() Want {
 	want.Ports = nil
 	want.Traffic = []monban.PortRange{{First: 0, Last: 65535}}
 	want.Host = host.All
-	want.Rules = true
+	want.Rules, want.Translations = true, false
 	return want
 }
 
@@ -66,9 +69,11 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 // been read and there is a door to judge, or a rule that makes one: interfaces and
 // routes take as long as the rest of `monban 443`.
 func rules(snap *monban.Snapshot, want Want) []monban.Gap {
-	rules, gaps := firewall.Read(firewall.Options{Ports: want.Ports})
+	rules, gaps := firewall.Read(firewall.Options{Ports: want.Ports, Translations: want.Translations})
 	snap.Rules = rules
 	switch {
+	case want.Translations:
+		return gaps
 	case len(snap.Doors) > 0 || rules.Translates():
 	case rules != nil && len(gaps) == 0:
 		return nil // nothing that a rule could hide

@@ -93,7 +93,34 @@ func (g *generator) ruleset() string {
 	for i := range 1 + g.rng.IntN(3) {
 		g.table(i)
 	}
+	if g.chance(25) {
+		g.devices()
+	}
 	return g.b.String()
+}
+
+// devices writes chains of interfaces themselves: before all others, and behind them.
+func (g *generator) devices() {
+	g.family = "netdev"
+	g.say("table netdev n {\n")
+	for n, hook := range [...]string{"ingress", "egress"} {
+		if !g.chance(60) {
+			continue
+		}
+		g.say("chain d%d { type filter hook %s devices = { %s } priority %d; policy %s;\n", n, hook,
+			g.one("eth0", "eth1", "docker0", "eth0, eth1"), g.rng.IntN(3), g.one("accept", "accept", "accept", "drop"))
+		for range 1 + g.rng.IntN(4) {
+			v4 := g.chance(60)
+			ip := map[bool]string{true: "ip", false: "ip6"}[v4]
+			g.say("%s %s\n", g.one(
+				fmt.Sprintf("%s saddr %s", ip, g.network(v4)), fmt.Sprintf("%s daddr %s", ip, g.network(v4)),
+				"tcp dport "+g.ports(), "tcp sport "+g.ports(), "udp dport "+g.ports(),
+				"tcp flags & syn == 0", "tcp flags & (syn|ack) == syn|ack", "meta protocol ip6", "meta l4proto tcp",
+				"meta mark set 1 meta l4proto udp"), g.one("accept", "accept", "drop"))
+		}
+		g.say("}\n")
+	}
+	g.say("}\n")
 }
 
 func (g *generator) table(i int) {
@@ -103,6 +130,7 @@ func (g *generator) table(i int) {
 	for n := range g.rng.IntN(4) {
 		g.set(fmt.Sprintf("s%d", n))
 	}
+	g.say("counter c { }\nmap counted { type inet_service : counter; elements = { %s : \"c\", %s : \"c\" }; }\n", g.one("22", "53"), g.one("80", "5353"))
 	if g.unforeseen {
 		g.say("set seen4 { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }\nset seen6 { type ipv6_addr; size 65535; flags dynamic,timeout; timeout 1m; }\n")
 	}
@@ -139,7 +167,12 @@ func (g *generator) table(i int) {
 		for range 1 + g.rng.IntN(3) {
 			g.translation()
 		}
-		g.say("}\n")
+		g.say("}\nchain tracking { ct state new\n}\n")
+	}
+	for n, hook := range [...]string{"input", "postrouting"} { // where the source would be translated
+		if g.chance(10) {
+			g.say("chain tracking { ct state new\n}\nchain n%d { type nat hook %s priority %d;\n%s %s\n}\n", n, hook, g.rng.IntN(200), g.test(""), g.one("drop", "accept"))
+		}
 	}
 	g.say("}\n")
 }
@@ -231,7 +264,11 @@ func (g *generator) set(name string) {
 	if !v4 {
 		kind, f = "ipv6_addr", "6"
 	}
-	switch g.rng.IntN(4) {
+	switch g.rng.IntN(5) {
+	case 4: // they overlap, and the first one counts
+		g.say("map %s { type %s . inet_service : verdict; flags interval; elements = { %s . %s : %s, %s . %s : %s, %s . 0-65535 : %s }; }\n", name, kind,
+			g.network(v4), g.one("22", "20-100"), g.one("accept", "drop"), g.network(v4), g.one("53", "50-6000"), g.one("accept", "drop", "continue"), g.network(v4), g.one("accept", "drop"))
+		g.sets = append(g.sets, "vmap"+f+name)
 	case 0:
 		g.say("set %s { type %s; flags interval; auto-merge; elements = %s; }\n", name, kind, g.networks(v4))
 		g.sets = append(g.sets, "addr"+f+name)
@@ -269,6 +306,9 @@ func (g *generator) test(hook string) string {
 		}
 		return ip + " saddr " + not + g.network(v4)
 	case 3, 4:
+		if g.chance(10) {
+			return "counter name " + g.one("tcp", "udp", "th") + " dport map @counted"
+		}
 		return g.one("tcp", "udp", "th") + " dport " + g.ports()
 	case 5:
 		return g.one("tcp", "udp") + " dport " + g.ports() + " " + ip + " saddr " + not + g.network(v4)
@@ -284,7 +324,7 @@ func (g *generator) test(hook string) string {
 	case 9:
 		return "meta mark " + g.one("0", "1", "2", "!= 0", "& 1 == 1")
 	case 10:
-		return g.one("fib daddr type local", "fib saddr type unicast", "fib daddr type != local", "ct status dnat", "ct direction original", "ct original proto-dst 8080")
+		return g.one("fib saddr . iif oif missing", "fib saddr . iif oif exists", "fib daddr . iif type local", "fib saddr type { unicast, multicast }", "fib daddr type local", "fib saddr type unicast", "fib daddr type != local", "ct status dnat", "ct direction original", "ct original proto-dst 8080")
 	case 11:
 		if g.family == "inet" && g.chance(40) {
 			return g.one("meta nfproto ipv4", "meta nfproto ipv6")
@@ -303,6 +343,8 @@ func (g *generator) test(hook string) string {
 			return fmt.Sprintf("%s saddr %s@%s", ip, not, name)
 		case "pair":
 			return fmt.Sprintf("%s saddr . %s dport %s@%s", ip, g.one("tcp", "udp", "th"), not, name)
+		case "vmap":
+			return fmt.Sprintf("%s saddr . %s dport vmap @%s continue", ip, g.one("tcp", "udp", "th"), name)
 		case "mark":
 			return fmt.Sprintf("meta mark set %s saddr map @%s", ip, name)
 		}
@@ -385,7 +427,15 @@ func (g *generator) translation() {
 	if g.chance(30) {
 		limit += g.one(`iifname "eth0" `, "fib daddr type local ")
 	}
-	switch g.rng.IntN(5) {
+	switch g.rng.IntN(7) {
+	case 5: // one of the range keeps its port
+		g.say("%stcp dport %s redirect to :%s\n", limit, g.one("22", "80", "22-443", "8080"), g.one("22-80", "80-443", "80-81"))
+	case 6:
+		if v4 {
+			g.say("%sdnat ip to %s dport map { 8080 : %s . 80, 5353 : %s . %s }\n", limit, g.one("tcp", "udp"), to, own, g.one("53", "22"))
+		} else {
+			g.say("%sdnat ip6 to %s dport map { 8080 : %s . 80, 5353 : %s . %s }\n", limit, g.one("tcp", "udp"), strings.Trim(to, "[]"), strings.Trim(own, "[]"), g.one("53", "22"))
+		}
 	case 0, 1:
 		g.say("%s%s dport %s dnat %s to %s:80\n", limit, g.one("tcp", "udp"), g.one("8080", "8080", "22", "{ 53, 8080 }"), ip, to)
 	case 2:
