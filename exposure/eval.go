@@ -62,8 +62,11 @@ type facts struct {
 	unheard bool
 	// notrack is the rule that kept the packet out of tracking.
 	notrack *rule
-	// translated is the rule that changed the destination.
+	// translated is the rule that may change the destination, and changed says
+	// that it does: one that leads to where a packet goes anyway leaves no trace
+	// in the connection's status (nf_nat_setup_info).
 	translated *rule
+	changed    bool
 }
 
 // state is packets that are at the same point of the same way.
@@ -329,6 +332,7 @@ func (e *eval) steps(r *rule, i int, s *state, t temps, next, returned *[]*state
 				e.drop(outcome{by: r}, s)
 			}
 			for _, s := range list {
+				s.changed = s.place != e.first || s.lastPort != 0
 				e.accept(r, s)
 			}
 			return

@@ -190,7 +190,7 @@ func (e *eval) raw(l *monban.Load, s *state, t *temps) ([]byte, knowledge) {
 		return be32(e.connState(s, stateUntracked)), certain
 	case monban.FieldConnStateNAT:
 		state := e.connState(s, xtStateUntracked)
-		if s.translated != nil && hasConn {
+		if s.changed && hasConn {
 			state |= xtStateDNAT
 		}
 		return be32(state), certain
@@ -249,7 +249,7 @@ func (e *eval) connStatus(l *monban.Load, s *state) ([]byte, knowledge) {
 		return nil, unforeseen
 	}
 	status := uint32(0)
-	if s.translated != nil {
+	if s.changed {
 		status |= statusDNAT | statusDNATDone
 	}
 	if e.reply || e.established {

@@ -258,6 +258,34 @@ table ip x {
 	}
 }
 
+// TestTranslations wants the sets that translations ask read, and others left alone.
+func TestTranslations(t *testing.T) {
+	ns := netnstest.New(t)
+	cmd := ns.Command("nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(`table ip x {
+	set block { type ipv4_addr; elements = { 192.0.2.1 }; }
+	map to { type inet_service : ipv4_addr; elements = { 8080 : 10.0.0.2 }; }
+	chain in { type filter hook input priority 0; ip saddr @block drop
+	}
+	chain nat { type nat hook prerouting priority -100; dnat to tcp dport map @to
+	}
+}
+`)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	ns.Do(func() {
+		r, gaps := Read(Options{Translations: true})
+		if r == nil {
+			t.Fatal(gaps)
+		}
+		x := r.Table(monban.TableIP, "x")
+		if to, block := x.Set("to"), x.Set("block"); to.Unread || len(to.Elements) != 1 || !block.Unread {
+			t.Errorf("%+v\n%+v", to, block)
+		}
+	})
+}
+
 // TestUnprivileged wants a gap, and no ruleset, without privilege.
 func TestUnprivileged(t *testing.T) {
 	if !netnstest.Rerunning() {

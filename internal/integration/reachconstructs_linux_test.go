@@ -94,6 +94,22 @@ table netdev n { chain e { type filter hook ingress device docker0 priority 0; t
 		{name: "redirect to a range", nft: `table inet t { chain n { type nat hook prerouting priority -100; tcp dport 80-443 redirect to :80-443
  tcp dport 8080 redirect to :22-25
  } }`},
+		{name: "redirect to where it goes anyway", nft: `table inet t { chain n { type nat hook prerouting priority -100; udp dport 53 dnat ip to 10.1.0.1:53
+ tcp dport { 80, 8080 } redirect to :80
+ }
+ chain in { type filter hook input priority 0; ct status dnat drop
+ } }`},
+		{name: "steps behind continue", nft: in("accept", `tcp dport vmap { 22 : continue, 80 : accept } drop
+ ip saddr 192.0.2.0/24 continue udp dport 53 drop`)},
+		{name: "untracked answers", nft: `table inet t { chain o { type filter hook output priority raw; tcp sport 22 notrack
+ }
+ chain p { type filter hook prerouting priority raw; iifname "docker0" notrack
+ }
+ chain n { type nat hook prerouting priority -100; tcp dport 8080 dnat ip to 172.17.0.2:80
+ }
+ chain in { type filter hook input priority 0; policy drop; ct state established accept
+ tcp flags & (syn | ack) == syn ct state new accept
+ } }`},
 		{name: "redirect random range", nft: `table inet t { chain n { type nat hook prerouting priority -100; tcp dport 8080 redirect to :22-25 random
  } }
 ` + in("accept", "tcp dport 22 drop"), unknown: "redirect"},
