@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/monban-dev/monban"
 )
@@ -113,6 +114,12 @@ func newReading(p Place) *reading {
 // add puts a path the user named on the list.
 func (r *reading) add(path string) error {
 	name, ok := r.files.place.inside(path)
+	if dir := r.files.place.Dir; !ok && !isAbs(path) && !utf8.ValidString(dir) {
+		return &Error{Pos: monban.Pos{File: path}, Problem: BadName, Text: dir}
+	}
+	if !ok && !utf8.ValidString(path) {
+		return &Error{Pos: monban.Pos{File: path}, Problem: BadName, Text: path}
+	}
 	if !ok {
 		return &Error{Pos: monban.Pos{File: path}, Problem: Outside, Text: path}
 	}
@@ -278,6 +285,9 @@ func (d *found) look() error {
 	}
 	if err != nil {
 		problem, text := openProblem(err)
+		if !utf8.ValidString(d.dir) { // which package fs refuses
+			problem, text = BadName, d.dir
+		}
 		d.miss(d.dir, problem, text)
 	}
 	for _, entry := range entries {

@@ -28,6 +28,7 @@ const (
 	Undefined                       // a variable without a value
 	NotFollowed                     // decided elsewhere: a script's output, a plugin
 	Unrecognised                    // no reader knows the file
+	BadName                         // a directory's name that is no UTF-8
 	UTF16                           // two bytes a character, as old Windows editors write
 	TooMuch                         // a short text that stands for very many things
 )
@@ -72,6 +73,8 @@ func (e *Error) message() string {
 		return fmt.Sprintf("no value for %q", e.Text)
 	case NotFollowed:
 		return fmt.Sprintf("not followed: %q", e.Text)
+	case BadName:
+		return fmt.Sprintf("a name that is not in UTF-8 cannot be read: %q", e.Text)
 	case UTF16:
 		return "text in UTF-16, and not in UTF-8"
 	case TooMuch:

@@ -173,6 +173,27 @@ func TestNamesOfOneFile(t *testing.T) {
 	}
 }
 
+// TestNamesOtherThanUTF8 says what is wrong with a directory whose name package fs
+// refuses: of EUC-JP, here.
+func TestNamesOtherThanUTF8(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name := "\xc6\xfc\xcb\xdc"
+	if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	found, gaps, err := Read(Place{FS: os.DirFS(dir)})
+	if len(found) != 0 || len(gaps) != 1 || err != nil || !strings.Contains(gaps[0].Err, "not in UTF-8") {
+		t.Errorf("met: %v %v %v", found, gaps, err)
+	}
+	for _, p := range []Place{{FS: os.DirFS(dir)}, {FS: os.DirFS(dir), Dir: name}} {
+		var problem *Error
+		if _, _, err := Read(p, map[bool]string{true: name, false: "."}[p.Dir == ""]); !errors.As(err, &problem) || problem.Problem != BadName {
+			t.Errorf("%q: %v", p.Dir, err)
+		}
+	}
+}
+
 // TestUTF16 meets the files that old Windows editors write: not read is not the
 // same as nothing there, and no default is claimed in their place.
 func TestUTF16(t *testing.T) {
