@@ -232,9 +232,16 @@ func (r *execution) explain(ctx context.Context, said []conflict.Complaint) *mon
 	for _, c := range said {
 		if !c.HasPort && !c.Remote && c.Errno != "" {
 			for _, w := range wants {
-				if j := conflict.CanBind(w, snap); j.Outcome == monban.Fails && j.Errno == c.Errno && !r.ownDoing(&j) {
+				j := conflict.CanBind(w, snap)
+				if j.Outcome != monban.Fails || j.Errno != c.Errno || r.ownDoing(&j) || c.HasPort && w.Port.Num != c.Port {
+					continue
+				}
+				// Of 0.0.0.0 and [::] it is rather the one that somebody has.
+				if plain := j.Cause == string(conflict.L1); plain || !c.HasPort {
 					c.Port, c.HasPort, c.Addr, c.Proto = w.Port.Num, true, w.Addr, w.Port.Proto
-					break
+					if plain {
+						break
+					}
 				}
 			}
 		}
@@ -279,6 +286,10 @@ func (r *execution) suspect(ctx context.Context) *monban.Snapshot {
 	return snap
 }
 
+// clockTick is how much earlier than it was the start of a process may seem: the
+// kernel counts it in ticks of 10 ms, and the clocks are read one after the other.
+const clockTick = 100 * time.Millisecond
+
 // ownDoing reports whether the command itself, or what it started, may be in the
 // way: then that is not why it failed.
 func (r *execution) ownDoing(j *monban.Judgement) bool {
@@ -287,7 +298,7 @@ func (r *execution) ownDoing(j *monban.Judgement) bool {
 	}
 	for _, d := range j.Against {
 		for _, o := range d.Owners {
-			if o.Started.IsZero() || o.Started.Before(r.began.Add(-time.Second)) {
+			if o.Started.IsZero() || o.Started.Before(r.began.Add(-clockTick)) {
 				return false
 			}
 		}
