@@ -178,7 +178,7 @@ func TestConvergence(t *testing.T) {
 		{"half 5%", path{rtt: far, jitter: jitter, loss: .05, answers: half, capacity: 100e3}, 6 * time.Second, 5},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			seeds := uint64(8)
+			seeds := uint64(4)
 			if tt.path.limit == 2e3 {
 				seeds = 2
 			}
