@@ -31,6 +31,7 @@ const (
 	BadName                         // a directory's name that is no UTF-8
 	UTF16                           // two bytes a character, as old Windows editors write
 	TooMuch                         // a short text that stands for very many things
+	DeepText                        // lists and mappings nested too deeply
 )
 
 // Error is a problem at a place.
@@ -53,6 +54,8 @@ func (e *Error) message() string {
 		return fmt.Sprintf("includes nested more than %d deep", maxDepth)
 	case DeepTree:
 		return fmt.Sprintf("directories nested more than %d deep", maxWalk)
+	case DeepText:
+		return fmt.Sprintf("lists and mappings nested more than %d deep", maxNesting)
 	case Cycle:
 		return fmt.Sprintf("includes itself by way of %q", e.Text)
 	case NotRegular:

@@ -46,7 +46,7 @@ func yamlProblem(err error) *yamlError {
 		out.text, out.line, out.col = e.Message(), e.Line, e.Column
 		switch e.Problem {
 		case yaml.TooDeep:
-			out.problem = TooDeep
+			out.problem = DeepText
 		case yaml.TooLarge:
 			out.problem = TooMuch
 		}
@@ -109,7 +109,7 @@ func (y *yamlTree) value(n *yaml.Node, depth int) *value {
 	case y.nodes > maxNodes:
 		return y.fail(n, TooMuch, "")
 	case depth > maxNesting:
-		return y.fail(n, TooDeep, "")
+		return y.fail(n, DeepText, "")
 	case n.Kind == yaml.Alias:
 		return y.alias(n, depth)
 	}
@@ -161,7 +161,7 @@ func (y *yamlTree) alias(n *yaml.Node, depth int) *value {
 	}
 	y.nodes += size(v, maxNodes-y.nodes)
 	if tooDeep(v, maxNesting-depth) {
-		return y.fail(n, TooDeep, "")
+		return y.fail(n, DeepText, "")
 	}
 	return v
 }

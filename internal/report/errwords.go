@@ -250,6 +250,7 @@ func errorWords() [][2]string {
 		{"not followed: %v", "別の場所で決まるため、追えません: %[1]s"},
 		{"a name that is not in UTF-8 cannot be read: %v", "UTF-8 でない名前は読めません: %[1]s"},
 		{"text in UTF-16, and not in UTF-8", "UTF-8 ではなく UTF-16 で書かれています"},
+		{"lists and mappings nested more than %v deep", "リストやマッピングの入れ子が %[1]s 段を超えています"},
 		{"directories nested more than %v deep", "フォルダーの入れ子が %[1]s 段を超えています"},
 		{"stands for too many things", "短い記述が膨大な数に展開されます"},
 		{"not a configuration file that is known here", "monban の知らない形式のファイルです"},
