@@ -261,10 +261,21 @@ func TestRunSuspects(t *testing.T) {
 	if errs := silent("--", "sh", "-c", "exit 1"); errs != "" {
 		t.Errorf("the port is free, and yet: %s", errs)
 	}
-	if errs := silent("--listen", "--", "sh", "-c", "sleep 1 >&- 2>&- & exit 1"); errs != "" {
+	left := filepath.Join(state, "left")
+	if errs := silent("--listen", "--", "sh", "-c", "sleep 600 >&- 2>&- & echo $! >"+left+"; exit 1"); errs != "" {
 		t.Errorf("the port is the command's, and yet: %s", errs)
 	}
-	// What that command has left ends after a second, or more.
+	text, err := os.ReadFile(left)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:"+port)
 	for until := time.Now().Add(time.Minute); err != nil; l, err = net.Listen("tcp", "127.0.0.1:"+port) {
 		if time.Now().After(until) {

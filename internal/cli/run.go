@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -276,14 +277,24 @@ func (r *execution) suspect(ctx context.Context) *monban.Snapshot {
 	for _, w := range wants {
 		ports = append(ports, onePort(w.Port.Num))
 	}
-	snap := look(ctx, ports)
-	for _, w := range wants {
-		j := conflict.CanBind(w, snap)
-		if j.Outcome == monban.Fails && !r.ownDoing(&j) && !r.told(w.Port.Num) {
-			r.report.Explained = append(r.report.Explained, judged(w, &j))
+	for again := true; ; again = false {
+		snap := look(ctx, ports)
+		var found []report.Explained
+		nobodys := false
+		for _, w := range wants {
+			j := conflict.CanBind(w, snap)
+			if j.Outcome == monban.Fails && !r.ownDoing(&j) && !r.told(w.Port.Num) {
+				found = append(found, judged(w, &j))
+				nobodys = nobodys || slices.ContainsFunc(j.Against, func(d monban.Door) bool { return len(d.Owners) == 0 })
+			}
+		}
+		// What the command has started may have ended during the look, when its door
+		// was seen and before it was asked whose that is: it is gone the next time.
+		if !nobodys || !again {
+			r.report.Explained = append(r.report.Explained, found...)
+			return snap
 		}
 	}
-	return snap
 }
 
 // clockTick is how much earlier than it was the start of a process may seem: the
