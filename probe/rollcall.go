@@ -21,6 +21,9 @@ type rollCall struct {
 // way, one of a thousand is taken for gone.
 const rounds = 12
 
+// longestCall is how long a round may last beyond the time of an answer.
+const longestCall = 500 * time.Millisecond
+
 // callRoll begins the roll call, and returns false if there is no need for one.
 func (f *flow) callRoll(now time.Duration) bool {
 	if f.grid.proto != monban.TCP || f.left() == 0 || f.news == 0 {
@@ -85,7 +88,7 @@ func (f *flow) call(now time.Duration) (q question, wait time.Duration, ok bool)
 		f.probes++
 		return question{door, uint16(f.pace.seq % sliceCount), true}, 0, true
 	}
-	if until := f.lastAt + f.pace.rto(); r.left > 0 && now < until {
+	if until := f.lastAt + r.patience(f.pace.rto()); r.left > 0 && now < until {
 		return q, until - now, false
 	}
 	if r.left > 0 && r.round < rounds {
@@ -101,6 +104,12 @@ func (f *flow) call(now time.Duration) (q question, wait time.Duration, ok bool)
 	f.lost = !f.sweep && len(f.gone) > 0
 	f.over, f.roll = true, nil
 	return q, 0, false
+}
+
+// patience is how long a round waits for its answers: twice as long every other
+// round, because whoever was busy elsewhere for a moment has not gone.
+func (r *rollCall) patience(rto time.Duration) time.Duration {
+	return max(rto, min(rto<<(r.round/2), longestCall))
 }
 
 // present notes that the host of a door is there.
