@@ -300,7 +300,9 @@ func otherFamily(s *monban.Snapshot, shares *monban.Shares) (out []monban.Findin
 			r := &d.Reach[n]
 			switch {
 			case r.Family == monban.IPv4 && r.Verdict != monban.VerdictClosed:
-				v.open4 = r
+				if !tunnel(&s.Host, r.Device) { // a VPN that gets in everywhere says nothing of the others
+					v.open4 = r
+				}
 			case closed4(*r):
 				v.closed4 = r
 			case r.Family == monban.IPv6 && shares.Public(r) && !tunnel(&s.Host, r.Device):

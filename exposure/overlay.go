@@ -100,16 +100,17 @@ func overlays(s *monban.Snapshot) (out []monban.Finding) {
 	return out
 }
 
-// closedElsewhere returns an entry by which a rule closes a door on an ordinary
-// interface, nil where somebody comes in by one, or nothing says so.
+// closedElsewhere returns an entry by which a rule closes a door to a family on an
+// ordinary interface, nil where somebody of whatever family comes in by one, or
+// nothing says so.
 func closedElsewhere(d *monban.Door, f monban.Family, h *monban.Host) (closed *monban.Reach) {
 	for i := range d.Reach {
 		r := &d.Reach[i]
 		switch {
-		case r.Family != f || tunnel(h, r.Device) || r.Why == monban.ByAddress || r.Why == monban.ByDevice:
+		case tunnel(h, r.Device) || r.Why == monban.ByAddress || r.Why == monban.ByDevice:
 		case r.Verdict != monban.VerdictClosed:
 			return nil
-		case r.Rule != (monban.RuleRef{}):
+		case r.Family == f && r.Rule != (monban.RuleRef{}):
 			closed = r
 		}
 	}

@@ -90,3 +90,38 @@ func TestRuleFindings(t *testing.T) {
 	got, want = kinds(g.view(), all...), []string{"wide-service low Redis answers on every address"}
 	same()
 }
+
+// TestTunnelFindings has a VPN's device by which everything is let in, beside a port
+// that is closed for IPv4 only: neither is hidden by the other.
+func TestTunnelFindings(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "nft")
+	g := newGuarded(t)
+	g.run("ip", "route", "add", "default", "via", clientAddr)
+	g.run("ip", "-6", "route", "add", "default", "via", "2001:db8::2")
+	g.run("ip", "tuntap", "add", "dev", "tun0", "mode", "tun")
+	g.run("ip", "link", "set", "tun0", "up")
+	g.ns.AddAddr("tun0", "10.8.0.1/24")
+	cmd := g.ns.Command("nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(`table inet mine {
+	chain in { type filter hook input priority 0; policy drop;
+		ct state established,related accept
+		meta l4proto ipv6-icmp accept
+		iifname "tun0" accept
+		meta nfproto ipv4 tcp dport 80 drop
+		tcp dport 80 accept
+	}
+}
+`)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if knock(g.outside, "tcp", "", machineAddr+":80", patience(false)) || !knock(g.outside, "tcp", "", "[2001:db8::1]:80", patient) {
+		t.Fatal("IPv4 and IPv6 are not what they should be")
+	}
+	got := kinds(g.view(), "overlay-open", "ipv6-open")
+	want := []string{"ipv6-open medium ", "overlay-open low Whoever is on tun0 gets to [::]:22/tcp, [::]:443/tcp,"}
+	if !slices.EqualFunc(got, want, strings.HasPrefix) {
+		t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
