@@ -77,6 +77,9 @@ type step struct {
 	target *chain
 	lookup *lookup
 	tag    tag
+	// chosen: a test of the flags of a packet that knocks, which it may have more
+	// of than it needs.
+	chosen bool
 }
 
 // tag is something that makes a packet's way uncertain.
@@ -488,6 +491,7 @@ func (r *rule) at(atom int) *rule {
 // that no packet of the family passes.
 func (c *compiler) compileRule(r *rule, room []step, ch *chain, from *monban.Rule) bool {
 	*r = rule{chain: ch, from: from, steps: room}
+	lets := !drops(from)
 	for i := range from.Steps {
 		s := step{Step: &from.Steps[i]}
 		switch s.Op {
@@ -509,6 +513,17 @@ func (c *compiler) compileRule(r *rule, room []step, ch *chain, from *monban.Rul
 				r.ports = s.Within
 			}
 			s.tag = tag{monban.ByOpaque, testText(s.Step), r}
+			switch l := &s.Key[0]; {
+			case lets && l.Field == monban.FieldConstant && l.Name != "":
+				// No packet has to have what is asked for, and whoever wants to
+				// get in by that may add it.
+				s.Step = &monban.Step{Op: monban.OpOpaque, Name: l.Name}
+			case lets && l.Field == monban.FieldTCPFlags:
+				s.chosen = moreFlags(s.Step)
+			}
+			if s.Op == monban.OpOpaque {
+				break
+			}
 			if f := s.Key[0].Field; f == monban.FieldSourcePort || f == monban.FieldDestPort || f == monban.FieldConnSourcePort {
 				s.tag.kind = monban.BySourcePort
 			}
@@ -553,6 +568,31 @@ func (c *compiler) compileRule(r *rule, room []step, ch *chain, from *monban.Rul
 	}
 	r.sureFirst()
 	return true
+}
+
+// drops reports whether all that a rule does is to keep packets out.
+func drops(r *monban.Rule) bool {
+	n := len(r.Steps)
+	return n > 0 && r.Steps[n-1].Op == monban.OpDecide && (r.Steps[n-1].Action.Kind == monban.ActDrop || r.Steps[n-1].Action.Kind == monban.ActReject)
+}
+
+// moreFlags reports whether a first packet passes a test only with flags that it need
+// not have, besides SYN: PSH, URG, and those of explicit congestion notification.
+func moreFlags(s *monban.Step) bool {
+	l := &s.Key[0]
+	passes := func(flags byte) bool {
+		if len(l.Mask) == 1 && len(l.Xor) == 1 {
+			flags = flags&l.Mask[0] ^ l.Xor[0]
+		}
+		return inSpans([]byte{flags}, s.Within) != s.Not
+	}
+	const syn, psh, urg, ece, cwr = 0x02, 0x08, 0x20, 0x40, 0x80
+	for more := range 256 {
+		if more&^(psh|urg|ece|cwr) == 0 && passes(byte(syn|more)) && !passes(syn) {
+			return true
+		}
+	}
+	return false
 }
 
 // sureFirst puts the tests that a rule begins with into the order in which least

@@ -434,6 +434,10 @@ func (e *eval) test(st *step, s *state, t *temps, next *[]*state) *state {
 		*next = append(*next, s.fork(&st.tag))
 		return s
 	}
+	if st.chosen && !e.reply && !e.established && e.proto == protoTCP {
+		*next = append(*next, s.fork(&st.tag))
+		return s
+	}
 	pass := inSpans(v, st.Within)
 	if (l.Field == monban.FieldInName || l.Field == monban.FieldInIndex) && !e.reply {
 		e.asked = append(e.asked, asked{*l, st.Within, pass})

@@ -288,6 +288,10 @@ table ip c { chain in { type filter hook input priority 0; policy drop; ct state
  tcp flags & (fin | syn | rst | ack) == syn tcp dport 22 accept
  tcp flags { syn, syn | ack } tcp dport 80 accept
  tcp flags syn / syn,rst tcp dport 443 accept`)},
+		{name: "what a knock may have besides", nft: in("drop", established+`exthdr hbh exists tcp dport 22 accept
+ tcp flags & (syn | ecn) == syn | ecn tcp dport 80 accept
+ tcp flags & (fin | syn | rst | ack) == syn tcp dport 443 accept
+ exthdr dst exists drop`), unknown: "exthdr"},
 		{name: "goto and return", nft: `table inet t { chain a { ip saddr 192.0.2.0/24 return
  tcp dport 22 accept
  }
