@@ -222,7 +222,7 @@ const mostSources = 6
 // barred notes the doors that the policy opens to somebody whom another table keeps
 // out: all, or some of them.
 func (g *guarding) barred(then *monban.Snapshot) {
-	kept := exposure.KeptOut(then, func(d *monban.Door) bool { return outside(d) })
+	kept := exposure.KeptOut(then, outside)
 	for _, b := range policy.BarredBy(g.out.Policy, g.snap.Doors, kept, addresses(g.snap.Host), g.app.now()) {
 		ports := b.Ports.String()
 		if len(b.Devices) > 0 {

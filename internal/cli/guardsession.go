@@ -19,8 +19,7 @@ func (g *guarding) sessions(p *planned) {
 		client, knocked := g.origin(s)
 		port := monban.Port{Num: knocked.Port(), Proto: monban.TCP}
 		from, to := client.Addr().String(), port.String()
-		switch {
-		case client.Addr().IsLoopback() || g.snap.Host.HasAddr(client.Addr()):
+		if client.Addr().IsLoopback() || g.snap.Host.HasAddr(client.Addr()) {
 			g.note("session", from, to)
 			continue
 		}
