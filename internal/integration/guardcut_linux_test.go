@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -30,7 +31,8 @@ func (g *guarded) planned(ssh string, args ...string) (a guardAnswer) {
 	if err := json.Unmarshal(out, &a); err != nil {
 		g.t.Fatalf("%v: %s", err, out)
 	}
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+	var exited *exec.ExitError
+	if err != nil && !errors.As(err, &exited) {
 		g.t.Fatal(err)
 	}
 	return a
