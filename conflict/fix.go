@@ -49,6 +49,7 @@ const (
 	FixListenInside      = "listen-inside"       // container, port: listen on every address of the container
 	FixEditPort          = "edit-port"           // port, a free one ("" if none is known), file:line
 	FixDeleteLine        = "delete-line"         // file:line: the same configuration asks elsewhere already
+	FixOtherDevice       = "other-device"        // interface: it is not here
 	FixWriteRange        = "write-range"         // file:line, first and last port: one line asks for several copies
 )
 

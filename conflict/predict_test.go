@@ -352,3 +352,14 @@ func FuzzHolds(f *testing.F) {
 		}
 	})
 }
+
+// TestPredictInterface: an interface that is not here is named, and not blamed on
+// the address.
+func TestPredictInterface(t *testing.T) {
+	c := claim("x", "0.0.0.0", 8080, monban.Program{})
+	c.Bind.Device = "eth9"
+	j := Predict([]monban.Claim{c}, empty())[0].Judgement
+	if j.Errno != string(ENODEV) || len(j.Fix) != 1 || j.Fix[0].Code != FixOtherDevice || j.Fix[0].Args[0] != "eth9" {
+		t.Errorf("%+v", j)
+	}
+}

@@ -1,6 +1,7 @@
 package conflict
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -33,6 +34,9 @@ func (a *attempt) refused(j *monban.Judgement, stage string, errno Errno) {
 		a.notHere(j)
 	case ENODEV:
 		j.Cause = string(L13)
+		if name := cmp.Or(a.want.Device, addr.Zone()); name != "" {
+			j.Fix = []monban.Fix{{Code: FixOtherDevice, Args: []string{name}}}
+		}
 	case EINVAL:
 		if linkLocal(addr) {
 			j.Cause = string(L13)

@@ -189,6 +189,9 @@ func (v *view) fixSentence(f monban.Fix) string {
 		return say("Use another port in %[2]s; %[1]s is free now.", "%[2]s で別のポートを指定します。いまは %[1]s が空いています。", arg(1), arg(2))
 	case "delete-line":
 		return say("Delete %s if it asks for the same door by mistake.", "同じ指定が重複しているだけなら、%s を削除します。", arg(0))
+	case "other-device":
+		return say("There is no interface %[1]s here: name one that is, or start after it has come up.",
+			"インターフェース %[1]s はここにありません。存在するものを指定するか、使えるようになってから起動します。", arg(0))
 	case "write-range":
 		return say("Every copy needs a port of its own: write a range in %[1]s, such as %[2]s-%[3]s, or run one copy.",
 			"複製ごとに別のポートが要ります。%[1]s で %[2]s-%[3]s のような範囲を指定するか、複製を 1 個にします。", arg(0), arg(1), arg(2))
