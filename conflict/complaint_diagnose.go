@@ -340,7 +340,9 @@ func (d *Diagnosis) forbidden(snap *monban.Snapshot) {
 		d.Certain = true
 		d.first(W2)
 	case h.OS == "linux" && h.Unprivileged > 0 && d.Complaint.Port < h.Unprivileged:
-		d.first(L10)
+		if len(d.Causes) == 0 || d.Causes[0] != D7 { // D7 is L10 of a rootless engine
+			d.first(L10)
+		}
 		if h.Caps.BindService == monban.On {
 			d.missing("user", "this user may bind the port; the program may have run as another", monban.HidesHost)
 		}

@@ -60,9 +60,9 @@ func proofs() map[conflict.Cause]proof {
 		conflict.D2:  {test: "TestDocker"},
 		conflict.D3:  {test: "TestDocker"},
 		conflict.D4:  {provoke: causeProjectTwice},
-		conflict.D5:  {reason: "once the container is up it is D1, which names it; that it came up by itself shows in its engine's settings alone"},
+		conflict.D5:  {test: "TestDockerRestart"},
 		conflict.D6:  {test: "TestDocker"},
-		conflict.D7:  {reason: "takes a rootless engine; the messages are in conflict/testdata/complaints, and the rule behind them is L10"},
+		conflict.D7:  {provoke: causeRootless},
 		conflict.D8:  {reason: "Docker has a socket for each port that it publishes; what there is without one is L24"},
 		conflict.D9:  {test: "TestCheckSystemd"},
 		conflict.D10: {provoke: causeHostPort},
@@ -200,8 +200,9 @@ func (r *room) judged(as, port, address, want string, flags ...string) {
 	r.t.Errorf("nothing is said of %s: %s", address, text)
 }
 
-// explained wants monban explain to name the cause of a text first.
-func (r *room) explained(text string, want conflict.Cause) {
+// explained wants monban explain to name the cause of a text first, and the others
+// anywhere.
+func (r *room) explained(text string, want conflict.Cause, others ...conflict.Cause) {
 	r.t.Helper()
 	cmd := r.command("root", program(r.t, "monban"), "explain", "--json", "-")
 	cmd.Stdin = strings.NewReader(text)
@@ -217,6 +218,12 @@ func (r *room) explained(text string, want conflict.Cause) {
 	}
 	if c := answer.Data.Complaints; len(c) != 1 || len(c[0].Causes) == 0 || c[0].Causes[0].ID != string(want) {
 		r.t.Errorf("%q is explained by %+v, want %s first", text, c, want)
+	} else {
+		for _, other := range others {
+			if !slices.Contains(c[0].Causes, struct{ ID string }{string(other)}) {
+				r.t.Errorf("%q is explained by %+v, want %s among them", text, c, other)
+			}
+		}
 	}
 }
 
@@ -325,6 +332,43 @@ func causePrivileged(_ *testing.T, r *room) {
 	r.explained(r.refused("nobody", "tcp:0.0.0.0:80", denied), conflict.L10)
 	r.judged("nobody", "80", "0.0.0.0", "fails EACCES L10")
 	r.judged("root", "80", "0.0.0.0", "ok")
+}
+
+// causeRootless runs RootlessKit, which opens the ports of rootless Docker and Podman.
+func causeRootless(t *testing.T, r *room) {
+	for _, name := range []string{"rootlesskit", "slirp4netns", "newuidmap"} {
+		netnstest.Need(t, name)
+	}
+	// A user who has further users of his own, and may make an interface in a
+	// namespace of his own: in this room only.
+	r.run("sh", "-c", `set -e
+mount -t tmpfs tmpfs /mnt
+mkdir -m 777 /mnt/run
+mkdir /mnt/net
+mknod /mnt/net/tun c 10 200
+chmod 666 /mnt/net/tun
+mount --bind /mnt/net /dev/net
+cp -a /etc /mnt/etc
+echo nobody:100000:65536 | tee /mnt/etc/subuid >/mnt/etc/subgid
+mount --bind /mnt/etc /etc`)
+	publish := func() (string, error) {
+		out, err := r.command("nobody", "env", "HOME=/mnt/run", "XDG_RUNTIME_DIR=/mnt/run", "rootlesskit", "--state-dir=/mnt/run/kit",
+			"--net=slirp4netns", "--disable-host-loopback", "--port-driver=builtin", "--publish=0.0.0.0:80:80/tcp", "true").CombinedOutput()
+		return string(out), err
+	}
+	said, err := publish()
+	_, message, ok := strings.Cut(said, "failed to expose port ")
+	if err == nil || !ok {
+		t.Fatalf("%v: %s", err, said)
+	}
+	r.explained("Error: rootlessport "+message[strings.Index(message, ": ")+2:], conflict.D7)
+	r.judged("nobody", "80", "0.0.0.0", "fails EACCES L10")
+
+	r.ns.SetSysctl("net.ipv4.ip_unprivileged_port_start", "80")
+	if said, err := publish(); err != nil {
+		t.Errorf("%v: %s", err, said)
+	}
+	r.judged("nobody", "80", "0.0.0.0", "ok")
 }
 
 func causeSandbox(_ *testing.T, r *room) {

@@ -138,6 +138,41 @@ func checkDockerCauses(r *room, d *docker, proxy bool) {
 	r.claimed("v6.yaml", oneClaim(`address: "::", port: 8081, v6only: true`), "ok")
 }
 
+// TestDockerRestart provokes D5: a container with a restart policy is up again when
+// its engine is, before the one that is to have its port.
+func TestDockerRestart(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "dockerd")
+	r := newRoom(t, true)
+	d := startDocker(r)
+	d.importFixture("test/web:1")
+	config := map[string]any{
+		"Image": "test/web:1", "Cmd": []string{"serve", "tcp:[::]:80"}, "ExposedPorts": map[string]any{"80/tcp": map[string]any{}},
+		"HostConfig": map[string]any{
+			"PortBindings":  map[string]any{"80/tcp": []any{map[string]string{"HostPort": "8086"}}},
+			"RestartPolicy": map[string]any{"Name": "always"},
+		},
+	}
+	old := d.start("forgotten", config)
+	r.waitFor("tcp 8086")
+	r.run("sh", "-c", "kill $(cat /run/docker.pid)")
+	eventually(t, "dockerd has ended", func() bool {
+		return r.run("sh", "-c", "test -e /run/docker.pid || echo ended") == "ended\n"
+	})
+	r.closed("tcp 8086")
+
+	d.client.CloseIdleConnections()
+	d = startDocker(r)
+	r.waitFor("tcp 8086") // nobody has started it
+	for _, door := range r.view().find("tcp", 8086) {
+		checkContainer(t, door, old, "forgotten", "", "")
+	}
+	var made struct{ ID string }
+	d.call("POST", "/containers/create?name=new", config, &made)
+	t.Cleanup(func() { d.call("DELETE", "/containers/"+made.ID+"?force=true", nil, nil) })
+	r.explained("docker: Error response from daemon: "+d.refusal("/containers/"+made.ID+"/start"), "D1", "D5")
+}
+
 // refusal is the message with which the daemon refuses a request.
 func (d *docker) refusal(path string) string {
 	d.r.t.Helper()

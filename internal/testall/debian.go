@@ -23,7 +23,7 @@ func debianPackages() []string {
 		"bind9", "dovecot-imapd", "dovecot-pop3d", "haproxy", "lighttpd", "mosquitto", "php-fpm", "php-cli", "proftpd-core", "squid",
 		"memcached", "caddy", "prometheus-node-exporter", "prometheus-alertmanager", "tomcat10", "rabbitmq-server",
 		"libwrap0", // of vsftpd
-		"docker.io", "iptables", "nftables", "ufw", "firewalld", "fail2ban", "ipset",
+		"docker.io", "rootlesskit", "slirp4netns", "uidmap", "iptables", "nftables", "ufw", "firewalld", "fail2ban", "ipset",
 		// What identification is tested with, beside those above.
 		"dropbear-bin", "inetutils-telnetd", "dovecot-managesieved", "dovecot-lmtpd", "unbound", "dnsmasq-base", "knot", "bind9-host",
 		"varnish", "tinyproxy-bin", "privoxy", "etcd-server", "zookeeper", "nats-server", "influxdb", "slapd", "krb5-kdc", "samba",
