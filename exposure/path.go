@@ -12,7 +12,7 @@ import (
 const (
 	priorityConntrack = -200
 	priorityNAT       = -100
-	prioritySourceNAT = 100 // behind it, and where packets arrive
+	prioritySourceNAT = 100
 )
 
 // way is what becomes of the first packets of new connections that come in by one
@@ -504,6 +504,16 @@ func (e *eval) answers(states []*state, leave func([]*state, *monban.Interface) 
 	return out
 }
 
+// depart gives answers the source that was asked: what had been translated is
+// translated back behind routing (nf_nat_packet in net/netfilter/nf_nat_core.c).
+func (e *eval) depart(answers []*state) {
+	for _, s := range answers {
+		if s.translated != nil && !s.untracked && !s.lost {
+			s.place, s.lastPort = e.first, 0
+		}
+	}
+}
+
 func (e *eval) answer1(s *state, src set, back *monban.Interface, leave func([]*state, *monban.Interface) []*state) []*state {
 	a := &state{facts: s.facts, src: src, tags: s.tags}
 	a.mark, a.unknownMark = 0, false
@@ -511,8 +521,12 @@ func (e *eval) answer1(s *state, src set, back *monban.Interface, leave func([]*
 	states := leave([]*state{a}, back)
 	e.hook, e.out, e.tracked = monban.HookPostrouting, back, true
 	for _, b := range e.hooks[monban.HookPostrouting] {
+		if b.from.Priority >= prioritySourceNAT {
+			e.depart(states)
+		}
 		states = e.base(b, states)
 	}
+	e.depart(states)
 	states = e.device(monban.HookEgress, back, states)
 	var out []*state
 	for _, r := range states {

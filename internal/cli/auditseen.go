@@ -2,13 +2,11 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/internal/report"
@@ -33,38 +31,6 @@ type sightings struct {
 type doorAt struct {
 	target netip.Addr
 	port   monban.Port
-}
-
-// scanOutput is the JSON output of monban scan.
-type scanOutput struct {
-	Monban int       `json:"monban"`
-	Verb   string    `json:"verb"`
-	At     time.Time `json:"at"`
-	Host   struct {
-		Name  string `json:"name"`
-		NetNS string `json:"netns"`
-	} `json:"host"`
-	Data struct {
-		Targets     []string           `json:"targets"`
-		TCP         string             `json:"tcp"`
-		UDP         string             `json:"udp"`
-		Sightings   []scanSighting     `json:"sightings"`
-		Counts      []report.ScanCount `json:"counts"`
-		Interrupted bool               `json:"interrupted"`
-	} `json:"data"`
-	Gaps []scanGap `json:"gaps"`
-}
-
-type scanSighting struct {
-	Target netip.Addr        `json:"target"`
-	Proto  monban.Proto      `json:"proto"`
-	Port   uint16            `json:"port"`
-	State  monban.SightState `json:"state"`
-}
-
-type scanGap struct {
-	Source string `json:"source"`
-	Error  string `json:"error"`
 }
 
 // observed returns what was seen from where the options say, nil if from nowhere.
@@ -197,19 +163,6 @@ func udpDoors(snap *monban.Snapshot) (out []string) {
 		}
 	}
 	return out
-}
-
-var errNotAScan = errors.New("not the JSON output of monban scan")
-
-func readScan(text []byte) (*scanOutput, error) {
-	var out scanOutput
-	if err := json.Unmarshal(text, &out); err != nil {
-		return nil, err
-	}
-	if out.Monban != 1 || out.Verb != "scan" {
-		return nil, errNotAScan
-	}
-	return &out, nil
 }
 
 // sightingsOf takes from a scan what it saw of a host's own addresses, or of those

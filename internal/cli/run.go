@@ -309,6 +309,9 @@ func (r *execution) ownDoing(j *monban.Judgement) bool {
 	}
 	for _, d := range j.Against {
 		for _, o := range d.Owners {
+			if o.PID == os.Getpid() {
+				continue // the door that is handed over is ours, too
+			}
 			if o.Started.IsZero() || o.Started.Before(r.began.Add(-clockTick)) {
 				return false
 			}

@@ -258,32 +258,8 @@ func (j *scanJob) oldScan() (*oldScan, error) {
 	if err != nil {
 		return nil, report.CannotRead(j.o.diff, err)
 	}
-	var f struct {
-		Monban int       `json:"monban"`
-		Verb   string    `json:"verb"`
-		At     time.Time `json:"at"`
-		Data   struct {
-			Targets     []string `json:"targets"`
-			TCP         string   `json:"tcp"`
-			UDP         string   `json:"udp"`
-			Interrupted bool     `json:"interrupted"`
-			Sightings   []struct {
-				Target  netip.Addr        `json:"target"`
-				Proto   monban.Proto      `json:"proto"`
-				Port    uint16            `json:"port"`
-				State   monban.SightState `json:"state"`
-				Service *struct {
-					Protocol string       `json:"protocol"`
-					Product  string       `json:"product"`
-					Version  string       `json:"version"`
-					TLS      bool         `json:"tls"`
-					Grade    monban.Grade `json:"grade"`
-					Evidence string       `json:"evidence"`
-				} `json:"service"`
-			} `json:"sightings"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(text, &f); err != nil || f.Monban != 1 || f.Verb != "scan" {
+	f, err := readScan(text)
+	if err != nil {
 		return nil, report.NotAScan(j.o.diff)
 	}
 	if f.Data.Interrupted {

@@ -69,6 +69,23 @@ func constructs() []construct {
  } }
 table netdev n { chain e { type filter hook ingress device docker0 priority 0; tcp sport 80 drop
  } }`},
+		// An answer has the source that was asked again behind routing, at priority 100.
+		{name: "egress of what is translated back", nft: `table ip t { chain n { type nat hook prerouting priority -100; tcp dport 8080 dnat to 172.17.0.2:80
+ udp dport 5353 redirect to :53
+ } }
+table netdev n { chain e { type filter hook egress device eth0 priority 0; tcp sport 80 ip saddr 172.17.0.2 drop
+ tcp sport 8080 ip daddr 192.0.2.0/24 drop
+ udp sport 53 drop
+ } }`},
+		{name: "postrouting of what is translated back", nft: `table ip t { chain n { type nat hook prerouting priority -100; tcp dport 8080 dnat to 172.17.0.2:80
+ tcp dport 443 redirect to :22
+ }
+ chain before { type filter hook postrouting priority 50; tcp sport { 22, 80 } ip daddr 192.0.2.0/24 drop
+ tcp sport { 443, 8080 } drop
+ }
+ chain behind { type filter hook postrouting priority 150; tcp sport { 443, 8080 } ip daddr 203.0.113.0/24 drop
+ tcp sport 22 drop
+ } }`},
 		{name: "inet ingress", nft: `table inet t { chain e { type filter hook ingress device eth1 priority 0; meta nfproto ipv4 tcp dport 22 drop
  ip6 saddr 2001:db8:99::/64 drop
  } }`},

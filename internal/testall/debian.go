@@ -137,7 +137,7 @@ func aptInstall(ctx context.Context, names []string) error {
 		return err
 	}
 	install := []string{"-q", "-y", "--no-install-recommends", "--no-remove",
-		"-o", "Dpkg::Use-Pty=0", "-o", "Dpkg::Options::=--force-confold", "install"}
+		"-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0", "-o", "Dpkg::Options::=--force-confold", "install"}
 	if command(ctx, env, "apt-get", append(install, names...)...) == nil {
 		return nil
 	}
