@@ -106,9 +106,11 @@ func (a *app) run(ctx context.Context, o *runOptions, args []string) error {
 		if c.Listen, err = listenOn(ctx, netip.AddrPortFrom(addr, port)); err != nil {
 			return r.cannotListen(ctx, addr, err)
 		}
-		defer c.Listen.Close()
 	}
 	result, err := child.Run(c)
+	if c.Listen != nil {
+		c.Listen.Close() // who holds it now is in the command's way, and not we
+	}
 	var bad *child.StartError
 	if errors.As(err, &bad) {
 		if errors.Is(err, child.ErrListen) {
@@ -309,9 +311,6 @@ func (r *execution) ownDoing(j *monban.Judgement) bool {
 	}
 	for _, d := range j.Against {
 		for _, o := range d.Owners {
-			if o.PID == os.Getpid() {
-				continue // the door that is handed over is ours, too
-			}
 			if o.Started.IsZero() || o.Started.Before(r.began.Add(-clockTick)) {
 				return false
 			}
