@@ -42,16 +42,16 @@ const self = "proc/thread-self/"
 // identity reads what is always read. It returns false where there is no /proc
 // to read anything from.
 func (f files) identity(v *view) bool {
-	if _, err := f.root.Stat("proc/thread-self"); err != nil {
-		v.miss("/proc", err)
-		return false
-	}
-	f.names(v)
 	ns, err := f.root.ReadLink(self + "ns/net")
 	if err != nil {
+		if _, err := f.root.Stat("proc/thread-self"); err != nil {
+			v.miss("/proc", err)
+			return false
+		}
 		v.miss("/"+self+"ns/net", err)
 	}
 	v.NetNS = ns
+	f.names(v)
 	v.Virtual = f.subsystem(v.Kernel)
 	v.Container = f.container(v.Virtual)
 	if v.Container != "" {

@@ -72,6 +72,10 @@ func Read(parts Parts) (monban.Host, []monban.Gap) {
 // path leads to is opened, whatever it is.
 func Root() fs.FS { return root() }
 
+// ReadRegular returns at most limit bytes of a file of this machine, of a regular one
+// only: to open a pipe may wait for ever, and a device can do anything.
+func ReadRegular(path string, limit int) ([]byte, error) { return readRegular(path, limit) }
+
 // firstUnprivileged is IPPORT_RESERVED of the BSDs and PROT_SOCK of Linux, where
 // it is the default of net.ipv4.ip_unprivileged_port_start.
 const firstUnprivileged = 1024

@@ -64,6 +64,37 @@ func (*rootFS) Lstat(name string) (fs.FileInfo, error) { return os.Lstat("/" + n
 // Stat implements [fs.StatFS].
 func (*rootFS) Stat(name string) (fs.FileInfo, error) { return os.Stat("/" + name) }
 
+// readRegular is what [Root] and two assertions to interfaces would do, in a third of
+// the time: a hundredth of that of `monban 443`.
+func readRegular(path string, limit int) ([]byte, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fs.ErrInvalid}
+	}
+	fd, err := retry(func() (int, error) {
+		return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, min(st.Size, int64(limit)))
+	for have := 0; have < len(buf); {
+		n, err := retry(func() (int, error) { return unix.Read(fd, buf[have:]) })
+		if err != nil {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+		}
+		if n == 0 {
+			return buf[:have], nil // it has become shorter
+		}
+		have += n
+	}
+	return buf, nil
+}
+
 func retry(call func() (int, error)) (int, error) {
 	for {
 		if n, err := call(); !errors.Is(err, unix.EINTR) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -43,17 +44,23 @@ func ReadServices(fsys fs.FS, name string, only ...monban.PortRange) (Services, 
 			return nil, err
 		}
 	}
-	return parseServices(data, only), nil
+	return ParseServices(data, only...), nil
 }
 
 // maxServices is how much of a services file is read. Debian's has 12 KB, and
 // one with the whole registry 700 KB.
 const maxServices = 4 << 20
 
-func parseServices(data []byte, only []monban.PortRange) (out Services) {
+// ParseServices reads the text of such a file, as [ReadServices] does.
+func ParseServices(data []byte, only ...monban.PortRange) (out Services) {
+	// A line without a slash names no port, and the one port of `monban 443` is
+	// before a slash.
+	needle := []byte("/")
+	if len(only) == 1 && only[0].First == only[0].Last {
+		needle = append(strconv.AppendUint(nil, uint64(only[0].First), 10), '/')
+	}
 	for len(data) > 0 {
-		// A line without a slash names no port.
-		slash := bytes.IndexByte(data, '/')
+		slash := bytes.Index(data, needle)
 		if slash < 0 {
 			return out
 		}

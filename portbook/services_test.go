@@ -92,14 +92,14 @@ func FuzzServices(f *testing.F) {
 	f.Add([]byte(someServices), uint16(80), uint16(8080))
 	f.Add([]byte("a/b 80/tcp\n\u00a0 12/b 80/tcp\na b 80/tcp\na\v80/tcp\n 80/b 9/tcp"), uint16(80), uint16(80))
 	f.Fuzz(func(t *testing.T, data []byte, first, last uint16) {
-		all := parseServices(data, nil)
+		all := ParseServices(data)
 		some := []monban.PortRange{{First: first, Last: last, Proto: monban.TCP}, {First: last, Last: last}}
 		var want Services
 		for _, e := range all {
 			if e.Name == "" || e.Port.Proto == monban.AnyProto {
 				t.Fatalf("%+v", e)
 			}
-			again := parseServices([]byte(e.Name+" "+e.Port.String()), nil)
+			again := ParseServices([]byte(e.Name + " " + e.Port.String()))
 			if len(again) != 1 || again[0].Name != e.Name || again[0].Port != e.Port {
 				t.Fatalf("%+v does not read back: %+v", e, again)
 			}
@@ -107,7 +107,16 @@ func FuzzServices(f *testing.F) {
 				want = append(want, e)
 			}
 		}
-		if got := parseServices(data, some); !reflect.DeepEqual(got, want) {
+		var one Services
+		for _, e := range all {
+			if some[1].Contains(e.Port) {
+				one = append(one, e)
+			}
+		}
+		if got := ParseServices(data, some[1]); !reflect.DeepEqual(got, one) {
+			t.Fatalf("only %v: %+v, want %+v", some[1], got, one)
+		}
+		if got := ParseServices(data, some...); !reflect.DeepEqual(got, want) {
 			t.Fatalf("only %v: %+v, want %+v", some, got, want)
 		}
 	})

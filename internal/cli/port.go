@@ -272,11 +272,12 @@ func splitList(s string) []string {
 // localServices reads this machine's own services file, so that the answer
 // matches what its other tools print. Without one there are no local names.
 func localServices(ranges []monban.PortRange) portbook.Services {
-	services, err := portbook.ReadServices(host.Root(), "etc/services", ranges...)
+	const most = 4 << 20 // one with the whole registry has 700 kB
+	text, err := host.ReadRegular("/etc/services", most)
 	if err != nil {
 		return nil
 	}
-	return services
+	return portbook.ParseServices(text, ranges...)
 }
 
 // localName is the machine's own name for p where the registry has another one.
