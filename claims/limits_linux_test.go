@@ -17,11 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestHostileTree reads a tree made to hang, to loop and to fill the memory.
-func TestHostileTree(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	write := func(name, text string) {
+// writer returns what writes files below dir.
+func writer(t *testing.T, dir string) func(name, text string) {
+	return func(name, text string) {
 		t.Helper()
 		full := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
@@ -31,6 +29,13 @@ func TestHostileTree(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestHostileTree reads a tree made to hang, to loop and to fill the memory.
+func TestHostileTree(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := writer(t, dir)
 	check := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -106,16 +111,7 @@ func TestHostileTree(t *testing.T) {
 func TestNamesOfOneFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write := func(name, text string) {
-		t.Helper()
-		full := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(full, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write := writer(t, dir)
 	link := func(target, name string) {
 		t.Helper()
 		full := filepath.Join(dir, name)

@@ -113,29 +113,10 @@ func (p *packet) passes(t *monban.Table, s *monban.Step) bool {
 	return in != s.Not
 }
 
-// chain sends the packet through a chain, as nft_do_chain does.
+// chain sends the packet through a chain.
 func (p *packet) chain(t *monban.Table, name string) monban.ActionKind {
-rules:
-	for _, r := range t.Chain(name).Rules {
-		for i := range r.Steps {
-			s := &r.Steps[i]
-			if s.Op != monban.OpDecide {
-				if !p.passes(t, s) {
-					continue rules
-				}
-				continue
-			}
-			switch k := s.Action.Kind; k {
-			case monban.ActAccept, monban.ActDrop, monban.ActReturn:
-				return k
-			case monban.ActJump, monban.ActGoto:
-				if k2 := p.chain(t, s.Action.Chain); k2 == monban.ActAccept || k2 == monban.ActDrop || k == monban.ActGoto {
-					return k2
-				}
-			}
-		}
-	}
-	return monban.ActContinue
+	k, _ := p.dropper(t, name)
+	return k
 }
 
 // TestJudge compares what is computed for all sources of a door at once with what

@@ -10,7 +10,7 @@ import (
 	"github.com/monban-dev/monban"
 )
 
-// dropper sends the packet through a chain and returns what becomes of it, and the
+// dropper sends the packet through a chain, as nft_do_chain does, and returns what becomes of it, and the
 // rule that decides.
 func (p *packet) dropper(t *monban.Table, name string) (monban.ActionKind, monban.RuleRef) {
 rules:

@@ -64,8 +64,8 @@ func (*rootFS) Lstat(name string) (fs.FileInfo, error) { return os.Lstat("/" + n
 // Stat implements [fs.StatFS].
 func (*rootFS) Stat(name string) (fs.FileInfo, error) { return os.Stat("/" + name) }
 
-// readRegular is what [Root] and two assertions to interfaces would do, in a third of
-// the time: a hundredth of that of `monban 443`.
+// readRegular takes four system calls. By way of [Root] there are seven, and two
+// assertions to interfaces, on the way of each `monban PORT`.
 func readRegular(path string, limit int) ([]byte, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {

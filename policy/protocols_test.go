@@ -28,15 +28,7 @@ func TestProtocolsSayTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 		table := rules.Table(monban.TableInet, TableName)
-		for _, s := range table.Sets {
-			for i := range s.Elements {
-				for j := range i {
-					if overlap(&s, &s.Elements[i], &s.Elements[j]) {
-						t.Fatalf("%s: elements %x and %x overlap", s.Name, s.Elements[i], s.Elements[j])
-					}
-				}
-			}
-		}
+		disjoint(t, table)
 		lets := func(n monban.IPProto, from netip.Addr, device string) bool {
 			judged := table.Set(setJudged + slot)
 			if !slices.ContainsFunc(judged.Elements, func(e monban.Element) bool { return e.First[0] == byte(n) }) {

@@ -33,7 +33,7 @@ func ReadServices(fsys fs.FS, name string, only ...monban.PortRange) (Services, 
 		return nil, err
 	}
 	defer f.Close()
-	data := make([]byte, 0, min(info.Size(), maxServices)+1)
+	data := make([]byte, 0, min(info.Size(), MaxServices)+1)
 	for len(data) < cap(data) {
 		n, err := f.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
@@ -47,9 +47,9 @@ func ReadServices(fsys fs.FS, name string, only ...monban.PortRange) (Services, 
 	return ParseServices(data, only...), nil
 }
 
-// maxServices is how much of a services file is read. Debian's has 12 KB, and
+// MaxServices is how much of a services file is read. Debian's has 12 KB, and
 // one with the whole registry 700 KB.
-const maxServices = 4 << 20
+const MaxServices = 4 << 20
 
 // ParseServices reads the text of such a file, as [ReadServices] does.
 func ParseServices(data []byte, only ...monban.PortRange) (out Services) {

@@ -272,8 +272,7 @@ func splitList(s string) []string {
 // localServices reads this machine's own services file, so that the answer
 // matches what its other tools print. Without one there are no local names.
 func localServices(ranges []monban.PortRange) portbook.Services {
-	const most = 4 << 20 // one with the whole registry has 700 kB
-	text, err := host.ReadRegular("/etc/services", most)
+	text, err := host.ReadRegular("/etc/services", portbook.MaxServices)
 	if err != nil {
 		return nil
 	}
