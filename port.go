@@ -76,6 +76,22 @@ func (p Proto) String() string {
 	return "proto" + strconv.Itoa(int(p))
 }
 
+// Number returns the number of p in the header of IP, 0 for AnyProto
+// (https://www.iana.org/assignments/protocol-numbers).
+func (p Proto) Number() IPProto {
+	switch p {
+	case TCP:
+		return 6
+	case UDP:
+		return 17
+	case DCCP:
+		return 33
+	case SCTP:
+		return 132
+	}
+	return 0
+}
+
 // MarshalText encodes p as [Proto.String] does.
 func (p Proto) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 

@@ -205,18 +205,6 @@ func (j *judge) view(f monban.Family) *view {
 	return v
 }
 
-func protoNumber(p monban.Proto) byte {
-	switch p {
-	case monban.UDP:
-		return protoUDP
-	case monban.SCTP:
-		return protoSCTP
-	case monban.DCCP:
-		return protoDCCP
-	}
-	return protoTCP
-}
-
 // door judges one door.
 func (j *judge) door(d *monban.Door) []monban.Reach {
 	out := make([]monban.Reach, 0, 2*len(j.devs))
@@ -368,7 +356,7 @@ func (j *judge) total(v *view, d *monban.Door, dev *monban.Interface) (total *su
 		if wild && e.again {
 			continue
 		}
-		sum := j.summarise(v.program, j.way(v, dev, protoNumber(d.Bind.Port.Proto), &e, d.Bind.Port.Num), d, here)
+		sum := j.summarise(v.program, j.way(v, dev, byte(d.Bind.Port.Proto.Number()), &e, d.Bind.Port.Num), d, here)
 		if !slices.Contains(sums, sum) {
 			sums = append(sums, sum)
 		}

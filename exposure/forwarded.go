@@ -192,7 +192,7 @@ func (l *limits) narrow(field monban.Field, span monban.Span) bool {
 			return true
 		}
 		for _, p := range monban.Protos() {
-			if span.First[0] == protoNumber(p) {
+			if monban.IPProto(span.First[0]) == p.Number() {
 				was := l.proto
 				l.proto = p
 				return was == monban.AnyProto || was == p

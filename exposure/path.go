@@ -33,10 +33,8 @@ type way struct {
 func answered(proto byte) bool { return proto != protoUDP }
 
 const (
-	protoTCP  = 6
-	protoUDP  = 17
-	protoDCCP = 33
-	protoSCTP = 132
+	protoTCP = 6
+	protoUDP = 17
 )
 
 // follow sends packets to a place and reports their way.

@@ -89,7 +89,7 @@ func partText(s *monban.Set, i int, first, last []byte) string {
 	switch len(first) {
 	case 1:
 		for _, p := range monban.Protos() {
-			if n := protoNumber(p); n == first[0] {
+			if p.Number() == monban.IPProto(first[0]) {
 				return p.String()
 			}
 		}
@@ -110,18 +110,4 @@ func partText(s *monban.Set, i int, first, last []byte) string {
 		return fmt.Sprintf("%x-%x", first, last)
 	}
 	return monban.AddrRange{First: a, Last: b}.String()
-}
-
-func protoNumber(p monban.Proto) byte {
-	switch p {
-	case monban.TCP:
-		return 6
-	case monban.UDP:
-		return 17
-	case monban.DCCP:
-		return 33
-	case monban.SCTP:
-		return 132
-	}
-	return 0
 }

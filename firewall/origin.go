@@ -37,7 +37,7 @@ func appendOrigin(b []byte, seq uint32, from, to netip.AddrPort) []byte {
 	port := func(n uint16) []byte { return binary.BigEndian.AppendUint16(nil, n) }
 	addrs := netlink.AppendAttr(nil, src, to.Addr().AsSlice())
 	addrs = netlink.AppendAttr(addrs, dst, from.Addr().AsSlice())
-	transport := netlink.AppendAttr(nil, attrNumber, []byte{protoNumber(monban.TCP)})
+	transport := netlink.AppendAttr(nil, attrNumber, []byte{byte(monban.TCP.Number())})
 	transport = netlink.AppendAttr(transport, 2, port(to.Port()))
 	transport = netlink.AppendAttr(transport, 3, port(from.Port()))
 	tuple := netlink.AppendAttr(nil, attrAddrs|nested, addrs)

@@ -92,8 +92,6 @@ const (
 	rtnBroadcast = 3
 	rtnAnycast   = 4
 	rtnMulticast = 5
-
-	protoTCP, protoUDP, protoDCCP, protoSCTP = 6, 17, 33, 132
 )
 
 // destination passes if the packet is for an address of the given kind.
@@ -106,7 +104,7 @@ func destination(kind byte, byDevice bool) monban.Step {
 // frame adds what is the same for every policy.
 func (c *compiler) frame() {
 	accept, toSelect := decide(monban.ActAccept, ""), decide(monban.ActGoto, chainSelect)
-	tcp, udp := is(monban.FieldL4Proto, protoTCP), is(monban.FieldL4Proto, protoUDP)
+	tcp, udp := is(monban.FieldL4Proto, byte(monban.TCP.Number())), is(monban.FieldL4Proto, byte(monban.UDP.Number()))
 	v4, v6 := is(monban.FieldFamily, afIPv4), is(monban.FieldFamily, afIPv6)
 	ack := anyBit(monban.FieldTCPFlags, false, 0x10)
 	loopback := is(monban.FieldInName, deviceKey("lo")...)
@@ -270,20 +268,8 @@ func (c *compiler) addMap(m monban.Set) {
 // key lays out transport, port and the last part, each from a multiple of four
 // bytes on.
 func key(p monban.Proto, port uint16, last []byte) []byte {
-	b := []byte{number(p), 0, 0, 0, byte(port >> 8), byte(port), 0, 0}
+	b := []byte{byte(p.Number()), 0, 0, 0, byte(port >> 8), byte(port), 0, 0}
 	return append(b, last...)
-}
-
-func number(p monban.Proto) byte {
-	switch p {
-	case monban.UDP:
-		return protoUDP
-	case monban.SCTP:
-		return protoSCTP
-	case monban.DCCP:
-		return protoDCCP
-	}
-	return protoTCP
 }
 
 // deviceKey is an interface's name as the kernel keeps it.

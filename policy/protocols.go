@@ -29,8 +29,10 @@ func listed(p *monban.Policy) []monban.IPProto {
 func (c *compiler) protocols(chain *monban.Chain, p *monban.Policy) {
 	load := monban.Load{Field: monban.FieldL4Proto, Len: 1}
 	element := func(b byte) monban.Element { return monban.Element{First: []byte{b}, Last: []byte{b}} }
-	judged := monban.Set{Name: setJudged + slot, Fields: []int{1},
-		Elements: []monban.Element{element(protoTCP), element(protoUDP), element(protoDCCP), element(protoSCTP)}}
+	judged := monban.Set{Name: setJudged + slot, Fields: []int{1}}
+	for _, t := range monban.Protos() {
+		judged.Elements = append(judged.Elements, element(byte(t.Number())))
+	}
 	all := listed(p)
 	for _, n := range all {
 		judged.Elements = append(judged.Elements, element(byte(n)))

@@ -126,28 +126,8 @@ func TestGuardProtocols(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	m, a, b := netnstest.New(t), netnstest.New(t), netnstest.New(t)
-	netnstest.Connect(m, "eth0", a, "eth0")
-	netnstest.Connect(m, "eth1", b, "eth0")
-	m.AddAddr("eth0", "10.0.0.1/24", "2001:db8:a::1/64")
-	m.AddAddr("eth1", "10.0.1.1/24", "2001:db8:b::1/64")
-	type client struct {
-		ns     *netnstest.NS
-		device string
-		v4, v6 []string
-		to     [2]string
-	}
-	clients := []client{
-		{a, "eth0", []string{"10.0.0.2", "10.0.0.3", "10.0.0.130"}, []string{"2001:db8:a::2", "2001:db8:a::8000"}, [2]string{"10.0.0.1", "2001:db8:a::1"}},
-		{b, "eth1", []string{"10.0.1.2", "10.0.1.77"}, []string{"2001:db8:b::2"}, [2]string{"10.0.1.1", "2001:db8:b::1"}},
-	}
+	m, clients := newClients(t)
 	for _, c := range clients {
-		for _, addr := range c.v4 {
-			c.ns.AddAddr("eth0", addr+"/24")
-		}
-		for _, addr := range c.v6 {
-			c.ns.AddAddr("eth0", addr+"/64")
-		}
 		c.ns.Run("ip", "route", "add", "224.0.0.0/4", "dev", "eth0")
 	}
 	// IGMP, GRE, ESP, AH, OSPF, VRRP; the last is never listed.

@@ -19,7 +19,7 @@ func ParseProtocol(s string) (monban.IPProto, Problem) {
 	case strings.EqualFold(s, "icmp"), strings.EqualFold(s, "icmpv6"), strings.EqualFold(s, "ipv6-icmp"), p == 1, p == 58:
 		// Without them no neighbour is found and no path's size.
 		return 0, EverOpen
-	case p == 6, p == 17, p == 33, p == 132:
+	case ported(p):
 		return 0, PortedProtocol
 	case !ok, p == 43, p == 44, p == 59, p == 60:
 		// Headers of IPv6, behind which the protocol stands (RFC 8200 section 4).
@@ -27,6 +27,16 @@ func ParseProtocol(s string) (monban.IPProto, Problem) {
 	default:
 		return p, 0
 	}
+}
+
+// ported reports whether a protocol has ports, and so is a door's.
+func ported(p monban.IPProto) bool {
+	for _, t := range monban.Protos() {
+		if t.Number() == p {
+			return true
+		}
+	}
+	return false
 }
 
 // what reads what an entry is about: `port`, or `proto`.
