@@ -113,6 +113,9 @@ const (
 	ClaimReserved Kind = "claim-reserved"
 	// ClaimBrowserBlocked: browsers refuse to connect to this port number.
 	ClaimBrowserBlocked Kind = "claim-browser-blocked"
+	// ClaimMoved: the program takes a later port than the one that is asked for,
+	// because that is taken.
+	ClaimMoved Kind = "claim-moved"
 	// ClaimPrivileged: the program has to be started by root, and whoever looks
 	// is somebody else.
 	ClaimPrivileged Kind = "claim-privileged"

@@ -296,6 +296,17 @@ func TestWarn(t *testing.T) {
 	if want := []string{"ok", "ok", "ok", "ok", "ok", "claim-ephemeral40000", "claim-reserved50000", "claim-browser-blocked6000", "claim-privileged80"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
+
+	vite := claim("vite", "127.0.0.1", 5998, monban.Program{})
+	vite.UpTo = 65535
+	busy := empty(listener("127.0.0.1", 5998), listener("127.0.0.1", 5999))
+	got = got[:0]
+	for _, f := range Warn(Predict([]monban.Claim{vite}, busy), busy) {
+		got = append(got, fmt.Sprint(f.Kind, f.Bind.Port.Num, f.Evidence[1].Text))
+	}
+	if want := []string{"claim-browser-blocked60006000", "claim-moved60005998"}; !slices.Equal(got, want) {
+		t.Errorf("a server that goes on to the next free port: %v, want %v", got, want)
+	}
 }
 
 // BenchmarkPredict is one prediction among 1,000 open sockets.

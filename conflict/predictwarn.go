@@ -10,7 +10,8 @@ import (
 
 // Warn returns what may surprise people about claims that are no conflict: ports
 // that outgoing connections can take first, that somebody has reserved, that
-// browsers refuse, or that take root to open. A warning changes no outcome.
+// browsers refuse, that take root to open, or that are not the ones that were
+// asked for. A warning changes no outcome.
 func Warn(checked []monban.Checked, snap *monban.Snapshot) []monban.Finding {
 	w := warning{snap: snap}
 	for i := range checked {
@@ -46,6 +47,9 @@ func (w *warning) claim(c *monban.Checked) {
 		w.add(c, monban.ClaimBrowserBlocked, monban.Low, monban.Evidence{Source: "fetch.spec.whatwg.org", Text: num},
 			otherPort(c.Judgement.Bind, h, portsOf(w.snap)))
 	}
+	if asked := c.Claim.Bind.Port.Num; port.Num != asked && asked != 0 {
+		w.add(c, monban.ClaimMoved, monban.Low, monban.Evidence{Source: c.Claim.By, Text: strconv.Itoa(int(asked))})
+	}
 	if c.Claim.UID == 0 && h.UID > 0 && port.Num < h.Unprivileged && !running && c.Claim.BindService == monban.FlagUnknown {
 		w.add(c, monban.ClaimPrivileged, monban.Info,
 			monban.Evidence{Source: "ip_unprivileged_port_start", Text: strconv.Itoa(int(h.Unprivileged))})
@@ -75,7 +79,10 @@ func (w *warning) said(c *monban.Checked, kind monban.Kind) bool {
 // everybody knows by it.
 func forBrowsers(c *monban.Checked) bool {
 	switch c.Claim.By {
-	case "apache", "nginx", "lighttpd", "caddy", "traefik", "tomcat", "spring", "aspnet", "iis", "vite", "next", "npm", "kibana":
+	case "apache", "nginx", "lighttpd", "caddy", "traefik", "tomcat", "spring", "aspnet", "iis", "kibana",
+		"node", "vite", "next", "nuxt", "nuxi", "astro", "ng", "react-scripts", "vue-cli-service", "webpack", "webpack-dev-server",
+		"parcel", "http-server", "wrangler",
+		"flask", "django", "uvicorn", "hypercorn", "gunicorn", "python", "php", "rails", "rackup", "puma", "thin", "unicorn":
 		return true
 	case "compose", "kubernetes", "procfile", "env", "package", "devcontainer", "claims":
 		return c.Judgement.Bind.Port.Num >= 1024

@@ -284,6 +284,11 @@ func (v *view) findingSentence(f monban.Finding) string {
 			"%[1]s wants %[2]s, but browsers refuse to connect to port %[3]d.",
 			"%[1]s は %[2]s を必要としていますが、ブラウザーはポート %[3]d への接続を拒否します。",
 			claimOf(f), place(f.Bind), f.Bind.Port.Num)
+	case monban.ClaimMoved:
+		return say(
+			"%[1]s asks for port %[3]s, which is taken; the program goes on and will open %[2]s instead.",
+			"%[1]s が求めるポート %[3]s は使用中です。プログラムは次の空きポートに移り、%[2]s を開きます。",
+			claimOf(f), place(f.Bind), f.Evidence[1].Text)
 	case monban.ClaimPrivileged:
 		return say(
 			"%[1]s wants %[2]s: ports below %[3]d are opened by root only, so start it with sudo or as a service.",

@@ -263,6 +263,10 @@ func (v *view) sarifWarning(kind monban.Kind) sarifRule {
 		title = say("Browsers refuse this port", "ブラウザーが接続を拒否するポートです")
 		why = say("Browsers do not connect to ports of some old protocols (fetch.spec.whatwg.org). The server starts, and its pages cannot be opened.",
 			"ブラウザーは、一部の古いプロトコルのポートに接続しません(fetch.spec.whatwg.org)。サーバーは起動しますが、ページを開けません。")
+	case monban.ClaimMoved:
+		title = say("Another port will be opened", "指定と異なるポートが開かれます")
+		why = say("The port that is asked for is taken, and the program takes the next one that is free. What expects the usual number finds somebody else there.",
+			"指定されたポートは使用中のため、プログラムは次の空きポートを開きます。本来の番号に接続すると、別のプログラムにつながります。")
 	case monban.ClaimPrivileged:
 		title = say("Only root opens this port", "root だけが開けるポートです")
 		why = say("On Linux ports below net.ipv4.ip_unprivileged_port_start are opened by root or with CAP_NET_BIND_SERVICE only. Start the program with sudo or as a service.",
