@@ -13,6 +13,7 @@ type template struct {
 	tcp   int    // where TCP begins
 	sum   uint64 // of everything that stays, for the TCP checksum
 	ipSum uint64 // the same for the IPv4 header
+	self  bool   // what is sent comes from where it goes
 }
 
 const (
@@ -21,10 +22,11 @@ const (
 	tcpLen = 40 // with options
 )
 
-// newTemplate returns a SYN from a source address. hops is its TTL.
+// newTemplate returns a SYN from a source address; an unspecified one stands for
+// the address that the SYN goes to. hops is its TTL.
 func newTemplate(from netip.Addr, stamp uint32) template {
 	const hops = 64
-	t := template{}
+	t := template{self: from.IsUnspecified()}
 	if from.Is4() {
 		t.tcp = ip4Len
 		t.bytes = make([]byte, ip4Len+tcpLen)
@@ -72,11 +74,19 @@ func (t *template) put(b []byte, to netip.Addr, port, from uint16, seq uint32) {
 		id := uint16(seq >> 7)
 		binary.BigEndian.PutUint16(b[4:], id)
 		sum = uint64(addr>>16) + uint64(addr&0xffff)
+		if t.self {
+			copy(b[12:], a[:])
+			sum *= 2
+		}
 		binary.BigEndian.PutUint16(b[10:], ^fold(t.ipSum+sum+uint64(id)))
 	} else {
 		a := to.As16()
 		copy(b[24:], a[:])
 		sum = sum16(a[:])
+		if t.self {
+			copy(b[8:], a[:])
+			sum *= 2
+		}
 	}
 	tcp := b[t.tcp:]
 	binary.BigEndian.PutUint16(tcp, from)

@@ -258,9 +258,13 @@ func (l *link) flush(now time.Duration) error {
 func (e *rawEngine) open(threads int) error {
 	for i := range e.hops {
 		h := &e.hops[i].hop
-		if !e.hops[i].ok || slices.ContainsFunc(e.ways, func(w way) bool { return w.device == h.device && w.source == h.source }) {
+		if !e.hops[i].ok {
 			continue
 		}
+		if h.way = slices.IndexFunc(e.ways, func(w way) bool { return w.device == h.device && w.source == h.source }); h.way >= 0 {
+			continue
+		}
+		h.way = len(e.ways)
 		w := way{device: h.device, source: h.source, loopback: h.loopback, own: h.own, in: -1}
 		for _, other := range e.ways {
 			if other.device == w.device {
@@ -463,7 +467,7 @@ func (r *rawThread) send() error {
 		if !way.ok {
 			continue
 		}
-		l := r.link(&way.hop)
+		l := r.links[way.hop.way]
 		for l.out.full() {
 			if err := l.flush(r.s.now()); err != nil {
 				return err
@@ -483,16 +487,6 @@ func (r *rawThread) send() error {
 		}
 	}
 	return nil
-}
-
-// link returns the link for a hop.
-func (r *rawThread) link(h *hop) *link {
-	for _, l := range r.links {
-		if l.device == h.device && l.source == h.source {
-			return l
-		}
-	}
-	return nil // there is one for every hop: see open
 }
 
 // receive reads everything that has come in, and keeps what answers a question of

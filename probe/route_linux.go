@@ -20,7 +20,10 @@ type hop struct {
 	loopback bool
 	own      []byte // link address of the device, where it is an Ethernet
 	hardware []byte // link address of the neighbour; empty where the link has none
-	source   netip.Addr
+	// source is unspecified (0.0.0.0, ::) where a target of this machine's own
+	// answers itself: each from its own address.
+	source netip.Addr
+	way    int // see rawEngine.ways
 }
 
 // hops are the first hops of runs of targets, in order.
@@ -57,7 +60,7 @@ var native = binary.NativeEndian
 type rtnl struct {
 	fd    int
 	seq   uint32
-	kinds map[int]linkKind // those that far has looked at
+	kinds map[int]linkKind // those that were looked at
 }
 
 func openRTNL() (*rtnl, error) {
@@ -69,7 +72,7 @@ func openRTNL() (*rtnl, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("bind", err)
 	}
-	return &rtnl{fd: fd}, nil
+	return &rtnl{fd: fd, kinds: make(map[int]linkKind)}, nil
 }
 
 func (r *rtnl) close() { unix.Close(r.fd) }
@@ -296,27 +299,38 @@ func (r *rtnl) hopOf(to netip.Addr) (hopRun, error) {
 	if err != nil {
 		return hopRun{}, err
 	}
-	return hopRun{hop: hop{device: device, source: source}, gateway: gateway, ok: source.IsValid()}, nil
+	h := hopRun{hop: hop{device: device, source: source}, gateway: gateway, ok: source.IsValid()}
+	if k, err := r.kindOf(device); err == nil && k.loopback && source == to.WithZone("") {
+		h.hop.source = netip.IPv6Unspecified()
+		if to.Is4() {
+			h.hop.source = netip.IPv4Unspecified()
+		}
+	}
+	return h, nil
 }
 
-// far reports whether a packet goes by a gateway, or into a link whose neighbours
-// have no addresses of their own, so that the next one can go the same way.
+// kindOf says what kind of link a device is, asking the kernel once.
+func (r *rtnl) kindOf(device int) (linkKind, error) {
+	if k, seen := r.kinds[device]; seen {
+		return k, nil
+	}
+	k, err := r.link(device)
+	if err != nil {
+		return k, fmt.Errorf("interface %d: %w", device, err)
+	}
+	r.kinds[device] = k
+	return k, nil
+}
+
+// far reports whether a packet goes by a gateway, into a link whose neighbours
+// have no addresses of their own, or back to this machine, so that the next one can
+// go the same way.
 func (r *rtnl) far(h *hopRun) bool {
 	if h.gateway.IsValid() {
 		return true
 	}
-	if r.kinds == nil {
-		r.kinds = make(map[int]linkKind)
-	}
-	k, seen := r.kinds[h.hop.device]
-	if !seen {
-		var err error
-		if k, err = r.link(h.hop.device); err != nil {
-			return false
-		}
-		r.kinds[h.hop.device] = k
-	}
-	return !k.loopback && k.own == nil
+	k, err := r.kindOf(h.hop.device)
+	return err == nil && k.own == nil && (!k.loopback || h.hop.source.IsUnspecified())
 }
 
 // divided reports whether some route leads to a part of a run only.
@@ -339,7 +353,6 @@ func divided(r run, routes []monban.Route) bool {
 // it asks for when something is sent there: an empty datagram to the discard
 // port.
 func (r *rtnl) resolve(all hops) error {
-	kinds := make(map[int]linkKind)
 	for from := 0; from < len(all); {
 		var wanted []*hopRun
 		for ; from < len(all) && len(wanted) < 256; from++ {
@@ -347,13 +360,9 @@ func (r *rtnl) resolve(all hops) error {
 			if !h.ok {
 				continue
 			}
-			k, seen := kinds[h.hop.device]
-			if !seen {
-				var err error
-				if k, err = r.link(h.hop.device); err != nil {
-					return fmt.Errorf("interface %d: %w", h.hop.device, err)
-				}
-				kinds[h.hop.device] = k
+			k, err := r.kindOf(h.hop.device)
+			if err != nil {
+				return err
 			}
 			h.hop.loopback, h.hop.own = k.loopback, k.own
 			if k.own != nil {

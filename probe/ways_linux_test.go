@@ -27,6 +27,15 @@ func doorAt(t *testing.T, ns *netnstest.NS, at string) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { l.Close() })
+		go func() { // whoever takes none has no room after some thousand
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				c.Close()
+			}
+		}()
 	})
 }
 
@@ -181,5 +190,29 @@ func TestGateways(t *testing.T) {
 	r := scan(t, near, q)
 	if d := cmp.Diff(want, openDoors(r)); d != "" {
 		t.Errorf("%d gateways (-want +got):\n%s", len(far), d)
+	}
+}
+
+// TestOwnNetwork looks at prefixes all of whose addresses are this machine's own:
+// each answers itself, from its own address, and they go one way together.
+func TestOwnNetwork(t *testing.T) {
+	ns := netnstest.New(t)
+	ns.Run("ip", "route", "add", "local", "10.66.0.0/20", "dev", "lo")
+	ns.Run("ip", "route", "add", "local", "fd66::/116", "dev", "lo")
+	ns.Run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/ip_nonlocal_bind") // a local route is not enough for IPv6
+	doorAt(t, ns, "[::]:7001")
+	doorAt(t, ns, "10.66.3.4:7002")
+	doorAt(t, ns, "[fd66::304]:7002")
+	for _, prefix := range []string{"10.66.0.0/20", "fd66::/116"} {
+		targets, _ := probe.NewTargets([]netip.Prefix{netip.MustParsePrefix(prefix)}, nil)
+		for _, engine := range []probe.Engine{probe.Raw, probe.Connect} {
+			r := scan(t, ns, probe.Question{Targets: targets, TCP: []uint16{7000, 7001, 7002}, Engine: engine})
+			if got, want := len(openDoors(r)), 4096+1; got != want {
+				t.Errorf("%s by %s: %d open doors, want %d", prefix, engine, got, want)
+			}
+			if got, want := states(r)[monban.SightClosed], 3*4096-4097; got != want {
+				t.Errorf("%s by %s: %d closed doors, want %d", prefix, engine, got, want)
+			}
+		}
 	}
 }
