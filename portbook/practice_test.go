@@ -110,7 +110,7 @@ func TestCollisions(t *testing.T) {
 		{"9200", "Elasticsearch;OpenSearch"}, {"9300", "Elasticsearch cluster;IBM Cognos"},
 		{"9229", "Node.js inspector"},
 		{"9443", "Portainer;vCenter"},
-		{"9999", "Popular number"},
+		{"9999", "Various tools"},
 		{"10000", "Webmin;NDMP and Backup Exec;Azurite;Jitsi Videobridge"},
 		{"10001/udp", "UniFi discovery"},
 		{"11434", "Ollama"},
@@ -125,7 +125,7 @@ func TestCollisions(t *testing.T) {
 		{"43110", "ZeroNet"},
 		{"49000", "Portainer and Sourcegraph Cody"},
 		{"49152", "Dynamic range"}, {"65535", "Dynamic range"},
-		{"50000", "Jenkins agents;Db2;SAP NetWeaver"}, {"54321", "Popular number"}, {"55555", "Popular number"},
+		{"50000", "Jenkins agents;Db2;SAP NetWeaver"}, {"54321", "Various tools"}, {"55555", "Various tools"},
 		{"63342", "JetBrains built-in server"},
 		// What the registry does not have at all.
 		{"15672", "RabbitMQ management"}, {"25565", "Minecraft"}, {"51820/udp", "WireGuard"},

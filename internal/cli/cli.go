@@ -99,14 +99,17 @@ func Run(ctx context.Context, sys System, args []string) int {
 // of commands, which costs a fiftieth of the time of `monban 443`.
 func (a *app) dispatch(ctx context.Context) error {
 	if len(a.args) > 0 && !slices.ContainsFunc(a.verbs(), func(v verb) bool { return a.mayName(v.name) }) {
-		return a.ports(ctx, &inside{}, a.args)
+		return a.bare(ctx, &inside{}, a.args)
 	}
 	root := a.tree(a.mayName)
 	root.SetArgs(a.args)
 	root.SetIn(a.sys.Stdin)
 	root.SetOut(a.sys.Stdout)
 	root.SetErr(a.sys.Stderr)
-	return root.ExecuteContext(ctx)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return err
+	}
+	return a.unwritten
 }
 
 // foundError makes the exit code 1: everything was done and shown, and
@@ -148,6 +151,9 @@ type app struct {
 
 	// silent is set when standard output is a saved view's.
 	silent bool
+	// unwritten is why a help page could not be written, which cobra has no way to
+	// return.
+	unwritten error
 }
 
 func newApp(sys System, args []string) *app {
@@ -179,15 +185,28 @@ func langArg(args []string) (lang string) {
 }
 
 // envLang returns the language of the environment: MONBAN_LANG, then the
-// locale's variables in the order of locale(7).
+// locale's variables in the order of locale(7). A locale of another encoding than
+// UTF-8 gets English, which can be read there: monban writes UTF-8 only.
 func envLang(getenv func(string) string) report.Lang {
-	for _, name := range []string{"MONBAN_LANG", "LC_ALL", "LC_MESSAGES", "LANG"} {
-		if v := getenv(name); v != "" {
-			lang, _ := report.ParseLang(v)
-			return lang
-		}
+	if v := getenv("MONBAN_LANG"); v != "" {
+		lang, _ := report.ParseLang(v)
+		return lang
 	}
-	return report.EN
+	first := func(names ...string) string {
+		for _, name := range names {
+			if v := getenv(name); v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	_, encoding, _ := strings.Cut(first("LC_ALL", "LC_CTYPE", "LANG"), ".")
+	encoding, _, _ = strings.Cut(strings.ReplaceAll(strings.ToLower(encoding), "-", ""), "@")
+	if encoding != "" && encoding != "utf8" {
+		return report.EN
+	}
+	lang, _ := report.ParseLang(first("LC_ALL", "LC_MESSAGES", "LANG"))
+	return lang
 }
 
 // style returns how the result is to be written.

@@ -323,6 +323,12 @@ func TestLanguageChoice(t *testing.T) {
 		{"LANG=en_US", []string{"80", "--lang=ja"}, report.JA},
 		{"LANG=en_US", []string{"--lang", "en", "--lang=ja"}, report.JA},
 		{"LANG=fr_FR.UTF-8", nil, report.EN},
+		{"LANG=ja_JP.eucJP", nil, report.EN},
+		{"LANG=ja_JP.utf8@calendar", nil, report.JA},
+		{"LANG=ja_JP.UTF-8 LC_CTYPE=ja_JP.SJIS", nil, report.EN},
+		{"LANG=ja_JP.eucJP LC_ALL=ja_JP.UTF-8", nil, report.JA},
+		{"LANG=ja_JP.eucJP MONBAN_LANG=ja", nil, report.JA},
+		{"LANG=ja_JP.UTF-8 LC_CTYPE=UTF-8", nil, report.JA}, // macOS
 	} {
 		getenv := func(name string) string {
 			for _, kv := range strings.Fields(tt.env) {

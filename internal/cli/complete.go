@@ -28,6 +28,13 @@ func completeValues(cmd *cobra.Command) {
 			}
 			return nil
 		}
+		script := cmd.RunE
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if err := script(cmd, args); err != nil { // it only writes
+				return report.CannotWrite("stdout", err)
+			}
+			return nil
+		}
 	}
 	if cmd.Name() == "completion" {
 		cmd.Args = cobra.ArbitraryArgs

@@ -43,8 +43,9 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	s := a.style()
 	s.Format, s.Lang = report.Text, a.lang
 	p := a.page(cmd)
-	// The page goes to whoever asked; nothing is left to do if it cannot.
-	_ = report.WriteHelp(a.sys.Stdout, p.topic, p.usage, p.commands, p.flags, p.globals, s)
+	if err := report.WriteHelp(a.sys.Stdout, p.topic, p.usage, p.commands, p.flags, p.globals, s); err != nil {
+		a.unwritten = report.CannotWrite("stdout", err)
+	}
 }
 
 // Manuals returns the manual pages of every command by file name,
@@ -95,7 +96,7 @@ func (a *app) flagList(set *pflag.FlagSet) []report.Flag {
 // flagValue is the placeholder of a flag's value.
 func flagValue(name string) string {
 	switch name {
-	case "save", "load", "diff", "resume", "file":
+	case "save", "load", "diff", "resume", "file", "policy", "seen":
 		return "FILE"
 	case "to":
 		return "WHO"
@@ -117,7 +118,7 @@ func flagValue(name string) string {
 		return "PROTO"
 	case "user":
 		return "USER"
-	case "address":
+	case "address", "listen", "seen-from":
 		return "ADDRESS"
 	case "pid":
 		return "PID"
@@ -131,13 +132,15 @@ func flagValue(name string) string {
 		return "N"
 	case "exclude":
 		return "TARGETS"
+	case "from":
+		return "NAMESPACE"
+	case "seen-as":
+		return "ADDRESS=LOCAL"
 	case "count":
 		return "N"
 	case "range":
 		return "RANGE"
-	case "listen":
-		return "ADDRESS"
-	default:
+	default: // of --sort
 		return "KEY"
 	}
 }

@@ -123,14 +123,15 @@ func (a *app) newPicker(name string, count int, within string) (*picker, error) 
 	p.snap = &monban.Snapshot{At: time.Now(), Host: h, Gaps: gaps}
 	p.haven = conflict.FindHaven(&h)
 	if within != "" {
-		r, err := monban.ParsePortRange(within)
+		book, _ := a.book()
+		list, err := parsePorts(book, []string{within})
 		if err != nil {
-			return nil, report.PortProblem(within, err)
+			return nil, err
 		}
-		if r.First == 0 || r.Proto != monban.AnyProto && r.Proto != monban.TCP {
+		if list = slices.Compact(inTCP(list)); len(list) != 1 || list[0].First == 0 || list[0].Proto != monban.TCP {
 			return nil, report.BadPickRange(within)
 		}
-		p.haven = conflict.Haven{Range: r, Kind: conflict.Asked}
+		p.haven = conflict.Haven{Range: monban.PortRange{First: list[0].First, Last: list[0].Last}, Kind: conflict.Asked}
 	}
 	return p, nil
 }

@@ -37,6 +37,18 @@ func (a *app) portCommand() *cobra.Command {
 	return cmd
 }
 
+// bare is [app.ports] without the word port: its first argument may have been
+// meant as a command.
+func (a *app) bare(ctx context.Context, in *inside, args []string) error {
+	err := a.ports(ctx, in, args)
+	if err == nil || len(args[0]) < 3 {
+		return err
+	}
+	root := a.root()
+	root.SuggestionsMinimumDistance = min(2, len(args[0])-2)
+	return report.MeantCommand(err, args[0], root.SuggestionsFor(args[0]))
+}
+
 // ports shows everything about the ports that args name, or with --diff what
 // changed there.
 func (a *app) ports(ctx context.Context, in *inside, args []string) error {
@@ -206,6 +218,8 @@ func parsePorts(book names, args []string) ([]monban.PortRange, error) {
 		switch {
 		case err == nil:
 			out = append(out, r)
+		case strings.ContainsAny(arg, ":/.") && withAddress(arg) != nil:
+			return nil, withAddress(arg)
 		case errors.As(err, &bad) && bad.Problem == monban.NotANumber:
 			named, err := lookup(book, arg)
 			if err != nil {
@@ -253,15 +267,55 @@ func lookup(book names, arg string) ([]monban.PortRange, error) {
 	return out, nil
 }
 
-// halfWidth turns the wide letters and digits of a Japanese keyboard, "８０", into
-// the ones that are meant.
-func halfWidth(s string) string {
-	return strings.Map(func(r rune) rune {
-		if '！' <= r && r <= '～' {
-			return r - '！' + '!'
+// withAddress tells somebody who named an address, as error messages and browsers
+// show it, what to name instead. It returns nil for what is no address.
+func withAddress(arg string) error {
+	_, errAddr := netip.ParseAddr(arg)
+	_, errNet := netip.ParsePrefix(arg)
+	if errAddr == nil || errNet == nil {
+		return report.NotAPortButHost(arg)
+	}
+	scheme, rest, isURL := strings.Cut(arg, "://")
+	if !isURL {
+		scheme, rest = "", arg
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(host, ':'); i >= 0 {
+		if p, err := monban.ParsePortRange(host[i+1:]); err == nil && p.First == p.Last {
+			return report.NotJustAPort(arg, p.String())
 		}
-		return r
-	}, s)
+	}
+	if scheme != "" {
+		return report.NotJustAPort(arg, scheme)
+	}
+	return nil
+}
+
+// halfWidth turns the wide letters and digits of a Japanese keyboard, "８０", into
+// the ones that are meant; so it does with the other signs that stand between two
+// numbers, "32768–60999", as monban itself writes it, "80〜90", "80、443".
+func halfWidth(s string) string {
+	word := []rune(s)
+	for i, r := range word {
+		switch {
+		case r == '　':
+			word[i] = ' '
+		case r == '、':
+			word[i] = ','
+		case '！' <= r && r <= '～':
+			word[i] = r - '！' + '!'
+		}
+	}
+	digit := func(i int) bool { return i >= 0 && i < len(word) && '0' <= word[i] && word[i] <= '9' }
+	for i, r := range word {
+		switch r {
+		case '–', '−', '~', '〜', 'ー':
+			if digit(i-1) && digit(i+1) {
+				word[i] = '-'
+			}
+		}
+	}
+	return string(word)
 }
 
 // splitList cuts "80,443" and "80 443".

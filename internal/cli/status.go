@@ -43,7 +43,7 @@ func (a *app) statusCommand() *cobra.Command {
 			if err := given(cmd, "save", "load", "diff"); err != nil {
 				return err
 			}
-			return a.ports(cmd.Context(), &o.inside, args)
+			return a.bare(cmd.Context(), &o.inside, args)
 		},
 	}
 	o.flags(cmd)

@@ -265,7 +265,7 @@ func (v *view) findingSentence(f monban.Finding) string {
 	case monban.EphemeralServer:
 		r := v.Snapshot.Host.Ephemeral
 		return say(
-			"%[1]s listens on %[2]s, inside the range %[3]d–%[4]d from which outgoing connections borrow their ports. After a restart the number may be taken by a client, and the server will not start.",
+			"%[2]s, where %[1]s listens, is inside the range %[3]d–%[4]d from which outgoing connections borrow their ports. After a restart the number may be taken by a client, and the server will not start.",
 			"%[1]s が %[2]s で待ち受けています。外向きの接続が使う一時ポートの範囲 %[3]d–%[4]d の中なので、再起動したときに番号を先に取られて起動できないことがあります。",
 			v.who(&a), place(a.Bind), r.First, r.Last)
 	case monban.ClaimEphemeral:

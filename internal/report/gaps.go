@@ -20,6 +20,25 @@ func (v *view) gapsText(p *printer) {
 	}
 }
 
+// onceEachGap returns snap without the gaps that say again what another one has said:
+// two sources that stumble over one thing, or one that was asked twice.
+func (v *view) onceEachGap(snap *monban.Snapshot) *monban.Snapshot {
+	if snap == nil || len(snap.Gaps) < 2 {
+		return snap
+	}
+	type said struct{ source, err, sentence string }
+	seen := make(map[said]bool, len(snap.Gaps))
+	out := *snap
+	out.Gaps = nil
+	for _, g := range snap.Gaps {
+		if s := (said{g.Source, g.Err, v.gapSentence(g)}); !seen[s] {
+			seen[s] = true
+			out.Gaps = append(out.Gaps, g)
+		}
+	}
+	return &out
+}
+
 // gapSentence says what a gap hides and, where the user can do something about
 // it, what.
 func (v *view) gapSentence(g monban.Gap) string {
@@ -57,6 +76,10 @@ func (v *view) gapSentence(g monban.Gap) string {
 		if g.Source == "user" {
 			return say("You may open this port; the program was perhaps run by another user.",
 				"いまのユーザーはこのポートを開けます。プログラムを実行したのは別のユーザーかもしれません。")
+		}
+		if g.Source == "/proc" {
+			return say("Nothing could be read about this machine and its programs, because /proc cannot be read (%s). Where it is missing: mount -t proc proc /proc",
+				"/proc を読めないため、このマシンとプログラムについての情報を確認できませんでした(%s)。/proc がない場合は mount -t proc proc /proc で用意できます。", g.Err)
 		}
 		return say("A fact about this machine could not be read (%s: %s).",
 			"このマシンについての情報の一部を読めませんでした(%s: %s)。", g.Source, g.Err)
@@ -168,6 +191,11 @@ func (v *view) outsideGap(g monban.Gap) string {
 		return v.style.Lang.pick(
 			"This is WSL: the ports of Windows itself, and of other WSL distributions, cannot be seen from here. Run monban.exe on Windows as well.",
 			"ここは WSL の中です。Windows 本体や他の WSL ディストリビューションのポートはここからは見えません。Windows 側でも monban.exe を実行してください。")
+	}
+	if g.Err == "container" { // of no kind that is known
+		return v.style.Lang.pick(
+			"This runs inside a container: the host's doors and programs, and those of other containers, cannot be seen from here.",
+			"コンテナの中で実行されています。ホストや他のコンテナのドアとプログラムはここからは見えません。")
 	}
 	return v.style.Lang.say(
 		"This runs inside a container (%s): the host's doors and programs, and those of other containers, cannot be seen from here.",

@@ -664,7 +664,7 @@ func flagText(name string) [2]string {
 	case "seen":
 		return [2]string{"compare with the result of monban scan --all --json made elsewhere", "別の場所での monban scan --all --json の結果と比べる"}
 	case "seen-as":
-		return [2]string{"ADDRESS=LOCAL: the scan of --seen looked at ADDRESS, which is translated to LOCAL of this machine (several with commas)", "ADDRESS=LOCAL: --seen のスキャンで調べた ADDRESS が、アドレス変換でこのマシンの LOCAL にあたる(コンマ区切りで複数可)"}
+		return [2]string{"the scan of --seen looked at ADDRESS, which is translated to LOCAL of this machine (several with commas)", "--seen のスキャンで調べた ADDRESS が、アドレス変換でこのマシンの LOCAL にあたる(コンマ区切りで複数可)"}
 	case "seen-from":
 		return [2]string{"the address that the scan of --seen came from, as this machine sees it", "--seen のスキャン元のアドレス(このマシンから見たもの)"}
 	case "saved":

@@ -348,13 +348,14 @@ func LeasesBusy(path string, err error) error {
 
 // LeasesUnreadable says that the system does not let the leases be read.
 func LeasesUnreadable(path string, err error) error {
-	return &Problem{en: fmt.Sprintf("cannot read the leases in %s: %v", path, pathless(err)), ja: fmt.Sprintf("%s の割り当てを読めません: %v", path, JA.errorText(pathless(err).Error())), err: err}
+	return &Problem{en: fmt.Sprintf("cannot read the leases in %s: %v; to keep them elsewhere, set XDG_STATE_HOME to a directory of your own", path, pathless(err)),
+		ja: fmt.Sprintf("%s の割り当てを読めません: %v。別の場所に保存するには、XDG_STATE_HOME に自分のディレクトリーを設定してください", path, JA.errorText(pathless(err).Error())), err: err}
 }
 
 // LeasesNotSaved says that a change was not saved. The leases are as before.
 func LeasesNotSaved(path string, err error) error {
-	return &Problem{en: fmt.Sprintf("cannot save the leases in %s: %v; they are as before, and no port was given", path, pathless(err)),
-		ja: fmt.Sprintf("%s に割り当てを保存できません: %v。以前の割り当てはそのままで、ポートは割り当てていません", path, JA.errorText(pathless(err).Error())), err: err}
+	return &Problem{en: fmt.Sprintf("cannot save the leases in %s: %v; they are as before, and no port was given. To keep them elsewhere, set XDG_STATE_HOME to a directory of your own", path, pathless(err)),
+		ja: fmt.Sprintf("%s に割り当てを保存できません: %v。以前の割り当てはそのままで、ポートは割り当てていません。別の場所に保存するには、XDG_STATE_HOME に自分のディレクトリーを設定してください", path, JA.errorText(pathless(err).Error())), err: err}
 }
 
 // LeasesUnsupported says that leases do not work on this system.

@@ -176,7 +176,10 @@ func (v *view) bindText(p *printer, pv PortView) {
 				p.styledParagraph(span{plain, pad("", 16)}, dim, why)
 			}
 			for _, g := range j.Missing {
-				p.styledParagraph(span{plain, pad("", 16)}, dim, v.gapSentence(g))
+				if why := v.gapSentence(g); !said[why] {
+					said[why] = true
+					p.styledParagraph(span{plain, pad("", 16)}, dim, why)
+				}
 			}
 		}
 		lead = p.label("", "")

@@ -18,6 +18,11 @@ type Problem struct {
 	en, ja string
 	usage  bool
 	err    error
+
+	// unknown is the word that is neither a verb nor a service, with the services
+	// whose names are nearest.
+	unknown string
+	nearest []string
 }
 
 // Usage reports whether the command line, or a file it named, is to blame.
@@ -146,6 +151,7 @@ func CannotWrite(path string, err error) error {
 // the nearest ones.
 func UnknownService(name string, nearest []string) error {
 	p := usageProblem("%q is no port, service or command", "%q という名前のポート、サービス、コマンドはありません", name)
+	p.unknown, p.nearest = name, nearest
 	if len(nearest) > 0 {
 		list := strings.Join(nearest, ", ")
 		p.en += fmt.Sprintf("; did you mean %s?", list)
@@ -155,6 +161,35 @@ func UnknownService(name string, nearest []string) error {
 		p.ja += "。monban ports WORD で台帳を検索できます"
 	}
 	return p
+}
+
+// MeantCommand puts the commands that word may have meant before the services of a
+// problem that [UnknownService] has made of it, and leaves every other error as it
+// is.
+func MeantCommand(err error, word string, commands []string) error {
+	var p *Problem
+	if len(commands) == 0 || !errors.As(err, &p) || p.unknown != word {
+		return err
+	}
+	meant := make([]string, 0, len(commands)+len(p.nearest))
+	for _, c := range commands {
+		meant = append(meant, "monban "+c)
+	}
+	meant = append(meant, p.nearest...)
+	return UnknownService(word, meant[:min(len(meant), max(3, len(commands)))])
+}
+
+// NotJustAPort says that arg is an address that ends in a port, or a URL whose
+// scheme implies one.
+func NotJustAPort(arg, port string) error {
+	return usageProblem("%q is more than a port: name the port alone, %s",
+		"%q はポート以外も含んでいます。ポートだけ(%s)を指定してください", arg, port)
+}
+
+// NotAPortButHost says that arg is an address or a network, which another verb takes.
+func NotAPortButHost(arg string) error {
+	return usageProblem("%[1]q is an address and no port; monban scan %[1]s looks which doors are open there",
+		"%[1]q はポートではなくアドレスです。そこで開いているドアは monban scan %[1]s で調べられます", arg)
 }
 
 // NotAPort says that something with digits is neither a port nor a range.

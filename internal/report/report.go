@@ -84,6 +84,7 @@ func Write(w io.Writer, r Result, s Style) error {
 		r.Data = r.Data.hideSecrets(m)
 	}
 	v := &view{Result: r, style: s, shapes: make(map[*monban.Owner][]ownerWire)}
+	v.Snapshot = v.onceEachGap(r.Snapshot)
 	if s.Format == JSON {
 		return v.writeJSON(w)
 	}

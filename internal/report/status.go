@@ -137,29 +137,29 @@ func (v *view) statusColumns(p *printer) ([]column, func(entry) []cell) {
 	cols := []column{{title: p.f("PORT", "ポート"), right: false}}
 	class := !terminal || v.style.Wide
 	if class {
-		cols = append(cols, column{title: p.f("CLASS", "区分"), rank: 9})
+		cols = append(cols, column{title: p.f("CLASS", "区分"), rank: 10})
 	}
 	cols = append(cols,
 		column{title: p.f("ADDRESS", "アドレス"), min: 9},
 	)
 	reach := judged(v.Snapshot.Doors)
 	if reach {
-		cols = append(cols, column{title: p.f("WHO GETS IN", "届く範囲"), min: 9})
+		cols = append(cols, column{title: p.f("WHO GETS IN", "届く範囲"), min: 9, rank: 1})
 	}
 	cols = append(cols,
-		column{title: p.f("FOR", "用途"), min: 8, rank: 4},
+		column{title: p.f("FOR", "用途"), min: 8, rank: 5},
 		column{title: p.f("PROGRAM", "プログラム"), min: 14},
-		column{title: p.f("PID", "PID"), right: true, rank: 1},
-		column{title: p.f("USER", "ユーザー"), min: 6, rank: 2},
-		column{title: p.f("STARTED BY", "起動元"), min: 12, rank: 3},
-		column{title: p.f("SINCE", "経過"), rank: 5},
-		column{title: p.f("WHERE", "場所"), min: 8, rank: 6},
+		column{title: p.f("PID", "PID"), right: true, rank: 2},
+		column{title: p.f("USER", "ユーザー"), min: 6, rank: 3},
+		column{title: p.f("STARTED BY", "起動元"), min: 12, rank: 4},
+		column{title: p.f("SINCE", "経過"), rank: 6},
+		column{title: p.f("WHERE", "場所"), min: 8, rank: 7},
 	)
 	if v.style.Wide {
 		cols = append(cols,
-			column{title: p.f("PARENTS", "親プロセス"), rank: 7},
+			column{title: p.f("PARENTS", "親プロセス"), rank: 8},
 			// The last, because it may be 128 KiB long and the last is not padded.
-			column{title: p.f("COMMAND", "コマンド"), rank: 8})
+			column{title: p.f("COMMAND", "コマンド"), rank: 9})
 	}
 	behind := make(map[*monban.Owner][]cell)
 	var space []cell // for the next rows
