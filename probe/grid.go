@@ -15,7 +15,8 @@ type grid struct {
 	targets *Targets
 	ports   []uint16
 	proto   monban.Proto
-	// portAt has the place of a port in ports, plus one.
+	// portAt has the place of a port in ports, plus one. Where the ports are a row,
+	// as all of them are, there is none: two places in memory less for every door.
 	portAt []uint16
 	pages  []atomic.Pointer[page]
 	counts [4]atomic.Int64 // by state; silent ones are not counted
@@ -36,9 +37,12 @@ const (
 )
 
 func newGrid(targets *Targets, ports []uint16, proto monban.Proto) *grid {
-	g := &grid{targets: targets, ports: ports, proto: proto, portAt: make([]uint16, 1<<16)}
-	for i, p := range ports {
-		g.portAt[p] = uint16(i + 1) // 65,536 ports: the last wraps to 0
+	g := &grid{targets: targets, ports: ports, proto: proto}
+	if !isRow(ports) {
+		g.portAt = make([]uint16, 1<<16)
+		for i, p := range ports {
+			g.portAt[p] = uint16(i + 1) // 65,536 ports: the last wraps to 0
+		}
 	}
 	g.pages = make([]atomic.Pointer[page], (g.len()+uint64(pageDoors)-1)/uint64(pageDoors))
 	return g
@@ -49,17 +53,43 @@ func (g *grid) len() uint64 { return g.targets.Len() * uint64(len(g.ports)) }
 // door returns where door i is.
 func (g *grid) door(i uint64) (netip.Addr, uint16) {
 	n := uint64(len(g.ports))
+	if g.portAt == nil {
+		return g.targets.At(i / n), g.ports[0] + uint16(i%n)
+	}
 	return g.targets.At(i / n), g.ports[i%n]
+}
+
+// place returns where a port is in ports, and false if it is not.
+func (g *grid) place(port uint16) (int, bool) {
+	if g.portAt == nil {
+		i := int(port) - int(g.ports[0])
+		return i, i >= 0 && i < len(g.ports)
+	}
+	at := g.portAt[port]
+	if at == 0 && (len(g.ports) < 1<<16 || g.ports[1<<16-1] != port) {
+		return 0, false
+	}
+	return int(at - 1), true
+}
+
+// isRow reports whether ports are neighbouring numbers in order.
+func isRow(ports []uint16) bool {
+	for i, p := range ports {
+		if int(p) != int(ports[0])+i {
+			return false
+		}
+	}
+	return true
 }
 
 // index returns the number of a door, and false if it was not asked for.
 func (g *grid) index(host netip.Addr, port uint16) (uint64, bool) {
-	h, ok := g.targets.Index(host)
-	at := g.portAt[port]
-	if !ok || at == 0 && (len(g.ports) < 1<<16 || g.ports[1<<16-1] != port) {
+	at, ok := g.place(port)
+	if !ok {
 		return 0, false
 	}
-	return h*uint64(len(g.ports)) + uint64(at-1), true
+	h, ok := g.targets.Index(host)
+	return h*uint64(len(g.ports)) + uint64(at), ok
 }
 
 func (g *grid) get(i uint64) uint64 {

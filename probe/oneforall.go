@@ -122,9 +122,10 @@ func (r *Report) oneForAll(g *grid, crowds map[crowd]*crowdOpen) {
 			continue
 		}
 		asked, opened := 0, 0.0
+		at, _ := g.place(c.port) // it answered, so it was asked
 		for h := range g.network(c.net) {
 			asked++
-			if g.get(h*uint64(len(g.ports))+uint64(g.portAt[c.port]-1)) == open {
+			if g.get(h*uint64(len(g.ports))+uint64(at)) == open {
 				opened++
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -129,6 +130,52 @@ func TestGrid(t *testing.T) {
 	}
 	if g.answered() != uint64(len(want)) {
 		t.Errorf("%d doors have answered, want %d", g.answered(), len(want))
+	}
+}
+
+// TestGridPorts numbers the doors of port lists that are a row, that are none, and
+// that have all ports in any order.
+func TestGridPorts(t *testing.T) {
+	targets, _ := NewTargets([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/30")}, nil)
+	lists := map[string][]uint16{"row": {1023, 1024, 1025}, "one": {65535}, "sparse": {22, 80, 443}, "backwards": {3, 2, 1}}
+	for _, p := range rand.Perm(1 << 16) {
+		lists["all, shuffled"] = append(lists["all, shuffled"], uint16(p))
+	}
+	for name, ports := range lists {
+		g := newGrid(targets, ports, monban.TCP)
+		has := make(map[uint16]bool)
+		for i := range g.len() {
+			host, port := g.door(i)
+			has[port] = true
+			if back, ok := g.index(host, port); !ok || back != i || port != ports[i%uint64(len(ports))] {
+				t.Fatalf("%s: door %d is %s:%d, which is door %d", name, i, host, port, back)
+			}
+		}
+		for port := range 1 << 16 {
+			if _, ok := g.index(targets.At(0), uint16(port)); ok != has[uint16(port)] {
+				t.Fatalf("%s: that it has port %d is %v", name, port, ok)
+			}
+		}
+	}
+}
+
+// TestBudget takes from a budget by two threads, of which one comes with a time that
+// is long past: together they get the rate, no more and no less.
+func TestBudget(t *testing.T) {
+	const rate, seconds = 250_000, 2
+	b := newBudget(rate)
+	got := 0
+	for now := time.Duration(0); now < seconds*time.Second; now += 20 * time.Microsecond {
+		n := b.take(64, now-time.Duration(rand.Int64N(int64(time.Millisecond))))
+		if n < 0 || n > 64 {
+			t.Fatalf("%d of 64 at %s", n, now)
+		}
+		used := rand.IntN(n + 1)
+		b.give(n - used)
+		got += used
+	}
+	if want := rate * seconds; float64(got) < 0.99*float64(want) || float64(got) > float64(want)+2*allowance(rate) {
+		t.Errorf("%d in %d s at %d a second", got, seconds, rate)
 	}
 }
 
