@@ -331,15 +331,18 @@ type budget struct {
 
 func newBudget(rate float64) *budget { return &budget{rate: rate} }
 
-// take returns how many of n probes may be sent now.
+// take returns how many of n probes may be sent now. A thread may come with a time
+// that is before that of the last one.
 func (b *budget) take(n int, now time.Duration) int {
 	if b.rate == 0 {
 		return n
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tokens = min(b.tokens+b.rate*(now-b.at).Seconds(), 2*allowance(b.rate))
-	b.at = max(b.at, now)
+	if now > b.at {
+		b.tokens = min(b.tokens+b.rate*(now-b.at).Seconds(), 2*allowance(b.rate))
+		b.at = now
+	}
 	n = min(n, int(b.tokens))
 	b.tokens -= float64(n)
 	return n
