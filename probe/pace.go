@@ -115,10 +115,15 @@ func (p *pace) rto() time.Duration {
 	return min(max(time.Duration(p.srtt+4*p.rttvar), p.least), longestRTO)
 }
 
-// slice returns the number of the slice for a probe sent now.
+// slice returns the number of the slice for a probe sent now. While the pace is
+// sought they are shorter, because a step ends with a slice.
 func (p *pace) slice(now time.Duration) *slice {
 	s := &p.slices[p.seq%sliceCount]
-	if s.start != 0 && now-s.start >= max(2*time.Millisecond, p.rto()/128) {
+	shortest := 2 * time.Millisecond
+	if p.kind != hold {
+		shortest /= 2
+	}
+	if s.start != 0 && now-s.start >= max(shortest, p.rto()/128) {
 		p.cut(now)
 		s = &p.slices[p.seq%sliceCount]
 	}
