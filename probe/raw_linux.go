@@ -47,7 +47,7 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 	s.unreachable(ways, flows)
 	threads := 1
 	if s.q.Rate == 0 || s.q.Rate > busyRate {
-		threads = min(runtime.GOMAXPROCS(0), 4)
+		threads = min(runtime.GOMAXPROCS(0), mostThreads)
 	}
 	eph := s.q.Host.Ephemeral
 	ports, ok := sourcePorts(eph.First, eph.Last)
@@ -71,32 +71,38 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 // run asks until the flows are over.
 func (e *rawEngine) run(ctx context.Context, threads int) error {
 	e.helps.Store(false)
-	e.over.Store(false)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var group sync.WaitGroup
-	failed := make([]error, threads)
-	for i := range threads {
-		group.Add(1)
+	all := make([]*rawThread, threads)
+	for i := range all {
+		r := &rawThread{rawEngine: e, number: i, in: newReceiver(), ended: make(chan struct{})}
+		for n := range e.ways {
+			w := &e.ways[n]
+			r.links = append(r.links, &link{way: w, out: w.sender(i), syn: newTemplate(w.source, e.stamp)})
+		}
+		all[i] = r
 		go func() {
-			defer group.Done()
-			r := &rawThread{rawEngine: e, second: i > 0, in: newReceiver()}
-			for n := range e.ways {
-				w := &e.ways[n]
-				r.links = append(r.links, &link{way: w, out: w.sender(i), syn: newTemplate(w.source, e.stamp)})
-			}
-			if failed[i] = r.run(ctx); failed[i] != nil {
-				stop()
-			}
-			for _, l := range r.links {
-				if l.refused > 0 {
-					e.s.gap(e.s.deviceName(l.device), NotSent, l.refused)
-				}
-			}
+			defer close(r.ended)
+			r.failed = r.run(ctx)
+			stop()
 		}()
 	}
-	group.Wait()
-	return errors.Join(failed...)
+	<-ctx.Done()
+	var failed error
+	for _, r := range all {
+		if !r.resting.Load() {
+			<-r.ended
+			failed = errors.Join(failed, r.failed)
+		}
+		// One that rests has nothing that is missed here, and finds that all is over
+		// when it wakes. On a busy machine that was waited for as long as 0.15 s.
+		for _, l := range r.links {
+			if l.refused > 0 {
+				e.s.gap(e.s.deviceName(l.device), NotSent, l.refused)
+			}
+		}
+	}
+	return failed
 }
 
 // deviceName returns the name of an interface of this machine.
@@ -150,8 +156,8 @@ type rawEngine struct {
 	fds   []int
 	xdp   []*xdpSocket
 
-	helps atomic.Bool // there is work for more than one thread
-	over  atomic.Bool // or for none
+	helps  atomic.Bool // there is work for more than one thread
+	places places
 
 	mu    sync.Mutex // of what follows
 	flows []*flow
@@ -199,7 +205,7 @@ func (w *way) sender(thread int) outlet {
 // rawThread is one thread of the engine.
 type rawThread struct {
 	*rawEngine
-	second bool
+	number int     // the first one, 0, always works
 	rate   float64 // that the flows have together
 	last   int
 	in     *receiver
@@ -207,6 +213,10 @@ type rawThread struct {
 
 	asked []asked
 	heard []answer
+
+	resting atomic.Bool // it sleeps and holds nothing; awake, it looks first whether all is over
+	ended   chan struct{}
+	failed  error // when it has
 }
 
 type asked struct {
@@ -356,16 +366,18 @@ func (e *rawEngine) close() {
 
 func (r *rawThread) run(ctx context.Context) error {
 	runtime.LockOSThread() // for good: the thread ends with what prompt has changed
+	defer r.tell()
 	var turn *prompt
 	if r.s.q.Rate > 0 || !r.s.q.Pinned {
 		turn = newPrompt()
 	}
 	for ctx.Err() == nil {
-		if r.second && !r.helps.Load() && !r.holds() {
-			if r.over.Load() {
-				return nil
-			}
-			r.rest(time.Millisecond)
+		switch helps := r.helps.Load(); {
+		case helps:
+			r.places.settle(r.number)
+		case r.number > 0 && !r.holds():
+			r.places.leave(r.number)
+			r.rest(longestRest)
 			continue
 		}
 		now := r.s.now()
@@ -385,7 +397,7 @@ func (r *rawThread) run(ctx context.Context) error {
 
 // holds reports whether the thread has something that it must not keep.
 func (r *rawThread) holds() bool {
-	return len(r.heard) > 0 || slices.ContainsFunc(r.links, func(l *link) bool { return l.out.waiting() > 0 })
+	return len(r.heard)+len(r.asked) > 0 || slices.ContainsFunc(r.links, func(l *link) bool { return l.out.waiting() > 0 })
 }
 
 // take gives the flows the answers that have come in, and gets the questions that
@@ -398,12 +410,7 @@ func (r *rawThread) take(now time.Duration) (wait time.Duration, over bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, a := range r.heard {
-		if f := r.flowOf(a.door); f != nil {
-			r.s.heard(f, a, now)
-		}
-	}
-	r.heard = r.heard[:0]
+	r.hear(now)
 	over, wait = true, 50*time.Millisecond
 	r.rate = 0
 	for _, f := range r.flows {
@@ -412,10 +419,10 @@ func (r *rawThread) take(now time.Duration) (wait time.Duration, over bool) {
 			r.rate += f.pace.rate
 		}
 	}
-	r.helps.Store(r.rate >= busyRate && !over)
-	if r.over.Store(over); over {
+	if r.helps.Store(r.rate >= busyRate && !over); over {
 		return 0, true
 	}
+	now = r.s.now() // the lock may have been waited for, and the other thread asked since
 	for i := range r.flows {
 		f := r.flows[(r.turn+i)%len(r.flows)]
 		f.earn(now)
@@ -432,8 +439,27 @@ func (r *rawThread) take(now time.Duration) (wait time.Duration, over bool) {
 			return wait, false
 		}
 	}
-	r.over.Store(true)
 	return 0, true
+}
+
+// hear gives the flows the answers that have come in; the thread has the lock.
+func (r *rawThread) hear(now time.Duration) {
+	for _, a := range r.heard {
+		if f := r.flowOf(a.door); f != nil {
+			r.s.heard(f, a, now)
+		}
+	}
+	r.heard = r.heard[:0]
+}
+
+// tell is the last thing that a thread does: what it has heard must not be lost.
+func (r *rawThread) tell() {
+	if len(r.heard) == 0 {
+		return // it may be the end of a thread that nobody waits for
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hear(r.s.now())
 }
 
 // ask takes what a flow may send now, and returns how long it then has nothing.
@@ -442,19 +468,19 @@ func (r *rawThread) ask(f *flow, now time.Duration) time.Duration {
 	if f.pace.rate > 10_000_000 {
 		limit = most
 	}
-	for len(r.asked) < limit {
-		if r.s.budget.take(1, now) == 0 {
-			return quantum
-		}
+	for n := r.s.budget.take(limit-len(r.asked), now); n > 0; n-- {
 		q, wait, ok := f.next(now)
 		if !ok {
-			r.s.budget.give(1)
+			r.s.budget.give(n)
 			if f.over {
 				return time.Hour
 			}
 			return wait
 		}
 		r.asked = append(r.asked, asked{f, q})
+	}
+	if len(r.asked) < limit {
+		return quantum
 	}
 	return 0
 }
@@ -473,7 +499,7 @@ func (r *rawThread) send() error {
 				return err
 			}
 			if l.out.full() { // the device has no room
-				r.rest(quantum)
+				r.rest(quantum) // and holds what is to be sent
 			}
 		}
 		host, port := q.flow.grid.door(q.door)
@@ -539,6 +565,9 @@ func (r *rawThread) flowOf(door uint64) *flow {
 	return r.flows[i]
 }
 
+// longestRest is that of a thread which is not alone.
+const longestRest = time.Millisecond
+
 // rest sleeps. For a short while nothing wakes it, so that answers are read
 // together, and the runtime is not told: what it had given away meanwhile would
 // have to be got back from a thread that waits for its own turn.
@@ -546,13 +575,18 @@ func (r *rawThread) rest(wait time.Duration) {
 	if wait <= 0 {
 		return
 	}
+	if r.number > 0 || r.helps.Load() {
+		wait = min(wait, longestRest) // what the other one hears does not wake it
+	}
+	r.resting.Store(!r.holds())
+	defer r.resting.Store(false)
 	ts := unix.NsecToTimespec(int64(wait))
 	// Woken early, it looks and sleeps again.
 	switch {
 	case wait < time.Millisecond:
 		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
 		return
-	case r.second || len(r.links) == 0:
+	case r.number > 0 || len(r.links) == 0:
 		_ = unix.Nanosleep(&ts, nil)
 		return
 	}
