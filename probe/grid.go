@@ -134,6 +134,18 @@ func (g *grid) answered() uint64 {
 	return uint64(g.counts[open].Load() + g.counts[closed].Load() + g.counts[prohibited].Load())
 }
 
+// quiet reports whether no door of a host has said anything, at a glance: false
+// is not known.
+func (g *grid) quiet(h uint64) bool {
+	ports := uint64(len(g.ports))
+	for p := h * ports / uint64(pageDoors); p <= (h*ports+ports-1)/uint64(pageDoors); p++ {
+		if g.pages[p].Load() != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // silentAt is how many doors of a host have not said anything.
 func (g *grid) silentAt(h uint64) (n int) {
 	first := h * uint64(len(g.ports))

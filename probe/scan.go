@@ -99,8 +99,9 @@ type Report struct {
 	Gaps        []monban.Gap
 	At          time.Time
 
-	grids []*grid
-	flows []*flow
+	grids   []*grid
+	answers []*bitmap // of each grid: see answering
+	flows   []*flow
 	// shared are the doors at which one system seems to answer for many addresses,
 	// unproven the hosts that have said nothing else.
 	shared   []sharedDoor
@@ -148,6 +149,9 @@ func Scan(ctx context.Context, q Question) (*Report, error) {
 		if g.proto == monban.TCP {
 			r.oneForAll(g, s.crowds)
 		}
+	}
+	for _, g := range r.grids {
+		r.answers = append(r.answers, r.answering(g))
 	}
 	r.hostGaps()
 	r.replyLimits()
@@ -493,14 +497,6 @@ func (r *Report) answering(g *grid) *bitmap {
 	return b
 }
 
-// Opened is how many doors are open.
-func (r *Report) Opened() (n int) {
-	for _, g := range r.grids {
-		n += int(g.counts[open].Load())
-	}
-	return n
-}
-
 // Sightings returns the doors in order of target and port: the open ones, or
 // all.
 func (r *Report) Sightings(all bool) iter.Seq[monban.Sighting] {
@@ -508,13 +504,12 @@ func (r *Report) Sightings(all bool) iter.Seq[monban.Sighting] {
 		if len(r.grids) == 0 {
 			return
 		}
-		answering := make([]*bitmap, len(r.grids))
-		for i, g := range r.grids {
-			answering[i] = r.answering(g)
-		}
 		for h := range r.grids[0].targets.Len() {
 			host := r.grids[0].targets.At(h)
 			for i, g := range r.grids {
+				if !all && g.quiet(h) {
+					continue
+				}
 				for n, port := range g.ports {
 					door := h*uint64(len(g.ports)) + uint64(n)
 					cell := g.get(door)
@@ -522,7 +517,7 @@ func (r *Report) Sightings(all bool) iter.Seq[monban.Sighting] {
 						continue
 					}
 					if !yield(monban.Sighting{Target: host, Port: monban.Port{Num: port, Proto: g.proto},
-						State: sightState(cell, g.proto, answering[i].has(h)), At: r.At}) {
+						State: sightState(cell, g.proto, r.answers[i].has(h)), At: r.At}) {
 						return
 					}
 				}
@@ -533,12 +528,12 @@ func (r *Report) Sightings(all bool) iter.Seq[monban.Sighting] {
 
 // Of returns what one door said; a door that was not asked is unknown.
 func (r *Report) Of(target netip.Addr, port monban.Port) monban.SightState {
-	for _, g := range r.grids {
+	for i, g := range r.grids {
 		if g.proto != port.Proto {
 			continue
 		}
 		if door, ok := g.index(target, port.Num); ok {
-			return sightState(g.get(door), g.proto, r.answering(g).has(door/uint64(len(g.ports))))
+			return sightState(g.get(door), g.proto, r.answers[i].has(door/uint64(len(g.ports))))
 		}
 	}
 	return monban.SightUnknown
@@ -551,15 +546,11 @@ func (r *Report) Counts() iter.Seq[Counts] {
 		if len(r.grids) == 0 {
 			return
 		}
-		answering := make([]*bitmap, len(r.grids))
-		for i, g := range r.grids {
-			answering[i] = r.answering(g)
-		}
 		targets := r.grids[0].targets
 		for h := range targets.Len() {
 			c := Counts{Target: targets.At(h)}
 			for i, g := range r.grids {
-				c.add(g, h, answering[i].has(h))
+				c.add(g, h, r.answers[i].has(h))
 			}
 			if !yield(c) {
 				return

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -36,15 +34,6 @@ const fewHosts = 16
 // mostDoors is how many doors a scan can have: two bits each, where something
 // answers.
 const mostDoors = 1 << 34
-
-// modest is how much memory the result of a scan is put together in, if that is
-// enough: the collector then works harder instead of letting the heap double. For
-// 65,536 open doors that is 66 instead of 98 MB as JSON, and 55 instead of 76 as
-// lines. With more than manyOpen it would work in vain.
-const (
-	modest   = 40 << 20
-	manyOpen = 200_000
-)
 
 type scanOptions struct {
 	ports      string
@@ -140,8 +129,8 @@ func (a *app) scan(cmd *cobra.Command, o *scanOptions, args []string) error {
 // findings are what is worth telling of the open doors.
 func (j *scanJob) findings(data *report.Scan) []monban.Finding {
 	out := exposure.Answering(func(yield func(monban.Sighting) bool) {
-		for i := range data.Seen {
-			if !yield(data.Seen[i].Sighting) {
+		for seen := range data.Seen {
+			if !yield(seen.Sighting) {
 				return
 			}
 		}
@@ -346,28 +335,33 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	for _, a := range q.Targets.Zoned() {
 		data.Targets = append(data.Targets, a.String())
 	}
-	if n := r.Opened(); !j.o.all {
-		data.Seen = make([]report.Seen, 0, n)
-		if n < manyOpen && debug.SetMemoryLimit(-1) == math.MaxInt64 {
-			debug.SetMemoryLimit(modest)
+	data.Identified = j.o.identify
+	r.Gaps = append(r.Gaps, found.finish(r.Sightings(false))...)
+	data.Seen = func(yield func(report.Seen) bool) {
+		for s := range r.Sightings(j.o.all) {
+			if !yield(report.Seen{Sighting: found.identified(s)}) {
+				return
+			}
 		}
 	}
-	for s := range r.Sightings(j.o.all) {
-		data.Seen = append(data.Seen, report.Seen{Sighting: s})
-	}
-	data.Identified = j.o.identify
-	r.Gaps = append(r.Gaps, found.finish(data.Seen)...)
 	data.Stats.Seconds = time.Since(r.At).Seconds() // with the talks, which go on after the last probe
-	// A long list of targets that said nothing says nothing.
-	const listed = 4096
 	for c := range r.Counts() {
 		data.Total.Open += c.Open
 		data.Total.Closed += c.Closed
 		data.Total.Filtered += c.Filtered
 		data.Total.Unknown += c.Unknown
-		if q.Targets.Len() <= listed || c.Open+c.Closed+c.Filtered > 0 {
-			data.Counts = append(data.Counts, report.ScanCount{Target: c.Target.String(), Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, Unknown: c.Unknown,
-				From: sourceFor(context.WithoutCancel(ctx), c.Target)})
+	}
+	// A long list of targets that said nothing says nothing.
+	const listed = 4096
+	data.Counts = func(yield func(report.ScanCount) bool) {
+		for c := range r.Counts() {
+			if q.Targets.Len() > listed && c.Open+c.Closed+c.Filtered == 0 {
+				continue
+			}
+			if !yield(report.ScanCount{Target: c.Target.String(), Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, Unknown: c.Unknown,
+				From: sourceFor(context.WithoutCancel(ctx), c.Target)}) {
+				return
+			}
 		}
 	}
 	snap := &monban.Snapshot{At: r.At, Host: j.host, Gaps: append(j.gaps, r.Gaps...)}
@@ -403,8 +397,10 @@ func (j *scanJob) inside(ctx context.Context, data *report.Scan, snap *monban.Sn
 		port   monban.Port
 	}
 	at := make(map[place]int)
-	for i := range data.Seen {
-		s := &data.Seen[i]
+	list := slices.Collect(data.Seen)
+	data.Seen = slices.Values(list)
+	for i := range list {
+		s := &list[i]
 		if !j.host.HasAddr(s.Target) {
 			continue
 		}
@@ -435,10 +431,10 @@ func (j *scanJob) inside(ctx context.Context, data *report.Scan, snap *monban.Sn
 			}
 		}
 		if _, listed := at[place{s.Target, s.Port}]; len(here) > 0 && !listed {
-			data.Seen = append(data.Seen, report.Seen{Sighting: s, Doors: here, Differs: report.OnlyInside})
+			list = append(list, report.Seen{Sighting: s, Doors: here, Differs: report.OnlyInside})
 		}
 	}
-	slices.SortStableFunc(data.Seen, func(a, b report.Seen) int {
+	slices.SortStableFunc(list, func(a, b report.Seen) int {
 		if c := a.Target.Compare(b.Target); c != 0 {
 			return c
 		}
@@ -447,6 +443,7 @@ func (j *scanJob) inside(ctx context.Context, data *report.Scan, snap *monban.Sn
 		}
 		return int(a.Port.Num) - int(b.Port.Num)
 	})
+	data.Seen = slices.Values(list)
 }
 
 // answersAt reports whether a socket gets what is sent to an address.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"iter"
 	"net/netip"
 	"sync"
 
@@ -107,23 +108,25 @@ func (f *finder) line(s monban.Sighting) {
 	}
 }
 
-// finish takes the doors that an interrupted scan had found before, waits, and
-// puts the services into the sightings.
-func (f *finder) finish(seen []report.Seen) (gaps []monban.Gap) {
+// finish takes the doors that an interrupted scan had found before, and waits.
+func (f *finder) finish(open iter.Seq[monban.Sighting]) (gaps []monban.Gap) {
 	if !f.wanted() {
 		return nil
 	}
-	for i := range seen {
-		if seen[i].State == monban.SightOpen {
-			f.add(seen[i].Sighting)
-		}
+	for s := range open {
+		f.add(s)
 	}
 	f.group.Wait()
-	for i := range seen {
-		seen[i].Service = f.services[foundDoor{seen[i].Target, seen[i].Port}]
-	}
 	for host, n := range f.skipped {
 		gaps = append(gaps, monban.Gap{Source: host.String(), Err: report.TooManyToAsk, Hides: monban.HidesSightings, Count: n})
 	}
 	return gaps
+}
+
+// identified returns a sighting with what answered there, when finish has returned.
+func (f *finder) identified(s monban.Sighting) monban.Sighting {
+	if s.State == monban.SightOpen {
+		s.Service = f.services[foundDoor{s.Target, s.Port}]
+	}
+	return s
 }

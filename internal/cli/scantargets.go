@@ -340,7 +340,7 @@ func (o *oldScan) compare(now *report.Scan, r *probe.Report) *report.ScanDiff {
 		}
 		return int(a.Port.Num) - int(b.Port.Num)
 	}
-	for _, s := range now.Seen {
+	for s := range now.Seen {
 		if s.State != monban.SightOpen || !o.hasAsked(s.Target, s.Port) {
 			continue
 		}

@@ -3,6 +3,7 @@ package report
 import (
 	"io/fs"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,7 +69,7 @@ func TestAskedFromItself(t *testing.T) {
 	for lang, word := range map[Lang]string{EN: "loopback", JA: "ループバック"} {
 		for _, inside := range []bool{true, false} {
 			var b strings.Builder
-			if err := Write(&b, Result{Verb: "scan", Snapshot: &monban.Snapshot{}, Data: Scan{Inside: inside}}, Style{Lang: lang}); err != nil {
+			if err := Write(&b, Result{Verb: "scan", Snapshot: &monban.Snapshot{}, Data: Scan{Inside: inside, Seen: slices.Values([]Seen(nil))}}, Style{Lang: lang}); err != nil {
 				t.Fatal(err)
 			}
 			if strings.Contains(b.String(), word) != inside {

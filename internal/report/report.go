@@ -8,8 +8,6 @@
 package report
 
 import (
-	"bufio"
-	"encoding/json"
 	"io"
 	"time"
 
@@ -109,40 +107,26 @@ func Write(w io.Writer, r Result, s Style) error {
 	return p.w.Flush()
 }
 
-// envelope is the frame of every JSON output, version 1 of the contract.
+// envelope is the head of every JSON output, version 1 of the contract: data,
+// findings and gaps follow.
 type envelope struct {
-	Monban   int           `json:"monban"`
-	Verb     string        `json:"verb"`
-	At       time.Time     `json:"at"`
-	Host     hostWire      `json:"host"`
-	Data     any           `json:"data"`
-	Findings []findingWire `json:"findings"`
-	Gaps     []gapWire     `json:"gaps"`
+	Monban int       `json:"monban"`
+	Verb   string    `json:"verb"`
+	At     time.Time `json:"at"`
+	Host   hostWire  `json:"host"`
 }
 
 func (v *view) writeJSON(w io.Writer) error {
 	h := v.Snapshot.Host
-	e := envelope{
-		Monban: 1, Verb: v.Verb, At: v.Snapshot.At.UTC(),
-		Host:     hostWire{h.Name, h.OS, h.Kernel, h.Arch, h.UID, h.NetNS, h.Container},
-		Data:     v.Data.wire(v),
-		Findings: []findingWire{},
-		Gaps:     []gapWire{},
-	}
-	for _, f := range v.Findings {
-		e.Findings = append(e.Findings, v.finding(f))
-	}
-	for _, g := range v.Snapshot.Gaps {
-		e.Gaps = append(e.Gaps, gapWire{g.Source, g.Err, v.gapSentence(g)})
-	}
-	bw := bufio.NewWriterSize(w, 64<<10)
-	enc := json.NewEncoder(&jsonWriter{w: bw})
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
-		return err
-	}
-	return bw.Flush()
+	return writeJSONLine(w, object{
+		envelope{1, v.Verb, v.Snapshot.At.UTC(), hostWire{h.Name, h.OS, h.Kernel, h.Arch, h.UID, h.NetNS, h.Container}},
+		field{"data", v.Data.wire(v)},
+		list[findingWire]{"findings", each(v.Findings, v.finding)},
+		list[gapWire]{"gaps", each(v.Snapshot.Gaps, v.gap)},
+	})
 }
+
+func (v *view) gap(g monban.Gap) gapWire { return gapWire{g.Source, g.Err, v.gapSentence(g)} }
 
 type hostWire struct {
 	Name      string `json:"name"`

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
@@ -15,10 +16,12 @@ type Scan struct {
 	TCP     []monban.PortRange
 	UDP     []monban.PortRange
 	Engine  string // "raw", "xdp" or "connect"
-	Seen    []Seen
-	// Counts leaves out targets that said nothing where there are very many; Total
-	// has them.
-	Counts []ScanCount
+	// Seen are the doors, in order of target and port. They and Counts may be
+	// millions, and are gone through as often as they are needed.
+	Seen iter.Seq[Seen]
+	// Counts are in the same order. It leaves out targets that said nothing where
+	// there are very many; Total has them.
+	Counts iter.Seq[ScanCount]
 	Total  ScanCount
 	Stats  ScanStats
 	// All says that Seen has every door and not only the open ones.
@@ -94,16 +97,16 @@ type ScanDiff struct {
 type ServiceChange struct{ Before, After monban.Sighting }
 
 func (s Scan) hideSecrets(m masker) Data {
-	if !s.Identified && !s.Inside && s.Diff == nil {
-		return s // doors, and nothing that anybody has said: a copy of millions is dear
+	bare := s.Seen
+	s.Seen = func(yield func(Seen) bool) {
+		for seen := range bare {
+			seen.Sighting = m.sighting(seen.Sighting)
+			seen.Doors = m.doors(seen.Doors)
+			if !yield(seen) {
+				return
+			}
+		}
 	}
-	out := make([]Seen, len(s.Seen))
-	for i, seen := range s.Seen {
-		seen.Sighting = m.sighting(seen.Sighting)
-		seen.Doors = m.doors(seen.Doors)
-		out[i] = seen
-	}
-	s.Seen = out
 	if s.Diff != nil {
 		d := *s.Diff
 		d.Opened, d.Closed, d.Undecided = m.sightings(d.Opened), m.sightings(d.Closed), m.sightings(d.Undecided)
@@ -133,17 +136,20 @@ func (m masker) sighting(s monban.Sighting) monban.Sighting {
 	return s
 }
 
-type scanWire struct {
-	Targets     []string       `json:"targets"`
-	TCP         string         `json:"tcp"`
-	UDP         string         `json:"udp"`
-	Engine      string         `json:"engine"`
-	Sightings   []sightingWire `json:"sightings"`
-	Counts      []ScanCount    `json:"counts"`
-	Stats       ScanStats      `json:"stats"`
-	Interrupted bool           `json:"interrupted"`
-	Resume      string         `json:"resume,omitempty"`
-	Diff        *scanDiffWire  `json:"diff,omitempty"`
+// scanHead and scanRest are the fields of a scan before and behind its two long
+// lists.
+type scanHead struct {
+	Targets []string `json:"targets"`
+	TCP     string   `json:"tcp"`
+	UDP     string   `json:"udp"`
+	Engine  string   `json:"engine"`
+}
+
+type scanRest struct {
+	Stats       ScanStats     `json:"stats"`
+	Interrupted bool          `json:"interrupted"`
+	Resume      string        `json:"resume,omitempty"`
+	Diff        *scanDiffWire `json:"diff,omitempty"`
 }
 
 type sightingWire struct {
@@ -187,15 +193,18 @@ type serviceChangeWire struct {
 }
 
 func (s Scan) wire(v *view) any {
-	w := scanWire{
-		Targets: nonNil(s.Targets), TCP: rangesText(s.TCP), UDP: rangesText(s.UDP), Engine: s.Engine, Sightings: []sightingWire{},
-		Counts: nonNil(s.Counts), Stats: s.Stats, Interrupted: s.Interrupted, Resume: s.Resume,
+	return object{
+		scanHead{nonNil(s.Targets), rangesText(s.TCP), rangesText(s.UDP), s.Engine},
+		list[sightingWire]{"sightings", func(yield func(sightingWire) bool) {
+			for seen := range s.Seen {
+				if !yield(s.seenWire(v, seen)) {
+					return
+				}
+			}
+		}},
+		list[ScanCount]{"counts", s.Counts},
+		scanRest{s.Stats, s.Interrupted, s.Resume, s.diffWire()},
 	}
-	for _, seen := range s.Seen {
-		w.Sightings = append(w.Sightings, s.seenWire(v, seen))
-	}
-	w.Diff = s.diffWire()
-	return w
 }
 
 func (s Scan) diffWire() *scanDiffWire {

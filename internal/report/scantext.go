@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -16,39 +17,53 @@ func (s Scan) text(p *printer, v *view) {
 		v.gapsText(p)
 		return
 	}
-	if len(s.Seen) > 0 {
-		s.table(p, v)
-		p.blank()
-	}
+	s.table(p, v)
 	s.closing(p, v)
 	s.risks(p, v)
 	v.gapsText(p)
 }
 
-// listed returns the doors that the table shows, and how many of each host it does
-// or network it does not. Where something else answers for them, a list of doors says
-// nothing but where somebody was talked to.
-func (s Scan) listed(v *view) (out []Seen, hidden map[string]int) {
+// listed returns the doors that the table shows. Where something else answers for
+// them, a list of doors says nothing but where somebody was talked to; omit is told
+// of those that it leaves out, and of which host or network they are.
+func (s Scan) listed(v *view, omit func(of string)) iter.Seq[Seen] {
 	doubtful := v.doubtful()
-	hidden = make(map[string]int)
-	for _, seen := range s.Seen {
-		if of := doubtful(seen.Target, seen.Port); of != "" && !s.All && seen.Service.Protocol == "" && len(seen.Doors) == 0 {
-			hidden[of]++
-			continue
+	return func(yield func(Seen) bool) {
+		for seen := range s.Seen {
+			if !s.All && seen.Service.Protocol == "" && len(seen.Doors) == 0 {
+				if of := doubtful(seen.Target, seen.Port); of != "" {
+					omit(of)
+					continue
+				}
+			}
+			if !yield(seen) {
+				return
+			}
 		}
-		out = append(out, seen)
 	}
-	return out, hidden
 }
 
 func (s Scan) table(p *printer, v *view) {
-	listed, hidden := s.listed(v)
+	hidden := make(map[string]int)
+	states, several, rows := s.All, false, 0
+	var first netip.Addr
+	for seen := range s.listed(v, func(of string) { hidden[of]++ }) {
+		if rows++; rows == 1 {
+			first = seen.Target
+		}
+		states = states || seen.State != monban.SightOpen
+		several = several || seen.Target != first
+	}
 	for _, of := range slices.Sorted(maps.Keys(hidden)) {
 		p.paragraph(span{yellow, ""}, p.f("%[1]s: %[2]d doors answer alike and are not listed (--all lists them).",
 			"%[1]s: 同じように応答するドア %[2]d 個は省略しました(--all で表示)。", of, hidden[of]))
 	}
-	states := s.All || slices.ContainsFunc(s.Seen, func(seen Seen) bool { return seen.State != monban.SightOpen })
-	several := len(s.Seen) > 0 && slices.ContainsFunc(s.Seen, func(seen Seen) bool { return seen.Target != s.Seen[0].Target })
+	if rows == 0 {
+		if len(hidden) > 0 {
+			p.blank()
+		}
+		return
+	}
 	cols := []column{{title: p.f("PORT", "ポート")}}
 	if several {
 		cols = append([]column{{title: p.f("TARGET", "対象")}}, cols...)
@@ -63,31 +78,33 @@ func (s Scan) table(p *printer, v *view) {
 	if s.Inside {
 		cols = append(cols, column{title: p.f("PROGRAM", "プログラム"), min: 12}, column{title: p.f("INSIDE", "内側からの見え方"), min: 8, rank: 2})
 	}
-	g := group{}
-	for _, seen := range listed {
-		var row []cell
-		if several {
-			row = append(row, cell{plain, seen.Target.String()})
+	left := p.longTable(cols, func(yield func([]cell) bool) {
+		row := make([]cell, 0, len(cols))
+		for seen := range s.listed(v, func(string) {}) {
+			row = row[:0]
+			if several {
+				row = append(row, cell{plain, seen.Target.String()})
+			}
+			row = append(row, cell{bold, seen.Port.String()})
+			if states {
+				row = append(row, v.stateCell(seen.State))
+			}
+			row = append(row, cell{dim, v.usually(seen.Port)})
+			if s.Identified {
+				row = append(row, v.serviceCell(seen), v.gradeCell(seen))
+			}
+			if s.Inside {
+				row = append(row, v.behindCell(seen), v.differsCell(seen))
+			}
+			if !yield(row) {
+				return
+			}
 		}
-		row = append(row, cell{bold, seen.Port.String()})
-		if states {
-			row = append(row, v.stateCell(seen.State))
-		}
-		row = append(row, cell{dim, v.usually(seen.Port)})
-		if s.Identified {
-			row = append(row, v.serviceCell(seen), v.gradeCell(seen))
-		}
-		if s.Inside {
-			row = append(row, v.behindCell(seen), v.differsCell(seen))
-		}
-		g.rows = append(g.rows, row)
-	}
-	if len(g.rows) == 0 {
-		return
-	}
-	if left := p.table(cols, []group{g}); left > 0 {
+	})
+	if left > 0 {
 		p.line(span{dim, p.f("(%d columns do not fit here)", "(幅が足りないため %d 列を省略しています)", left)})
 	}
+	p.blank()
 }
 
 // usually says what the number is for, which is not what was found there.
@@ -257,12 +274,14 @@ func (v *view) doubtful() func(netip.Addr, monban.Port) string {
 		of netip.Prefix
 		at monban.Port
 	}
-	hosts, networks := make(map[string]bool), make(map[network]string)
+	hosts, networks := make(map[netip.Addr]bool), make(map[network]string)
 	for _, g := range v.Snapshot.Gaps {
 		of, at, _ := strings.Cut(g.Source, " ")
 		switch g.Err {
 		case "everything answers":
-			hosts[g.Source] = true
+			if host, err := netip.ParseAddr(g.Source); err == nil {
+				hosts[host] = true
+			}
 		case "one answers for all":
 			prefix, err := netip.ParsePrefix(of)
 			port, err2 := monban.ParsePort(at)
@@ -272,7 +291,7 @@ func (v *view) doubtful() func(netip.Addr, monban.Port) string {
 		}
 	}
 	return func(a netip.Addr, port monban.Port) string {
-		if hosts[a.String()] {
+		if hosts[a] {
 			return hostText(a)
 		}
 		for n, source := range networks {

@@ -3,9 +3,9 @@ package report
 import (
 	"bufio"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -19,47 +19,44 @@ func ScanLine(w io.Writer, s monban.Sighting, identified, showSecrets bool) erro
 	if !showSecrets {
 		s = newMasker().sighting(s)
 	}
-	return writeLine(w, struct {
+	return writeJSONLine(w, struct {
 		Type string `json:"type"`
 		sightingWire
 	}{"sighting", sightingShape(s, identified)})
 }
 
-// scanEnd is the last of the lines: what the whole scan came to.
-type scanEnd struct {
-	Type        string        `json:"type"`
-	Counts      []ScanCount   `json:"counts"`
-	Stats       ScanStats     `json:"stats"`
-	Interrupted bool          `json:"interrupted"`
-	Resume      string        `json:"resume,omitempty"`
-	Gaps        []gapWire     `json:"gaps"`
-	Diff        *scanDiffWire `json:"diff,omitempty"`
-}
-
-// ScanLastLine ends the lines of JSON. With All it first writes the doors that
-// are not open.
+// ScanLastLine ends the lines of JSON with what the whole scan came to. With All it
+// first writes the doors that are not open.
 func ScanLastLine(w io.Writer, r Result, s Scan, style Style) error {
 	v := &view{Result: r, style: style}
 	if s.All {
-		for _, seen := range s.Seen {
+		b := bufio.NewWriterSize(w, 64<<10)
+		for seen := range s.Seen {
 			if seen.State != monban.SightOpen {
-				if err := ScanLine(w, seen.Sighting, s.Identified, style.ShowSecrets); err != nil {
+				if err := ScanLine(b, seen.Sighting, s.Identified, style.ShowSecrets); err != nil {
 					return err
 				}
 			}
 		}
+		if err := b.Flush(); err != nil {
+			return err
+		}
 	}
-	end := scanEnd{"end", nonNil(s.Counts), s.Stats, s.Interrupted, s.Resume, []gapWire{}, s.diffWire()}
-	for _, g := range r.Snapshot.Gaps {
-		end.Gaps = append(end.Gaps, gapWire{g.Source, g.Err, v.gapSentence(g)})
+	type stats struct {
+		Stats       ScanStats `json:"stats"`
+		Interrupted bool      `json:"interrupted"`
+		Resume      string    `json:"resume,omitempty"`
 	}
-	return writeLine(w, end)
-}
-
-func writeLine(w io.Writer, value any) error {
-	enc := json.NewEncoder(&jsonWriter{w: w})
-	enc.SetEscapeHTML(false)
-	return enc.Encode(value)
+	type diff struct {
+		Diff *scanDiffWire `json:"diff,omitempty"`
+	}
+	return writeJSONLine(w, object{
+		field{"type", "end"},
+		list[ScanCount]{"counts", s.Counts},
+		stats{s.Stats, s.Interrupted, s.Resume},
+		list[gapWire]{"gaps", each(r.Snapshot.Gaps, v.gap)},
+		diff{s.diffWire()},
+	})
 }
 
 // writeXML writes the scan as nmap's XML output, version 1.05 of its document
@@ -84,15 +81,16 @@ func (s Scan) writeXML(w io.Writer, v *view) error {
 			x.empty("scaninfo", "type", cmp.Or(part.kind, "connect"), "protocol", part.proto, "numservices", fmt.Sprint(n), "services", rangesText(part.ranges))
 		}
 	}
-	rest := s.Seen
-	up := 0
-	for _, c := range s.Counts {
-		n := 0
-		for n < len(rest) && rest[n].Target.String() == c.Target {
-			n++
+	next, stop := iter.Pull(s.Seen)
+	defer stop()
+	door, more := next()
+	up, hosts := 0, 0
+	for c := range s.Counts {
+		hosts++
+		var doors []Seen
+		for ; more && door.Target.String() == c.Target; door, more = next() {
+			doors = append(doors, door)
 		}
-		doors := rest[:n]
-		rest = rest[n:]
 		state := "down"
 		if c.Open+c.Closed > 0 || slices.ContainsFunc(doors, func(d Seen) bool { return d.State == monban.SightOpen }) {
 			state = "up"
@@ -120,7 +118,7 @@ func (s Scan) writeXML(w io.Writer, v *view) error {
 		exit = "error"
 	}
 	x.empty("finished", "time", unixText(end), "timestr", end.UTC().Format(time.ANSIC), "elapsed", fmt.Sprintf("%.2f", s.Stats.Seconds), "summary", "", "exit", exit)
-	x.empty("hosts", "up", fmt.Sprint(up), "down", fmt.Sprint(len(s.Counts)-up), "total", fmt.Sprint(len(s.Counts)))
+	x.empty("hosts", "up", fmt.Sprint(up), "down", fmt.Sprint(hosts-up), "total", fmt.Sprint(hosts))
 	x.close("runstats")
 	x.close("nmaprun")
 	return b.Flush()

@@ -1,6 +1,9 @@
 package report
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // column is one column of a table.
 type column struct {
@@ -59,6 +62,29 @@ func (p *printer) table(cols []column, groups []group) (left int) {
 			p.row(cols, widths, shown, lines[0])
 			lines = lines[1:]
 		}
+	}
+	return len(cols) - len(shown)
+}
+
+// longTable is table for rows that are too many to keep: it goes through them twice,
+// first for the widths.
+func (p *printer) longTable(cols []column, rows iter.Seq[[]cell]) (left int) {
+	widths := make([]int, len(cols))
+	head := measured{make([]cell, 0, len(cols)), make([]int32, len(cols))}
+	for _, c := range cols {
+		head.row = append(head.row, cell{dim, c.title})
+	}
+	head.measure(widths)
+	m := measured{widths: make([]int32, len(cols))}
+	for m.row = range rows {
+		m.measure(widths)
+	}
+	shown := p.fitColumns(cols, widths)
+	p.row(cols, widths, shown, head)
+	unused := make([]int, len(cols))
+	for m.row = range rows {
+		m.measure(unused)
+		p.row(cols, widths, shown, m)
 	}
 	return len(cols) - len(shown)
 }
