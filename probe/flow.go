@@ -255,18 +255,21 @@ func (f *flow) canary() (uint64, bool) {
 	return f.canaries.next(), true
 }
 
-// answer notes what a door said to a probe of a slice, and reports whether it had
-// been silent before.
+// answer notes what a door said to a probe of a slice, and reports whether that is
+// something new.
 func (f *flow) answer(door uint64, slice uint16, state uint64, now time.Duration) bool {
 	f.answers++
 	ports := uint64(len(f.grid.ports))
 	host := door / ports
-	fresh := f.grid.set(door, state)
-	if fresh {
+	was, changed := f.grid.set(door, state)
+	if changed && state == open {
+		f.open++
+	}
+	if changed && was != silent {
+		return true
+	}
+	if changed {
 		f.news++
-		if state == open {
-			f.open++
-		}
 		f.passes[f.pass-1].News++
 		f.alive.set(host)
 		f.roll.present(host - f.from/ports)

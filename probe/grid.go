@@ -2,6 +2,7 @@ package probe
 
 import (
 	"encoding/binary"
+	"iter"
 	"net/netip"
 	"sync/atomic"
 
@@ -102,9 +103,9 @@ func (g *grid) get(i uint64) uint64 {
 }
 
 // set notes what a door said. The first word counts, but for one: an open door
-// may have been shut by a filter's answer to an earlier try. It reports whether
-// the door had been silent.
-func (g *grid) set(i, state uint64) bool {
+// may have been shut by a filter's answer to an earlier try. It reports what the
+// door had said until now, and whether that is no longer so.
+func (g *grid) set(i, state uint64) (was uint64, changed bool) {
 	at := &g.pages[i/uint64(pageDoors)]
 	p := at.Load()
 	for p == nil {
@@ -115,16 +116,33 @@ func (g *grid) set(i, state uint64) bool {
 	word, shift := &p[i/32], i%32*2
 	for {
 		old := word.Load()
-		was := old >> shift & 3
+		was = old >> shift & 3
 		if was != silent && (state != open || was != prohibited) {
-			return false
+			return was, false
 		}
 		if word.CompareAndSwap(old, old&^(3<<shift)|state<<shift) {
 			g.counts[state].Add(1)
 			if was != silent {
 				g.counts[was].Add(-1)
 			}
-			return was == silent
+			return was, true
+		}
+	}
+}
+
+// openDoors returns the doors that are open, in order.
+func (g *grid) openDoors() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for n := range g.pages {
+			if g.pages[n].Load() == nil {
+				continue
+			}
+			first := uint64(n) * uint64(pageDoors)
+			for d := first; d < min(first+uint64(pageDoors), g.len()); d++ {
+				if g.get(d) == open && !yield(d) {
+					return
+				}
+			}
 		}
 	}
 }

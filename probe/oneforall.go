@@ -67,16 +67,8 @@ func (s *session) opened(g *grid, door uint64, stack uint32) {
 // reopened notes the open doors of a scan that goes on, of whom it is not known who
 // answered.
 func (s *session) reopened(g *grid) {
-	for n := range g.pages {
-		if g.pages[n].Load() == nil {
-			continue
-		}
-		first := uint64(n) * uint64(pageDoors)
-		for d := first; d < min(first+uint64(pageDoors), g.len()); d++ {
-			if g.get(d) == open {
-				s.opened(g, d, 0)
-			}
-		}
+	for door := range g.openDoors() {
+		s.opened(g, door, 0)
 	}
 }
 

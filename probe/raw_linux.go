@@ -59,7 +59,7 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 	if err := e.open(threads); err != nil {
 		return err
 	}
-	s.ready()
+	s.start(s.flows[0].grid)
 	for ; len(e.flows) > 0; e.flows = s.further(ctx, e.flows) {
 		if err := e.run(ctx, threads); err != nil {
 			return err

@@ -30,7 +30,8 @@ type Question struct {
 	// Ready is called once, before the first question: whatever takes a privilege
 	// has been opened, and nothing that follows takes one.
 	Ready func()
-	// Found is told of each open door as soon as it answers, one at a time.
+	// Found is told of each open door once, as soon as it answers, one at a time;
+	// and first of those that the scan had found which Resume continues.
 	Found func(monban.Sighting)
 	// Progress is told a few times a second how far the scan is.
 	Progress func(Progress)
@@ -113,11 +114,6 @@ type Report struct {
 // gap of the report.
 func Scan(ctx context.Context, q Question) (*Report, error) {
 	s := &session{q: q, began: time.Now(), budget: newBudget(q.Rate)}
-	s.ready = sync.OnceFunc(func() {
-		if q.Ready != nil {
-			q.Ready()
-		}
-	})
 	r := &Report{At: s.began}
 	if len(q.TCP) > 0 {
 		if err := s.tcp(ctx, r); err != nil {
@@ -125,7 +121,6 @@ func Scan(ctx context.Context, q Question) (*Report, error) {
 		}
 	}
 	if len(q.UDP) > 0 {
-		s.ready()
 		if err := s.udp(ctx, r); err != nil {
 			return nil, err
 		}
@@ -163,7 +158,7 @@ type session struct {
 	q      Question
 	began  time.Time
 	budget *budget
-	ready  func()
+	ready  sync.Once
 
 	mu       sync.Mutex
 	gaps     []monban.Gap
@@ -173,6 +168,22 @@ type session struct {
 	crowds   map[crowd]*crowdOpen
 	reported time.Duration
 	before   uint64
+}
+
+// start is called when the sockets for the doors of a grid are open: nothing that
+// anybody has said is looked at before.
+func (s *session) start(g *grid) {
+	s.ready.Do(func() {
+		if s.q.Ready != nil {
+			s.q.Ready()
+		}
+	})
+	if s.q.Found == nil || s.q.Resume == nil {
+		return
+	}
+	for door := range g.openDoors() {
+		s.found(g, door, s.now())
+	}
 }
 
 func (s *session) now() time.Duration { return time.Since(s.began) }
@@ -204,13 +215,16 @@ func (s *session) heard(f *flow, a answer, now time.Duration) {
 		return
 	}
 	s.opened(f.grid, a.door, a.stack)
-	if s.q.Found == nil {
-		return
+	if s.q.Found != nil {
+		s.found(f.grid, a.door, now)
 	}
-	host, port := f.grid.door(a.door)
+}
+
+func (s *session) found(g *grid, door uint64, now time.Duration) {
+	host, port := g.door(door)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.q.Found(monban.Sighting{Target: host, Port: monban.Port{Num: port, Proto: f.grid.proto}, State: monban.SightOpen, At: s.began.Add(now)})
+	s.q.Found(monban.Sighting{Target: host, Port: monban.Port{Num: port, Proto: g.proto}, State: monban.SightOpen, At: s.began.Add(now)})
 }
 
 // separate is how many hosts get a pace of their own. More are swept in one
@@ -295,7 +309,7 @@ func (s *session) tcp(ctx context.Context, r *Report) error {
 		s.gap("raw", NotPrivileged, 0)
 		r.Engine = Connect
 	}
-	s.ready()
+	s.start(g)
 	return s.connect(ctx, flows)
 }
 

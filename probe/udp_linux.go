@@ -7,5 +7,6 @@ func (s *session) udp(ctx context.Context, r *Report) error {
 	flows := s.planUDP(g)
 	r.flows = append(r.flows, flows...)
 	s.flows = r.flows
+	s.start(g)
 	return s.connect(ctx, flows)
 }

@@ -336,7 +336,7 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 		data.Targets = append(data.Targets, a.String())
 	}
 	data.Identified = j.o.identify
-	r.Gaps = append(r.Gaps, found.finish(r.Sightings(false))...)
+	r.Gaps = append(r.Gaps, found.finish()...)
 	data.Seen = func(yield func(report.Seen) bool) {
 		for s := range r.Sightings(j.o.all) {
 			if !yield(report.Seen{Sighting: found.identified(s)}) {

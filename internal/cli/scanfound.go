@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"iter"
 	"net/netip"
 	"sync"
 
@@ -31,7 +30,6 @@ type finder struct {
 	mu       sync.Mutex
 	waiting  []monban.Sighting // doors to talk to
 	talking  int               // to how many at once
-	known    map[foundDoor]bool
 	services map[foundDoor]monban.Service
 	perHost  map[netip.Addr]int
 	skipped  map[netip.Addr]int
@@ -43,7 +41,7 @@ type foundDoor struct {
 }
 
 func newFinder(ctx context.Context, a *app, identify bool) *finder {
-	return &finder{app: a, ctx: ctx, identify: identify, known: make(map[foundDoor]bool),
+	return &finder{app: a, ctx: ctx, identify: identify,
 		services: make(map[foundDoor]monban.Service), perHost: make(map[netip.Addr]int), skipped: make(map[netip.Addr]int)}
 }
 
@@ -54,11 +52,6 @@ func (f *finder) wanted() bool { return f.identify || f.app.format == string(rep
 func (f *finder) add(s monban.Sighting) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	door := foundDoor{s.Target, s.Port}
-	if f.known[door] {
-		return
-	}
-	f.known[door] = true
 	if !f.identify {
 		f.line(s)
 		return
@@ -108,14 +101,8 @@ func (f *finder) line(s monban.Sighting) {
 	}
 }
 
-// finish takes the doors that an interrupted scan had found before, and waits.
-func (f *finder) finish(open iter.Seq[monban.Sighting]) (gaps []monban.Gap) {
-	if !f.wanted() {
-		return nil
-	}
-	for s := range open {
-		f.add(s)
-	}
+// finish waits until all have been talked to, and says which have not.
+func (f *finder) finish() (gaps []monban.Gap) {
 	f.group.Wait()
 	for host, n := range f.skipped {
 		gaps = append(gaps, monban.Gap{Source: host.String(), Err: report.TooManyToAsk, Hides: monban.HidesSightings, Count: n})

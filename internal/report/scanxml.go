@@ -3,6 +3,7 @@ package report
 import (
 	"bufio"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -19,7 +20,9 @@ func ScanLine(w io.Writer, s monban.Sighting, identified, showSecrets bool) erro
 	if !showSecrets {
 		s = newMasker().sighting(s)
 	}
-	return writeJSONLine(w, struct {
+	enc := json.NewEncoder(&jsonWriter{w: w})
+	enc.SetEscapeHTML(false)
+	return enc.Encode(struct {
 		Type string `json:"type"`
 		sightingWire
 	}{"sighting", sightingShape(s, identified)})
