@@ -36,6 +36,13 @@ type Host struct {
 	// RoutedByMark reports that those rules are only about packets with a mark,
 	// which what this machine itself sends has not unless somebody sets one.
 	RoutedByMark Flag
+	// RoutingRules are those rules and the three, of each family that has more
+	// than the three, in the order in which the kernel asks them. Then Routes
+	// has the routes of every table.
+	RoutingRules []RoutingRule `json:",omitempty"`
+	// AnswersKeepMark is net.ipv4.tcp_fwmark_accept, for both families: an answer
+	// to a TCP connection has the mark of its first packet.
+	AnswersKeepMark Flag `json:",omitempty"`
 	// IPv6 is Off where the kernel has none or it is disabled on every interface.
 	IPv6 Flag
 
@@ -94,6 +101,9 @@ type Interface struct {
 	// whether this machine's own addresses may be the source of what comes in,
 	// and whether 127.0.0.0/8 may be its source or destination.
 	AcceptLocal, RouteLocalnet Flag
+	// ValidMark is the sysctl src_valid_mark, for IPv4: the filter of reverse
+	// paths asks for the route of a packet with the mark of the one that came.
+	ValidMark Flag `json:",omitempty"`
 	// Program names what sees its packets before the firewall does: "xdp" for
 	// a BPF program; "" is none, as far as was seen.
 	Program string
@@ -124,15 +134,18 @@ func (r *ReversePath) UnmarshalText(text []byte) error {
 	return parseName(reversePathNames[:], text, "reverse path filter", r)
 }
 
-// Route is one entry of the main routing tables, or says that the machine answers for
-// more than its interfaces' addresses.
+// Route is one entry of a routing table, or says that the machine answers for more
+// than its interfaces' addresses.
 type Route struct {
+	// Table is the number of a table that routing rules lead to; 0 is the main one.
+	Table   uint32 `json:",omitempty"`
 	Dst     netip.Prefix
 	Gateway netip.Addr // zero if on-link
 	Device  string
 	// Kind is RouteNowhere for an entry that leads nowhere (blackhole,
-	// unreachable, prohibit, throw), RouteLocal for addresses of this machine
-	// that no interface has, and "" else.
+	// unreachable, prohibit), RouteThrow for one that ends the search of this
+	// table, RouteLocal for addresses of this machine that no interface has, and
+	// "" else.
 	Kind string `json:",omitempty"`
 	// Metric: of two entries for one destination the one with the lower counts.
 	Metric uint32 `json:",omitempty"`
@@ -141,6 +154,7 @@ type Route struct {
 // The kinds of a [Route] that leads to nobody else.
 const (
 	RouteNowhere = "nowhere"
+	RouteThrow   = "throw"
 	RouteLocal   = "local"
 )
 
@@ -158,7 +172,7 @@ func (h Host) HasAddr(addr netip.Addr) bool {
 		}
 	}
 	for _, r := range h.Routes {
-		if r.Kind == RouteLocal && r.Dst.Contains(addr) {
+		if r.Kind == RouteLocal && r.Table == 0 && r.Dst.Contains(addr) {
 			return true
 		}
 	}

@@ -245,6 +245,9 @@ type Load struct {
 	// ByDevice limits a FieldDestType or FieldSourceType to the interface the
 	// packet came in by.
 	ByDevice bool `json:",omitempty"`
+	// ByMark has routing rules asked with the packet's mark, where without there
+	// is none.
+	ByMark bool `json:",omitempty"`
 }
 
 // Field is what can be asked about a packet.

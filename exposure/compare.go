@@ -174,7 +174,7 @@ func (j *judge) single(d *monban.Door, f monban.Family, dev *monban.Interface) [
 	case dev.Master != "":
 		return one(monban.VerdictUnknown, monban.ByRouting)
 	}
-	sum := j.summarise(v.program, j.way(v, dev, byte(d.Bind.Port.Proto.Number()), &list[k], d.Bind.Port.Num), d, true)
+	sum := j.summarise(v.program, j.way(v, dev, d, &list[k]), d, true)
 	if tags := j.filtersOf(d); len(tags) > 0 {
 		sum = sum.behind(tags)
 	}

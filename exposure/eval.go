@@ -20,8 +20,12 @@ type eval struct {
 	in    *monban.Interface // nil where the packet comes from this machine
 	out   *monban.Interface // nil before routing
 	proto byte
+	// bound: the socket is bound to the interface that the first packet came by.
+	bound bool
 	// reply: the packet answers the first one.
 	reply bool
+	// keepsMark: the answer has the mark of what it answers.
+	keepsMark bool
 	// established: the packet follows an answer.
 	established bool
 	// tracked: connection tracking has seen the packet.
@@ -86,9 +90,11 @@ type tagged struct {
 type outcome struct {
 	by   *rule
 	base *base // whose policy decided, where by is nil
-	why  monban.Reason
-	src  set
-	tags []tagged
+	// routing is the routing rule that decided, where it is neither.
+	routing *monban.RoutingRule
+	why     monban.Reason
+	src     set
+	tags    []tagged
 }
 
 func (s *state) clone() *state {

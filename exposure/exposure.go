@@ -122,6 +122,8 @@ type wayKey struct {
 	class  int // of the address
 	own    bool
 	port   int32
+	// bound: the door's socket is bound to the interface.
+	bound bool
 }
 
 // placeKey is an interface, and a family.
@@ -200,6 +202,7 @@ func (j *judge) view(f monban.Family) *view {
 			cut.prefix(p.from)
 		}
 		v.program = compile(j.rules, f, cut)
+		v.program.routedBy(j.ruledBy[f])
 		j.classes(v)
 	})
 	return v
@@ -356,7 +359,7 @@ func (j *judge) total(v *view, d *monban.Door, dev *monban.Interface) (total *su
 		if wild && e.again {
 			continue
 		}
-		sum := j.summarise(v.program, j.way(v, dev, byte(d.Bind.Port.Proto.Number()), &e, d.Bind.Port.Num), d, here)
+		sum := j.summarise(v.program, j.way(v, dev, d, &e), d, here)
 		if !slices.Contains(sums, sum) {
 			sums = append(sums, sum)
 		}
@@ -371,19 +374,20 @@ func (j *judge) total(v *view, d *monban.Door, dev *monban.Interface) (total *su
 	return total, found
 }
 
-// way returns what becomes of packets to a place.
-func (j *judge) way(v *view, dev *monban.Interface, proto byte, to *entry, port uint16) *way {
-	p := v.program
-	key := wayKey{family: p.family, device: v.class[dev], proto: proto, class: to.class, own: to.own, port: p.ports.of(port)}
+// way returns what becomes of packets to a place, for a door.
+func (j *judge) way(v *view, dev *monban.Interface, d *monban.Door, to *entry) *way {
+	p, port := v.program, d.Bind.Port.Num
+	key := wayKey{family: p.family, device: v.class[dev], proto: byte(d.Bind.Port.Proto.Number()), class: to.class, own: to.own,
+		port: p.ports.of(port), bound: d.Bind.Device != ""}
 	if p.translates {
 		key.port = int32(port)
 	}
 	for _, w := range j.ways[key] {
-		if alike(w.asked, dev) {
+		if alike(w.asked, dev) && (!key.bound || w.by == dev) {
 			return w
 		}
 	}
-	w := p.follow(j.machine, j.divisions, j.policies, j.filters[dev.Name], dev, proto, place{addrOf(to.addr), port})
+	w := p.follow(j.machine, j.divisions, j.policies, j.filters[dev.Name], dev, &key, place{addrOf(to.addr), port})
 	j.ways[key] = append(j.ways[key], w)
 	return w
 }
@@ -652,6 +656,8 @@ func (o *outcome) ref() monban.RuleRef {
 	switch {
 	case o.by != nil:
 		return o.by.ref()
+	case o.routing != nil:
+		return monban.RuleRef{Text: o.routing.String()}
 	case o.base != nil:
 		return monban.RuleRef{Family: o.base.table.Family, Table: o.base.table.Name, Chain: o.base.from.Name,
 			Text: "policy " + o.base.from.Policy.Kind.String()}
@@ -697,7 +703,7 @@ func conditions(s *summary, atoms *set) []monban.Condition {
 // rules ask in other ways, every interface is a class.
 func (j *judge) classes(v *view) {
 	p := v.program
-	v.each = asksDevice(j.rules)
+	v.each = asksDevice(j.rules) || j.ruled(p.family)
 	v.class = map[*monban.Interface]int{}
 	known := map[string]int{}
 	for _, dev := range j.devs {

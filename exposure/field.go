@@ -292,8 +292,17 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 		return unknown()
 	}
 	if l.Field == monban.FieldReversePath {
-		if e.in == nil || e.host.PolicyRouting != monban.Off {
+		// Within is {0}, there is no route, or {1}, there is one.
+		exists := st.Within[0].First[0] == 1
+		switch {
+		case e.in == nil || !e.host.sure():
 			return unknown()
+		case e.host.ruled(e.family):
+			back, sure := e.reverse(l, s)
+			if !sure {
+				return unknown()
+			}
+			return e.split(s, &back, exists == st.Not, next)
 		}
 		dev := ""
 		if l.ByDevice {
@@ -301,10 +310,9 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 		}
 		routed := e.host.routed(e.program, dev)
 		if e.reply { // of somebody to whom this machine leads on
-			return choose(s, routed.has(e.space.atom(s.addr)) == (st.Within[0].First[0] == 1) != st.Not, next)
+			return choose(s, routed.has(e.space.atom(s.addr)) == exists != st.Not, next)
 		}
-		// Within is {0}, there is no route, or {1}, there is one.
-		return e.split(s, &routed, st.Within[0].First[0] == 0 != st.Not, next)
+		return e.split(s, &routed, exists == st.Not, next)
 	}
 	remote := l.Field == monban.FieldSourceType != e.reply
 	if !remote {
@@ -314,7 +322,7 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 		}
 		return choose(s, inSpans(be32(kind), st.Within) != st.Not, next)
 	}
-	if e.family == monban.IPv6 && e.host.PolicyRouting != monban.Off {
+	if e.family == monban.IPv6 && !e.host.sure() {
 		return unknown()
 	}
 	var all set
@@ -322,6 +330,12 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 		first, last := binary.BigEndian.Uint32(span.First), binary.BigEndian.Uint32(span.Last)
 		for kind := first; kind <= last && kind < 16; kind++ {
 			atoms := e.host.ofType(e.program, kind)
+			if e.family == monban.IPv6 && e.host.ruled(e.family) && kind != typeLocal && kind != typeMulticast {
+				var sure bool
+				if atoms, sure = e.unicast6(l, s); !sure || kind != typeUnicast {
+					return unknown()
+				}
+			}
 			all.add(&atoms)
 		}
 	}

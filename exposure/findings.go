@@ -202,7 +202,7 @@ func pastFirewall(s *monban.Snapshot, shares *monban.Shares) (out []monban.Findi
 			if !at(d, e.addr) {
 				continue
 			}
-			w := p.follow(j.machine, j.divisions, nil, nil, dev, byte(d.Bind.Port.Proto.Number()), place{addrOf(e.addr), d.Bind.Port.Num})
+			w := p.follow(j.machine, j.divisions, nil, nil, dev, &wayKey{proto: byte(d.Bind.Port.Proto.Number())}, place{addrOf(e.addr), d.Bind.Port.Num})
 			if len(w.in) > 0 {
 				own = nil
 				break

@@ -16,6 +16,13 @@ type machine struct {
 	tables map[monban.Family]*routing
 	types  map[typeKey]set
 	every  map[typeKey]*set // by the setting of route_localnet
+	// ruledBy are the routing rules of the families that have some besides the
+	// three of every system, and byTable the tables that they lead to.
+	ruledBy     map[monban.Family][]monban.RoutingRule
+	byTable     map[tableKey][]toward
+	routingTags map[*monban.RoutingRule]*tag
+	// severalRoutes: the kernel takes one of them for each connection.
+	severalRoutes *tag
 }
 
 // routing is the main table of one family over its atoms.
@@ -33,7 +40,13 @@ type typeKey struct {
 }
 
 func newMachine(h *monban.Host) *machine {
-	m := &machine{Host: h, owned: map[netip.Addr]string{}, tables: map[monban.Family]*routing{}, types: map[typeKey]set{}, every: map[typeKey]*set{}}
+	m := &machine{Host: h, owned: map[netip.Addr]string{}, tables: map[monban.Family]*routing{}, types: map[typeKey]set{}, every: map[typeKey]*set{},
+		ruledBy: map[monban.Family][]monban.RoutingRule{}, byTable: map[tableKey][]toward{}, routingTags: map[*monban.RoutingRule]*tag{},
+		severalRoutes: &tag{monban.ByOpaque, "several routes", nil}}
+	for i := range h.RoutingRules {
+		f := h.RoutingRules[i].Family
+		m.ruledBy[f] = append(m.ruledBy[f], h.RoutingRules[i])
+	}
 	for _, i := range h.Interfaces {
 		if !i.Up {
 			continue
@@ -43,11 +56,16 @@ func newMachine(h *monban.Host) *machine {
 		}
 	}
 	for _, r := range h.Routes {
-		if r.Kind == monban.RouteLocal {
+		if r.Kind == monban.RouteLocal && r.Table == 0 {
 			m.locals = append(m.locals, r.Dst.Masked())
 		}
 	}
 	return m
+}
+
+// sure reports whether it is known what routing rules there are.
+func (m *machine) sure() bool {
+	return m.PolicyRouting == monban.Off || len(m.RoutingRules) > 0
 }
 
 // cut collects the addresses that the machine itself tells apart.
@@ -57,11 +75,16 @@ func (m *machine) cut(f monban.Family) *cutter {
 		c.prefix(p)
 	}
 	c.prefix(loopback(f))
+	c.prefix(linkLocal())
 	for a := range m.owned {
 		c.prefix(netip.PrefixFrom(a, a.BitLen()))
 	}
 	for _, r := range m.Routes {
 		c.prefix(r.Dst)
+	}
+	for _, r := range m.ruledBy[f] {
+		c.prefix(r.From)
+		c.prefix(r.To)
 	}
 	if f == monban.IPv4 {
 		for _, i := range m.Interfaces {
@@ -83,6 +106,13 @@ func loopback(f monban.Family) netip.Prefix {
 	}
 	return netip.PrefixFrom(netip.IPv6Loopback(), 128)
 }
+
+// linkLocal is the prefix of the IPv6 addresses that are good on one link only.
+func linkLocal() netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80}), 10)
+}
+
+func addrIs4(p netip.Prefix) bool { return p.Addr().Is4() }
 
 // neverSources are the addresses that the kernel takes no packet from, besides
 // loopback (ip_route_input_slow and ip6_rcv_core).
@@ -168,12 +198,9 @@ func (m *machine) routing(p *program) *routing {
 	r := &routing{byDevice: map[string]set{}}
 	m.tables[p.family] = r
 	routes := slices.DeleteFunc(slices.Clone(m.Routes), func(r monban.Route) bool {
-		return !r.Dst.IsValid() || monban.FamilyOf(r.Dst.Addr()) != p.family || r.Kind == monban.RouteLocal
+		return !r.Dst.IsValid() || monban.FamilyOf(r.Dst.Addr()) != p.family || r.Kind == monban.RouteLocal || r.Table != 0
 	})
-	// From the least specific on, so that the more specific overwrites.
-	slices.SortStableFunc(routes, func(a, b monban.Route) int {
-		return cmp.Or(cmp.Compare(a.Dst.Bits(), b.Dst.Bits()), a.Dst.Masked().Addr().Compare(b.Dst.Masked().Addr()), cmp.Compare(a.Metric, b.Metric))
-	})
+	sortRoutes(routes)
 	for i := 0; i < len(routes); {
 		n := i
 		atoms := p.space.prefix(routes[i].Dst)
@@ -184,7 +211,7 @@ func (m *machine) routing(p *program) *routing {
 		r.shared.remove(&atoms)
 		r.any.remove(&atoms)
 		for ; n < len(routes) && routes[n].Dst.Masked() == routes[i].Dst.Masked(); n++ {
-			if routes[n].Metric != routes[i].Metric || routes[n].Kind == monban.RouteNowhere {
+			if routes[n].Metric != routes[i].Metric || routes[n].Kind != "" {
 				continue
 			}
 			have := r.byDevice[routes[n].Device]
@@ -198,6 +225,14 @@ func (m *machine) routing(p *program) *routing {
 		i = n
 	}
 	return r
+}
+
+// sortRoutes puts routes in order from the least specific on, so that the more
+// specific overwrites.
+func sortRoutes(routes []monban.Route) {
+	slices.SortStableFunc(routes, func(a, b monban.Route) int {
+		return cmp.Or(cmp.Compare(a.Dst.Bits(), b.Dst.Bits()), a.Dst.Masked().Addr().Compare(b.Dst.Masked().Addr()), cmp.Compare(a.Metric, b.Metric))
+	})
 }
 
 // routed returns the addresses with a route by the device, by any for "".

@@ -38,8 +38,8 @@ const (
 )
 
 // follow sends packets to a place and reports their way.
-func (p *program) follow(m *machine, d divisions, policies []policy, filters []*tag, i *monban.Interface, proto byte, to place) *way {
-	e := &eval{program: p, host: m, divisions: d, in: i, proto: proto, first: to}
+func (p *program) follow(m *machine, d divisions, policies []policy, filters []*tag, i *monban.Interface, key *wayKey, to place) *way {
+	e := &eval{program: p, host: m, divisions: d, in: i, proto: key.proto, bound: key.bound, first: to}
 	states := e.enter(i, to)
 	for _, s := range states {
 		s.unknownMark = len(filters) > 0 || i.Program != "" // they may have set one
@@ -60,7 +60,7 @@ func (p *program) follow(m *machine, d divisions, policies []policy, filters []*
 	local, forwarded := e.route(states)
 	in := e.localReply(e.sourceNAT(monban.HookInput, local))
 	for _, f := range forwarded {
-		in = append(in, e.forward(f)...)
+		in = append(in, e.forward(f.by, f.states)...)
 	}
 	return &way{in, e.drops, e.accepts, e.asked, i}
 }
@@ -209,7 +209,10 @@ func (e *eval) uncertain(states []*state, t *tag, o outcome) []*state {
 // paths (fib_validate_source), and a way back for the answers.
 func (e *eval) enter(i *monban.Interface, to place) []*state {
 	s := &state{facts: facts{place: to}, src: *e.host.sources(e.program, i)}
-	sure := e.host.PolicyRouting == monban.Off
+	if e.host.ruled(e.family) {
+		return []*state{s} // where routing is, they are asked for marks
+	}
+	sure := e.host.sure()
 	routing := &tag{monban.ByOpaque, "policy routing", nil}
 	keep := func(only set, why monban.Reason) {
 		in, out := e.divisions.divide(&s.src, &only)
@@ -235,13 +238,19 @@ func (e *eval) enter(i *monban.Interface, to place) []*state {
 			keep(e.host.routed(e.program, ""), monban.ByReverse)
 		}
 	}
-	if answered(e.proto) {
+	switch {
+	case !answered(e.proto):
+	case !e.bound:
 		keep(e.host.routed(e.program, ""), monban.ByRoute)
+	case e.family == monban.IPv6:
+		keep(e.host.routed(e.program, i.Name), monban.ByRoute)
+		// For IPv4 whoever has no route is taken to be on the link of the socket
+		// (ip_route_output_key_hash_rcu).
 	}
 	if s.src.empty() {
 		return nil
 	}
-	if answered(e.proto) && !sure && (e.host.RoutedByMark != monban.On || e.marksAnswers) {
+	if answered(e.proto) && !sure && !e.bound && (e.host.RoutedByMark != monban.On || e.marksAnswers) {
 		// Whoever the main table has a way to, a rule may send elsewhere.
 		e.drop(outcome{why: monban.ByRouting}, s.fork(routing))
 	}
@@ -283,10 +292,15 @@ func (e *eval) destinationNAT(states []*state) []*state {
 	return join(append(done, states...))
 }
 
+// departure is packets that leave by one interface, nil where it is not known.
+type departure struct {
+	by     *monban.Interface
+	states []*state
+}
+
 // route divides packets into those for this machine and those for elsewhere, by
 // the interface they leave by.
-func (e *eval) route(states []*state) (local []*state, forwarded map[string][]*state) {
-	forwarded = map[string][]*state{}
+func (e *eval) route(states []*state) (local []*state, forwarded []departure) {
 	for _, s := range states {
 		to := s.addr.netip(e.family)
 		switch {
@@ -294,31 +308,58 @@ func (e *eval) route(states []*state) (local []*state, forwarded map[string][]*s
 			e.drop(outcome{why: monban.ByLoopback, by: s.translated}, s)
 		case to.IsLoopback() && e.family == monban.IPv6:
 			local = append(local, e.uncertain([]*state{s}, &tag{monban.ByOpaque, "::1", s.translated}, outcome{why: monban.ByLoopback})...)
+		case e.host.ruled(e.family):
+			for _, w := range e.arriving(s) {
+				if w.by == nil {
+					local = append(local, w.states...)
+				} else {
+					forwarded = e.onwards(forwarded, w.by, w.states)
+				}
+			}
 		case e.host.own(e.family, s.addr):
 			local = append(local, s)
 		default:
-			forwards := e.in.Forward4
-			if e.family == monban.IPv6 {
-				forwards = e.in.Forward6
-			}
-			out := e.host.device(e.program, s.addr)
-			if e.host.PolicyRouting != monban.Off {
+			if !e.host.sure() {
 				e.uncertain([]*state{s}, &tag{monban.ByOpaque, "policy routing", nil}, outcome{why: monban.ByRouting})
 			}
-			switch {
-			case forwards == monban.Off:
-				e.drop(outcome{why: monban.ByForwarding}, s)
-				continue
-			case out == nil:
+			out := e.host.device(e.program, s.addr)
+			if out == nil && e.forwards() != monban.Off {
 				e.drop(outcome{why: monban.ByRoute}, s)
 				continue
-			case forwards == monban.FlagUnknown:
-				e.uncertain([]*state{s}, &tag{monban.ByOpaque, "forwarding", nil}, outcome{why: monban.ByForwarding})
 			}
-			forwarded[out.Name] = append(forwarded[out.Name], s)
+			forwarded = e.onwards(forwarded, out, []*state{s})
 		}
 	}
 	return local, forwarded
+}
+
+// forwards reports whether packets that have come in by e.in may go on.
+func (e *eval) forwards() monban.Flag {
+	if e.family == monban.IPv6 {
+		return e.in.Forward6
+	}
+	return e.in.Forward4
+}
+
+// onwards adds packets that are for elsewhere to those that leave by an interface,
+// if this machine lets them.
+func (e *eval) onwards(list []departure, out *monban.Interface, states []*state) []departure {
+	switch e.forwards() {
+	case monban.Off:
+		for _, s := range states {
+			e.drop(outcome{why: monban.ByForwarding}, s)
+		}
+		return list
+	case monban.FlagUnknown:
+		e.uncertain(states, &tag{monban.ByOpaque, "forwarding", nil}, outcome{why: monban.ByForwarding})
+	}
+	for i := range list {
+		if list[i].by == out {
+			list[i].states = append(list[i].states, states...)
+			return list
+		}
+	}
+	return append(list, departure{out, states})
 }
 
 // backFirst lists the interfaces, beginning with the one that the packets came in
@@ -344,8 +385,7 @@ func (m *machine) named(name string) *monban.Interface {
 }
 
 // forward sends packets on by one interface, and their answers back.
-func (e *eval) forward(states []*state) []*state {
-	out := e.host.device(e.program, states[0].addr)
+func (e *eval) forward(out *monban.Interface, states []*state) []*state {
 	in := e.in
 	e.hook, e.out = monban.HookForward, out
 	for _, b := range e.hooks[monban.HookForward] {
@@ -354,7 +394,14 @@ func (e *eval) forward(states []*state) []*state {
 	states = e.sourceNAT(monban.HookPostrouting, states)
 	states = e.device(monban.HookEgress, out, states)
 	if answered(e.proto) {
-		states = e.answers(states, func(states []*state, back *monban.Interface) []*state {
+		e.in = out
+		if forwards := e.onwards(nil, in, states); len(forwards) > 0 { // back
+			states = forwards[0].states
+		} else {
+			states = nil
+		}
+		e.in = in
+		states = e.answers(states, func(states []*state, back *monban.Interface) (gone []departure) {
 			e.in, e.out = out, nil
 			states = e.device(monban.HookIngress, out, states)
 			e.hook = monban.HookPrerouting
@@ -362,11 +409,18 @@ func (e *eval) forward(states []*state) []*state {
 				e.tracked = b.from.Priority > priorityConntrack
 				states = e.base(b, states)
 			}
-			e.tracked, e.out, e.hook = true, back, monban.HookForward
-			for _, b := range e.hooks[monban.HookForward] {
-				states = e.base(b, states)
+			ways := []departure{{back, states}}
+			if e.host.ruled(e.family) {
+				_, ways = e.route(states)
 			}
-			return states
+			for _, d := range ways {
+				e.tracked, e.out, e.hook = true, d.by, monban.HookForward
+				for _, b := range e.hooks[monban.HookForward] {
+					d.states = e.base(b, d.states)
+				}
+				gone = append(gone, d)
+			}
+			return gone
 		})
 		e.in, e.out = in, out
 		states = e.acknowledge(states, monban.HookForward)
@@ -381,18 +435,20 @@ func (e *eval) localReply(states []*state) []*state {
 		return states
 	}
 	in := e.in
-	states = e.answers(states, func(states []*state, back *monban.Interface) []*state {
-		e.in, e.out, e.hook = nil, back, monban.HookOutput
-		for _, b := range e.hooks[monban.HookOutput] {
-			if b.from.Type == "nat" {
-				continue // asked for first packets only
-			}
-			e.tracked = b.from.Priority > priorityConntrack
-			states = e.base(b, states)
+	e.keepsMark = e.host.AnswersKeepMark == monban.On && e.proto == protoTCP
+	states = e.answers(states, func(states []*state, back *monban.Interface) (gone []departure) {
+		chains := e.hooks[monban.HookOutput]
+		if !e.host.ruled(e.family) {
+			return e.output(chains, departure{back, states}, in, facts{})
 		}
-		return states
+		for _, s := range states {
+			for _, d := range e.leaving(s, in) {
+				gone = append(gone, e.output(chains, d, in, s.facts)...)
+			}
+		}
+		return gone
 	})
-	e.in, e.out, e.tracked = in, nil, true
+	e.in, e.out, e.tracked, e.keepsMark = in, nil, true, false
 	return e.acknowledge(states, monban.HookInput)
 }
 
@@ -422,6 +478,9 @@ func (e *eval) acknowledge(states []*state, last monban.Hook) []*state {
 			list = e.base(b, list)
 		}
 		arrive(list, s.place)
+		if e.host.ruled(e.family) {
+			list = e.going(list, out)
+		}
 		e.tracked, e.hook, e.out = true, last, out
 		for _, b := range e.hooks[last] {
 			list = e.base(b, list)
@@ -451,8 +510,8 @@ func arrive(states []*state, to place) {
 
 // answers sends answers on the way that leave does, and then out. It returns the
 // packets whose answers get out, as they arrived.
-func (e *eval) answers(states []*state, leave func([]*state, *monban.Interface) []*state) []*state {
-	quiet := true
+func (e *eval) answers(states []*state, leave func([]*state, *monban.Interface) []departure) []*state {
+	quiet := !e.host.ruled(e.family)
 	for _, h := range [...]monban.Hook{monban.HookOutput, monban.HookPostrouting, monban.HookForward, monban.HookPrerouting, monban.HookIngress, monban.HookEgress} {
 		quiet = quiet && len(e.hooks[h]) == 0
 	}
@@ -473,6 +532,14 @@ func (e *eval) answers(states []*state, leave func([]*state, *monban.Interface) 
 			// has asked.
 			e.uncertain([]*state{s}, s.zone, outcome{by: s.zone.rule})
 		}
+		switch {
+		case e.host.ruled(e.family):
+			out = append(out, e.answer1(s, s.src, nil, leave)...)
+			continue
+		case e.bound:
+			out = append(out, e.answer1(s, s.src, in, leave)...)
+			continue
+		}
 		rest := *s
 		routing := e.host.routing(e.program)
 		for _, i := range e.host.backFirst(in) {
@@ -484,7 +551,7 @@ func (e *eval) answers(states []*state, leave func([]*state, *monban.Interface) 
 			if several := and(&part, &routing.shared); !several.empty() {
 				one := s.clone()
 				one.src = several
-				one.tagWith(&tag{monban.ByOpaque, "several routes", nil})
+				one.tagWith(e.host.severalRoutes)
 				out = append(out, e.answer1(one, several, e.host.named(i), leave)...)
 				part.remove(&several)
 			}
@@ -512,31 +579,34 @@ func (e *eval) depart(answers []*state) {
 	}
 }
 
-func (e *eval) answer1(s *state, src set, back *monban.Interface, leave func([]*state, *monban.Interface) []*state) []*state {
+func (e *eval) answer1(s *state, src set, back *monban.Interface, leave func([]*state, *monban.Interface) []departure) []*state {
 	a := &state{facts: s.facts, src: src, tags: s.tags}
-	a.mark, a.unknownMark = 0, false
-	a.lost, a.untracked = s.untracked, false
-	states := leave([]*state{a}, back)
-	e.hook, e.out, e.tracked = monban.HookPostrouting, back, true
-	for _, b := range e.hooks[monban.HookPostrouting] {
-		if b.from.Priority >= prioritySourceNAT {
-			e.depart(states)
-		}
-		states = e.base(b, states)
+	if !e.keepsMark {
+		a.mark, a.unknownMark = 0, false
 	}
-	e.depart(states)
-	states = e.device(monban.HookEgress, back, states)
+	a.lost, a.untracked = s.untracked, false
 	var out []*state
-	for _, r := range states {
-		unheard, by := r.untracked && !s.untracked, r.notrack
-		if unheard && s.translated != nil {
-			// Its source is not translated back: it answers nobody.
-			e.drop(outcome{by: by}, r)
-			continue
+	for _, d := range leave([]*state{a}, back) {
+		e.hook, e.out, e.tracked = monban.HookPostrouting, d.by, true
+		states := d.states
+		for _, b := range e.hooks[monban.HookPostrouting] {
+			if b.from.Priority >= prioritySourceNAT {
+				e.depart(states)
+			}
+			states = e.base(b, states)
 		}
-		r.facts = s.facts
-		r.unheard = unheard
-		out = append(out, r)
+		e.depart(states)
+		for _, r := range e.device(monban.HookEgress, d.by, states) {
+			unheard, by := r.untracked && !s.untracked, r.notrack
+			if unheard && s.translated != nil {
+				// Its source is not translated back: it answers nobody.
+				e.drop(outcome{by: by}, r)
+				continue
+			}
+			r.facts = s.facts
+			r.unheard = unheard
+			out = append(out, r)
+		}
 	}
 	return join(out)
 }

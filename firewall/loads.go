@@ -272,15 +272,13 @@ func (d *ruleDecoder) fib(e *expression) {
 	const (
 		saddr = 1 << iota
 		daddr
-		_ // mark
+		mark
 		iif
 		oif
 		present
 	)
 	result, flags := e.u32(2), e.u32(3)
-	l := monban.Load{Field: monban.FieldOther, Name: "fib", Len: 4, ByDevice: flags&iif != 0}
-	// A mark only matters to routing rules, and where there are some nobody is
-	// asked for more than the main table anyway.
+	l := monban.Load{Field: monban.FieldOther, Name: "fib", Len: 4, ByDevice: flags&iif != 0, ByMark: flags&mark != 0}
 	switch {
 	case flags&oif != 0:
 	case result == 3 && flags&saddr != 0:

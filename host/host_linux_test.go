@@ -261,6 +261,7 @@ func checkLinks(t testing.TB, ns *netnstest.NS, h monban.Host) {
 		}
 		i.Forward4, i.Forward6 = confFlag(t, ns, 4, l.Name, "forwarding"), monban.FlagOf(ns.Sysctl("net.ipv6.conf.all.forwarding") != "0")
 		i.AcceptLocal, i.RouteLocalnet = confFlag(t, ns, 4, l.Name, "accept_local"), confFlag(t, ns, 4, l.Name, "route_localnet")
+		i.ValidMark = confFlag(t, ns, 4, l.Name, "src_valid_mark")
 		switch max(ns.Sysctl("net.ipv4.conf.all.rp_filter"), ns.Sysctl("net/ipv4/conf/"+l.Name+"/rp_filter")) {
 		case "0":
 			i.ReversePath = monban.ReversePathOff
@@ -347,8 +348,10 @@ func checkRoutes(t testing.TB, ns *netnstest.NS, h monban.Host) {
 		for _, r := range ipJSON[[]route](t, ns, family, "-details", "route", "show", "table", "main") {
 			kind := ""
 			switch r.Type {
-			case "blackhole", "unreachable", "prohibit", "throw":
+			case "blackhole", "unreachable", "prohibit":
 				kind = monban.RouteNowhere
+			case "throw":
+				kind = monban.RouteThrow
 			case "", "unicast":
 			default:
 				continue
@@ -408,7 +411,7 @@ func TestManyLinks(t *testing.T) {
 	cmd.CombinedOutput()
 	ns.Do(func() {
 		for i := range 150 {
-			for _, name := range [...]string{"rp_filter", "accept_local", "route_localnet", "forwarding"} {
+			for _, name := range [...]string{"rp_filter", "accept_local", "route_localnet", "src_valid_mark", "forwarding"} {
 				value := strconv.Itoa(random.IntN(2))
 				if name == "rp_filter" {
 					value = strconv.Itoa(random.IntN(3))

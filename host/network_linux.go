@@ -58,19 +58,21 @@ func (f files) network(v *view) {
 		}
 		v.Interfaces = append(v.Interfaces, l.Interface)
 	}
+	name := func(index int) string {
+		if i, ok := byIndex[index]; ok {
+			return links[i].Name
+		}
+		return ""
+	}
 	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
-		routes, err := readRoutes(family, func(index int) string {
-			if i, ok := byIndex[index]; ok {
-				return links[i].Name
-			}
-			return ""
-		})
+		routes, err := readRoutes(family, name)
 		if err != nil {
 			v.miss("rtnetlink routes", err)
 		}
 		v.Routes = append(v.Routes, routes...)
 	}
 	f.locals(v)
+	f.rules(v, name)
 }
 
 const loopbackName = "lo"
@@ -88,13 +90,13 @@ func (f files) locals(v *view) {
 	}
 	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
 		request := make([]byte, unix.SizeofRtMsg)
-		request[0], request[4], request[7] = family, tableLocal, typeLocal
+		request[0], request[4], request[7] = family, monban.TableLocal, typeLocal
 		routes, err := dumpRoutes(family, request, func(index int) string {
 			if loopback[index] {
 				return loopbackName
 			}
 			return ""
-		})
+		}, func(table uint32) bool { return table == monban.TableLocal })
 		if err != nil {
 			v.miss("rtnetlink routes", err)
 		}
@@ -138,6 +140,8 @@ func (f files) paths(v *view, links []link) {
 	rpFilter, _ := strconv.ParseUint(f.text(v, all+"rp_filter"), 10, 32)
 	acceptLocal := f.flag(v, all+"accept_local") == monban.On
 	routeLocalnet := f.flag(v, all+"route_localnet") == monban.On
+	validMark := f.flag(v, all+"src_valid_mark") == monban.On
+	v.AnswersKeepMark = f.flag(v, "proc/sys/net/ipv4/tcp_fwmark_accept")
 	global := monban.Off
 	if f.exists("proc/sys/net/ipv6") {
 		global = f.flag(v, "proc/sys/net/ipv6/conf/all/forwarding")
@@ -151,6 +155,7 @@ func (f files) paths(v *view, links []link) {
 		}
 		l.AcceptLocal = monban.FlagOf(acceptLocal || l.acceptLocal)
 		l.RouteLocalnet = monban.FlagOf(routeLocalnet || l.routeLocalnet)
+		l.ValidMark = monban.FlagOf(validMark || l.validMark)
 		switch max(uint32(rpFilter), l.rpFilter) {
 		case 0:
 			l.ReversePath = monban.ReversePathOff
@@ -160,24 +165,62 @@ func (f files) paths(v *view, links []link) {
 			l.ReversePath = monban.ReversePathLoose
 		}
 	}
+}
+
+// rules reads the rules that choose a routing table, and where there are more than
+// the three of every system the routes of the other tables.
+func (f files) rules(v *view, name func(int) string) {
 	custom, byMark := false, true
 	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
+		var rules []monban.RoutingRule
 		request := make([]byte, 12) // struct fib_rule_hdr
 		request[0] = family
 		err := dump(unix.RTM_GETRULE, request, func(b []byte) error {
 			if len(b) > 0 && b[0] != family {
 				return nil
 			}
-			one, marked, err := parseRule(b)
-			custom, byMark = custom || one, byMark && (!one || marked)
+			r, err := parseRule(b)
+			rules = append(rules, r)
 			return err
-		}, func() {})
+		}, func() { rules = nil })
 		if err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EAFNOSUPPORT) {
 			v.miss("rtnetlink rules", err)
+			v.RoutingRules = nil
 			return
 		}
+		if standard(rules) {
+			continue
+		}
+		custom = true
+		for _, r := range rules {
+			byMark = byMark && (r.Standard() || r.Mark&r.Mask != 0 && !r.Not)
+		}
+		v.RoutingRules = append(v.RoutingRules, rules...)
+		routes, err := dumpRoutes(family, make([]byte, unix.SizeofRtMsg), name, func(table uint32) bool {
+			return table != monban.TableMain && table != monban.TableLocal
+		})
+		if err != nil {
+			v.miss("rtnetlink routes", err)
+		}
+		v.Routes = append(v.Routes, routes...)
 	}
 	v.PolicyRouting, v.RoutedByMark = monban.FlagOf(custom), monban.FlagOf(custom && byMark)
+}
+
+// standard reports whether rules are the three that every system has, or fewer, in
+// their order. A system where the table local is not asked first is none.
+func standard(rules []monban.RoutingRule) bool {
+	order := [...]uint32{monban.TableLocal, monban.TableMain, monban.TableDefault}
+	at := 0
+	for i := range rules {
+		for at < len(order) && rules[i].Table != order[at] {
+			at++
+		}
+		if at++; !rules[i].Standard() || at > len(order) || i == 0 && at > 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // allLinks is the body of a request for every interface.
@@ -193,7 +236,7 @@ func allLinks() []byte {
 // allRoutes is the body of a request for the main table of one family.
 func allRoutes(family byte) []byte {
 	request := make([]byte, unix.SizeofRtMsg)
-	request[0], request[4] = family, tableMain
+	request[0], request[4] = family, monban.TableMain
 	return request
 }
 
@@ -223,10 +266,11 @@ func (errRoutes) Error() string {
 }
 
 func readRoutes(family byte, name func(int) string) ([]monban.Route, error) {
-	return dumpRoutes(family, allRoutes(family), name)
+	return dumpRoutes(family, allRoutes(family), name, func(table uint32) bool { return table == monban.TableMain })
 }
 
-func dumpRoutes(family byte, request []byte, name func(int) string) ([]monban.Route, error) {
+// dumpRoutes reads the routes of the tables that are wanted.
+func dumpRoutes(family byte, request []byte, name func(int) string, wanted func(table uint32) bool) ([]monban.Route, error) {
 	var routes []monban.Route
 	err := dump(unix.RTM_GETROUTE, request, func(b []byte) error {
 		if len(b) > 0 && b[0] != family {
@@ -234,10 +278,17 @@ func dumpRoutes(family byte, request []byte, name func(int) string) ([]monban.Ro
 		}
 		hops, err := parseRoute(b)
 		for _, h := range hops {
+			if !wanted(h.table) {
+				continue
+			}
 			if len(routes) == maxRoutes {
 				return errRoutes{}
 			}
-			routes = append(routes, monban.Route{Dst: h.dst, Gateway: h.gateway, Device: name(h.index), Kind: h.kind, Metric: h.metric})
+			r := monban.Route{Dst: h.dst, Gateway: h.gateway, Device: name(h.index), Kind: h.kind, Metric: h.metric}
+			if h.table != monban.TableMain && h.table != monban.TableLocal {
+				r.Table = h.table
+			}
+			routes = append(routes, r)
 		}
 		return err
 	}, func() { routes = nil })

@@ -92,8 +92,8 @@ type link struct {
 	forwards6 bool // by net.ipv6.conf.IFACE.force_forwarding (Linux 6.17)
 	master    int  // index of the interface it is a part of; 0 is none
 	// The interface's own settings of net.ipv4.conf, before those of "all".
-	rpFilter                   uint32
-	acceptLocal, routeLocalnet bool
+	rpFilter                              uint32
+	acceptLocal, routeLocalnet, validMark bool
 }
 
 // parseLink decodes the payload of RTM_NEWLINK.
@@ -170,6 +170,7 @@ func (l *link) family(family uint16, value []byte) error {
 		forwarding4    = 0
 		rpFilter4      = 7
 		acceptLocal4   = 22
+		validMark4     = 23
 		routeLocalnet4 = 25
 
 		disable6         = 26
@@ -181,6 +182,7 @@ func (l *link) family(family uint16, value []byte) error {
 			l.forwards4 = element(conf, forwarding4) != 0
 			l.rpFilter = element(conf, rpFilter4)
 			l.acceptLocal = element(conf, acceptLocal4) != 0
+			l.validMark = element(conf, validMark4) != 0
 			l.routeLocalnet = element(conf, routeLocalnet4) != 0
 		case family == afInet6 && kind == conf6:
 			l.has6 = len(conf) > 4*disable6 && element(conf, disable6) == 0
@@ -263,17 +265,14 @@ type hop struct {
 	index   int // of the interface; 0 is none
 	kind    string
 	metric  uint32
+	table   uint32
 }
 
-const (
-	tableMain  = 254 // RT_TABLE_MAIN
-	tableLocal = 255 // RT_TABLE_LOCAL
-	typeLocal  = 2   // RTN_LOCAL
-)
+const typeLocal = 2 // RTN_LOCAL
 
 // parseRoute decodes the payload of RTM_NEWROUTE. A route with several next hops
-// is several hops; one of another table than main is none, unless it is one to
-// this machine itself.
+// is several hops; one of the table local is none, unless it is one to this machine
+// itself.
 func parseRoute(b []byte) ([]hop, error) {
 	const (
 		rtaDst       = 1
@@ -348,18 +347,20 @@ func parseRoute(b []byte) ([]hop, error) {
 	prefix := netip.PrefixFrom(dst, bits)
 	what := ""
 	switch kind {
-	case blackhole, unreachable, prohibit, throw:
+	case blackhole, unreachable, prohibit:
 		what = monban.RouteNowhere
+	case throw:
+		what = monban.RouteThrow
 	case typeLocal:
 		what = monban.RouteLocal
 	case unicast:
 	default:
-		table = 0
+		return nil, err
 	}
 	switch {
 	case err != nil:
 		return nil, err
-	case table != tableMain && (table != tableLocal || kind != typeLocal) || flags&cloned != 0:
+	case table == monban.TableLocal && kind != typeLocal || flags&cloned != 0:
 		return nil, nil
 	case !prefix.IsValid():
 		return nil, fmt.Errorf("rtnetlink: route to %s with a prefix of %d bits", dst, bits)
@@ -368,49 +369,146 @@ func parseRoute(b []byte) ([]hop, error) {
 		hops = []hop{single}
 	}
 	for i := range hops {
-		hops[i].dst, hops[i].kind, hops[i].metric = prefix, what, metric
+		hops[i].dst, hops[i].kind, hops[i].metric, hops[i].table = prefix, what, metric, table
 	}
 	return hops, nil
 }
 
-// parseRule reports whether the payload of RTM_NEWRULE is a rule besides those
-// that every system has: look in the tables local, main and default for every
-// packet; marked, that it is only about packets with a mark.
-func parseRule(b []byte) (custom, marked bool, err error) {
+// parseRule decodes the payload of RTM_NEWRULE.
+func parseRule(b []byte) (r monban.RoutingRule, err error) {
 	const (
-		fraPriority = 6
-		fraMark     = 10
-		fraTable    = 15
-		fraSuppress = 14
-		fraMask     = 16
-		fraProtocol = 21
-		toTable     = 1 // FR_ACT_TO_TBL
-		inverted    = 2 // FIB_RULE_INVERT
+		fraDst           = 1
+		fraSrc           = 2
+		fraIn            = 3
+		fraGoto          = 4
+		fraPriority      = 6
+		fraMark          = 10
+		fraFlow          = 11 // a realm that the route gets: nobody asks for it
+		fraTunnel        = 12
+		fraSuppressGroup = 13
+		fraSuppress      = 14
+		fraTable         = 15
+		fraMask          = 16
+		fraOut           = 17
+		fraL3Mdev        = 19
+		fraUIDs          = 20
+		fraProtocol      = 21 // who made the rule
+		fraIPProto       = 22
+		fraSourcePorts   = 23
+		fraDestPorts     = 24
+		fraSourceMask    = 28
+		fraDestMask      = 29
+
+		toTable     = 1 // FR_ACT_*
+		toRule      = 2
+		nop         = 3
+		blackhole   = 6
+		unreachable = 7
+		prohibit    = 8
+
+		inverted = 2 // FIB_RULE_INVERT
+		none     = ^uint32(0)
 	)
 	if len(b) < 12 { // struct fib_rule_hdr
-		return false, false, errShort
+		return r, errShort
 	}
-	dstLen, srcLen, tos, table, action, flags := b[1], b[2], b[3], uint32(b[4]), b[7], native.Uint32(b[8:])
-	plain := dstLen == 0 && srcLen == 0 && tos == 0 && action == toTable && flags&inverted == 0
-	mark, mask := uint32(0), ^uint32(0)
-	err = attributes(b[12:], func(kind uint16, value []byte) error {
+	family, dstLen, srcLen, action, flags := b[0], int(b[1]), int(b[2]), b[7], native.Uint32(b[8:])
+	r = monban.RoutingRule{Family: monban.IPv4, TOS: b[3], Table: uint32(b[4]), Not: flags&inverted != 0}
+	if family == afInet6 {
+		r.Family = monban.IPv6
+	}
+	var dst, src netip.Addr
+	err = attributes(b[12:], func(kind uint16, value []byte) (err error) {
 		switch kind {
-		case fraTable:
-			table = element(value, 0)
+		case fraDst:
+			dst, err = ip(value)
+		case fraSrc:
+			src, err = ip(value)
+		case fraIn:
+			r.In = cString(value)
+		case fraOut:
+			r.Out = cString(value)
+		case fraGoto:
+			r.Goto = element(value, 0)
+		case fraPriority:
+			r.Priority = element(value, 0)
 		case fraMark:
-			mark, plain = element(value, 0), false
+			r.Mark = element(value, 0)
 		case fraMask:
-			mask, plain = element(value, 0), false
-		case fraPriority, fraProtocol:
-		case fraSuppress: // suppress_prefixlength; -1 is none
-			plain = plain && element(value, 0) == 0xffffffff
-		default: // an interface, a user: only some packets
-			plain = false
+			r.Mask = element(value, 0)
+		case fraTable:
+			r.Table = element(value, 0)
+		case fraSuppress: // -1 is none, and so 0 here
+			r.Suppress = element(value, 0) + 1
+		case fraSuppressGroup:
+			r.SuppressGroup = element(value, 0) != none
+		case fraL3Mdev:
+			r.L3Mdev = len(value) > 0 && value[0] != 0
+		case fraUIDs:
+			if len(value) < 8 {
+				return errShort
+			}
+			if u := (monban.UIDRange{First: native.Uint32(value), Last: native.Uint32(value[4:])}); u.First != 0 || u.Last != none {
+				r.UIDs = &u
+			}
+		case fraIPProto:
+			if len(value) > 0 {
+				r.Proto = value[0]
+			}
+		case fraSourcePorts:
+			r.SourcePorts, err = portsOf(value)
+		case fraDestPorts:
+			r.DestPorts, err = portsOf(value)
+		case fraTunnel:
+			r.Other = "tun_id"
+		case fraSourceMask, fraDestMask: // told of every single port
+			if len(value) < 2 || native.Uint16(value) != 0xffff {
+				r.Other = "port mask"
+			}
+		case fraProtocol, fraFlow:
+		default:
+			r.Other = fmt.Sprintf("selector %d", kind)
 		}
-		return nil
+		return err
 	})
-	custom = !plain || table != 253 && table != tableMain && table != tableLocal
-	return custom, mark&mask != 0 && flags&inverted == 0, err
+	switch action {
+	case toTable:
+		r.Action = monban.RouteLookup
+	case toRule:
+		r.Action = monban.RouteGoto
+	case nop:
+		r.Action = monban.RouteNop
+	case unreachable:
+		r.Action = monban.RouteUnreachable
+	case prohibit:
+		r.Action = monban.RouteProhibit
+	default: // the kernel drops whatever it does not know (fib4_rule_action)
+		r.Action = monban.RouteBlackhole
+	}
+	if r.Action != monban.RouteLookup || r.L3Mdev {
+		r.Table = 0
+	}
+	for _, end := range [...]struct {
+		to   *netip.Prefix
+		addr netip.Addr
+		bits int
+	}{{&r.To, dst, dstLen}, {&r.From, src, srcLen}} {
+		if end.bits == 0 || err != nil {
+			continue
+		}
+		if *end.to = netip.PrefixFrom(end.addr, end.bits); !end.to.IsValid() {
+			return r, fmt.Errorf("rtnetlink: rule for %s with a prefix of %d bits", end.addr, end.bits)
+		}
+	}
+	return r, err
+}
+
+// portsOf decodes struct fib_rule_port_range.
+func portsOf(value []byte) (monban.PortRange, error) {
+	if len(value) < 4 {
+		return monban.PortRange{}, errShort
+	}
+	return monban.PortRange{First: native.Uint16(value), Last: native.Uint16(value[2:])}, nil
 }
 
 func ip(b []byte) (netip.Addr, error) {

@@ -91,6 +91,9 @@ func TestRecordedRoutes(t *testing.T) {
 		hops, err := parseRoute(b)
 		var words []string
 		for _, h := range hops {
+			if h.table != 254 { // main
+				continue
+			}
 			words = append(words, strings.TrimSpace(fmt.Sprint(h.dst, " via ", h.gateway, " ", h.kind)))
 		}
 		return strings.Join(words, " + "), err

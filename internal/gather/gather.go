@@ -89,7 +89,7 @@ func rules(snap *monban.Snapshot, want Want) []monban.Gap {
 		}
 		h := &snap.Host
 		h.Interfaces, h.Routes = network.Interfaces, network.Routes
-		h.PolicyRouting, h.RoutedByMark = network.PolicyRouting, network.RoutedByMark
+		h.PolicyRouting, h.RoutedByMark, h.RoutingRules, h.AnswersKeepMark = network.PolicyRouting, network.RoutedByMark, network.RoutingRules, network.AnswersKeepMark
 		h.Forward4, h.Forward6, h.IPv6 = network.Forward4, network.Forward6, network.IPv6
 		h.NonlocalBind4, h.NonlocalBind6 = network.NonlocalBind4, network.NonlocalBind6
 	}

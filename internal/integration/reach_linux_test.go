@@ -36,6 +36,8 @@ type shootingRange struct {
 	listeners                 []listener
 	rng                       *rand.Rand
 	tally                     tally
+	// exact is the only source there is, where it is valid.
+	exact netip.Addr
 	// volleys counts how often was fired.
 	volleys uint32
 	// What is told when the test fails, whatever it fails at.
@@ -423,6 +425,9 @@ func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []m
 	index := map[string]int{}
 	for i := range probes {
 		dst := r.addrs[r.rng.IntN(len(r.addrs))]
+		for r.exact.IsValid() && r.exact.Is4() != dst.Is4() {
+			dst = r.addrs[r.rng.IntN(len(r.addrs))]
+		}
 		port := ports[r.rng.IntN(len(ports))]
 		p := &probe{proto: port.Proto, device: r.rng.IntN(2), src: r.source(sources, dst), dst: netip.AddrPortFrom(dst, port.Num)}
 		probes[i] = p
@@ -557,6 +562,9 @@ func (r *shootingRange) doorAt(port monban.Port, a netip.Addr) monban.Door {
 
 // source picks a source of dst's family: one that a rule may tell apart, or any.
 func (r *shootingRange) source(sources []netip.Addr, dst netip.Addr) netip.Addr {
+	if r.exact.IsValid() {
+		return r.exact
+	}
 	for {
 		var a netip.Addr
 		if len(sources) > 0 && r.rng.IntN(4) > 0 {

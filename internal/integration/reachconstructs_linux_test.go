@@ -410,11 +410,25 @@ func machines() []construct {
 		{name: "prohibit route", sh: "ip route add prohibit 198.51.100.0/24", undo: "ip route del prohibit 198.51.100.0/24"},
 		{name: "blackhole route and loose filter", sh: "ip route add blackhole 192.0.2.0/24\necho 2 >/proc/sys/net/ipv4/conf/eth0/rp_filter", undo: "ip route del blackhole 192.0.2.0/24\necho 0 >/proc/sys/net/ipv4/conf/eth0/rp_filter"},
 		{name: "a route below a blackhole", sh: "ip route add blackhole 192.0.0.0/8\nip route add 192.0.2.0/24 via 10.2.0.2", undo: "ip route del blackhole 192.0.0.0/8\nip route del 192.0.2.0/24"},
-		{name: "routing rules", sh: "ip rule add to 192.0.2.0/24 lookup 200\nip route add unreachable default table 200", undo: "ip rule del to 192.0.2.0/24 lookup 200\nip route flush table 200", unknown: "policy routing"},
+		{name: "routing rules", sh: "ip rule add to 192.0.2.0/24 lookup 200\nip route add unreachable default table 200", undo: "ip rule del to 192.0.2.0/24 lookup 200\nip route flush table 200"},
+		{name: "a VPN's routing rules", sh: "ip rule add not fwmark 0xca6c lookup 51820\nip rule add lookup main suppress_prefixlength 0\nip route add default via 10.2.0.2 table 51820\necho 1 >/proc/sys/net/ipv4/conf/eth0/rp_filter",
+			undo: "ip rule del not fwmark 0xca6c lookup 51820\nip rule del lookup main suppress_prefixlength 0\nip route flush table 51820\necho 0 >/proc/sys/net/ipv4/conf/eth0/rp_filter",
+			nft: `table ip wg-quick { chain preraw { type filter hook prerouting priority -300; iifname != "eth1" ip daddr 10.2.0.1 fib saddr type != local drop
+ }
+ chain premangle { type filter hook prerouting priority -150; meta l4proto udp meta mark set ct mark
+ }
+ chain postmangle { type filter hook postrouting priority -150; meta l4proto udp mark 0xca6c ct mark set meta mark
+ } }`},
+		{name: "an overlay's routing rules", sh: "ip rule add pref 5210 fwmark 0x80000/0xff0000 lookup main\nip rule add pref 5250 fwmark 0x80000/0xff0000 type unreachable\nip rule add pref 5270 lookup 52\nip route add 192.0.2.0/24 via 10.2.0.2 table 52",
+			undo: "ip rule del pref 5210\nip rule del pref 5250\nip rule del pref 5270\nip route flush table 52"},
+		{name: "a routing rule for a user", sh: "ip rule add uidrange 1000-2000 type blackhole", undo: "ip rule del uidrange 1000-2000 type blackhole", unknown: "uidrange 1000-2000"},
+		{name: "a routing rule for client ports", sh: "ip rule add iif eth0 sport 1-1023 type blackhole", undo: "ip rule del iif eth0 sport 1-1023 type blackhole"},
 		{name: "routing by mark", nft: `table inet t { chain p { type filter hook prerouting priority -150; ip saddr 192.0.2.0/24 meta mark set 1
  }
  chain n { type nat hook prerouting priority -100; tcp dport 8080 dnat ip to 172.17.0.2:80
- } }`, sh: "ip rule add fwmark 1 lookup 200\nip route add blackhole default table 200", undo: "ip rule del fwmark 1 lookup 200\nip route flush table 200", unknown: "policy routing"},
+ } }`, sh: "ip rule add fwmark 1 lookup 200\nip route add blackhole default table 200", undo: "ip rule del fwmark 1 lookup 200\nip route flush table 200"},
+		{name: "no forwarding back", nft: `table ip t { chain n { type nat hook prerouting priority -100; tcp dport 8080 dnat to 172.17.0.2:80
+ } }`, sh: "echo 0 >/proc/sys/net/ipv4/conf/docker0/forwarding", undo: "echo 1 >/proc/sys/net/ipv4/conf/docker0/forwarding"},
 		{name: "any address", sh: "ip route add local 10.9.0.0/24 dev lo\nip -6 route add local 2001:db8:9::/64 dev lo", undo: "ip route del local 10.9.0.0/24 dev lo\nip -6 route del local 2001:db8:9::/64 dev lo",
 			nft: input + `ip daddr 10.9.0.0/25 accept
  ip6 daddr 2001:db8:9::/64 tcp dport 22 accept
