@@ -67,6 +67,17 @@ func (a *app) audit(cmd *cobra.Command, o *auditOptions) error {
 	if err := o.together(cmd); err != nil {
 		return err
 	}
+	// What comes is looking, and with --from a scan, which this program starts itself
+	// for: it gives up on its own what it does not need.
+	look := toSurvey()
+	if o.save != "" && o.save != stdio {
+		look = append(look, toWrite(o.save)...)
+	}
+	if o.from != "" {
+		a.lower(look...)
+	} else {
+		a.keep(look...)
+	}
 	book, bookGaps := a.book()
 	permits, file, policyGaps, err := a.auditPolicy(o, book)
 	if err != nil {
@@ -92,6 +103,7 @@ func (a *app) audit(cmd *cobra.Command, o *auditOptions) error {
 			a.lookAgain(cmd.Context(), seen, data.Compared)
 		}
 	}
+	a.keep()
 	data.Incomplete = slices.ContainsFunc(snap.Gaps, mayChangeAudit)
 	findings := worstFirst(exposure.Contradictions(data.Compared), exposure.Inspect(snap, book, conflict.Inspect(snap, book)), append(exposure.Idle(snap), exposure.Dead(snap)...))
 	if permits != nil {

@@ -45,6 +45,7 @@ func (a *app) observed(ctx context.Context, o *auditOptions, snap *monban.Snapsh
 	if err != nil {
 		return nil, report.CannotRead(o.seen, err)
 	}
+	a.keep()
 	out, err := readScan(text)
 	if err != nil {
 		return nil, report.NotAScan(o.seen)

@@ -46,9 +46,10 @@ type System struct {
 	// off.
 	Program string
 	Step    func(move.Step)
-	// Keep gives up all capabilities of the process but those named. A test, which
-	// goes on with others, has none.
-	Keep func(...privilege.Capability) error
+	// Keep and Lower give up all capabilities of the process but those named, and
+	// Lower leaves those that it executes theirs. A test, which goes on with others,
+	// has neither.
+	Keep, Lower func(...privilege.Capability) error
 }
 
 // Main runs monban with the process's own world and returns the exit code.
@@ -60,7 +61,7 @@ func Main(args []string) int {
 	sys := System{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())), StdinTerminal: term.IsTerminal(int(os.Stdin.Fd())),
-		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())), Keep: privilege.Keep,
+		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())), Keep: privilege.Keep, Lower: privilege.Lower,
 	}
 	if sys.Terminal {
 		if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {

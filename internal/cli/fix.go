@@ -21,6 +21,7 @@ import (
 	"github.com/monban-dev/monban/internal/gather"
 	"github.com/monban-dev/monban/internal/lease"
 	"github.com/monban-dev/monban/internal/mend"
+	"github.com/monban-dev/monban/internal/privilege"
 	"github.com/monban-dev/monban/internal/report"
 )
 
@@ -39,6 +40,12 @@ func (a *app) fixCommand() *cobra.Command {
 			if err := given(cmd, "load"); err != nil {
 				return err
 			}
+			// It executes nothing, and leaves the starting of programs to people.
+			keep := append(toSurvey(), toChange()...)
+			if caller(a.sys.Getenv) != os.Geteuid() {
+				keep = append(keep, privilege.SetUID, privilege.SetGID)
+			}
+			a.keep(keep...)
 			if o.undo {
 				return a.undo(cmd, &o, args)
 			}

@@ -72,8 +72,9 @@ func (a *app) instead(l mend.Left, c *monban.Checked) []monban.Fix {
 	return c.Judgement.Fix
 }
 
-// end shows the result and returns its exit code.
+// end shows the result, which needs no privilege, and returns its exit code.
 func (f *fixing) end(outcome report.FixOutcome, reason string) error {
+	f.app.keep()
 	f.out.Outcome, f.out.Reason = outcome, reason
 	if err := f.show(); err != nil {
 		return err

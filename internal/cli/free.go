@@ -18,6 +18,7 @@ import (
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/free"
 	"github.com/monban-dev/monban/internal/gather"
+	"github.com/monban-dev/monban/internal/privilege"
 	"github.com/monban-dev/monban/internal/report"
 	"github.com/monban-dev/monban/portbook"
 )
@@ -76,6 +77,8 @@ type freeing struct {
 }
 
 func (a *app) free(ctx context.Context, o *freeOptions, arg string) error {
+	// DACOverride is for the sockets of container engines that are other users'.
+	a.lower(append(toSurvey(), privilege.Kill, privilege.DACOverride)...)
 	f := &freeing{app: a, o: o, arg: arg, stdin: bufio.NewReader(a.sys.Stdin)}
 	f.book, f.gaps = a.book()
 	var err error
@@ -239,8 +242,9 @@ func (f *freeing) commandLine(q free.Question) []string {
 	return line
 }
 
-// end shows the result and returns its exit code.
+// end shows the result, which needs no privilege, and returns its exit code.
 func (f *freeing) end(snap *monban.Snapshot, outcome report.FreeOutcome, reason string) error {
+	f.app.keep()
 	f.out.Outcome, f.out.Reason = outcome, reason
 	if reason == "" && len(f.out.Refused) > 0 {
 		f.out.Reason = f.out.Refused[0].Reason

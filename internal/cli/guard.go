@@ -151,8 +151,10 @@ func (g *guarding) identity() {
 	g.snap.Gaps = g.gaps
 }
 
-// end shows the result and turns its outcome into the exit code.
+// end shows the result, which needs no privilege, and turns its outcome into the exit
+// code.
 func (g *guarding) end(outcome report.GuardOutcome) error {
+	g.app.keep()
 	g.out.Outcome = outcome
 	r := report.Result{Verb: "guard", Snapshot: g.snap, Book: g.book, Data: g.out}
 	if err := g.app.show(r, g.app.style(), monban.SeverityUnknown); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/firewall"
 	"github.com/monban-dev/monban/internal/guard"
+	"github.com/monban-dev/monban/internal/privilege"
 	"github.com/monban-dev/monban/internal/report"
 	"github.com/monban-dev/monban/policy"
 )
@@ -19,7 +20,7 @@ func (g *guarding) runApply([]string) error {
 	if g.o.timeout < leastTrial || g.o.timeout > mostTrial {
 		return report.BadTimeout(g.o.timeout, leastTrial, mostTrial)
 	}
-	p, err := g.plan()
+	p, err := g.plan(true)
 	if err != nil {
 		return err
 	}
@@ -40,7 +41,10 @@ func (g *guarding) runApply([]string) error {
 	if err != nil {
 		return report.CannotRead(g.out.File, err)
 	}
-	if err := g.store.Try(r, g.o.timeout, p.have.Generation); err != nil {
+	if p.unproven != nil {
+		return g.failed(p.unproven)
+	}
+	if err := g.store.Try(p.proof, r, g.o.timeout, p.have.Generation); err != nil {
 		return g.failed(err)
 	}
 	g.out.State.Table, g.out.State.Left = true, g.o.timeout
@@ -122,6 +126,7 @@ func (g *guarding) failed(err error) error {
 
 // load puts the saved policy in force, as at boot.
 func (g *guarding) load() error {
+	g.app.keep(privilege.NetAdmin)
 	g.identity()
 	r, err := g.store.Load(g.app.now())
 	if err != nil {
@@ -134,11 +139,12 @@ func (g *guarding) load() error {
 }
 
 func (g *guarding) runConfirm([]string) error {
-	g.identity()
 	var from guard.Session
 	if sessions := guard.Sessions(g.app.sys.Getenv); len(sessions) > 0 {
 		from = sessions[0]
 	}
+	g.app.keep(g.toSettle()...)
+	g.identity()
 	r, err := g.store.Confirm(from, g.o.sameSession)
 	if r != nil {
 		g.out.Policy, g.out.File = &r.Policy, r.File
@@ -155,7 +161,14 @@ func (g *guarding) runConfirm([]string) error {
 	return g.end(report.GuardConfirmed)
 }
 
+// toSettle is what it takes to change rules of monban's that are there, and what is
+// kept of them.
+func (g *guarding) toSettle() []privilege.Capability {
+	return append(toWrite(append(g.store.Files(), g.boot.Files()...)...), privilege.NetAdmin)
+}
+
 func (g *guarding) runRollback([]string) error {
+	g.app.keep(g.toSettle()...)
 	g.identity()
 	have, err := firewall.ReadGuard()
 	if err != nil {
@@ -171,6 +184,7 @@ func (g *guarding) runRollback([]string) error {
 }
 
 func (g *guarding) runStatus([]string) error {
+	g.app.keep(privilege.NetAdmin)
 	g.identity()
 	have, err := firewall.ReadGuard()
 	switch {
@@ -219,6 +233,7 @@ func (g *guarding) drift(saved *guard.Record, have *firewall.Guard) error {
 }
 
 func (g *guarding) runOff([]string) error {
+	g.app.keep(g.toSettle()...)
 	g.identity()
 	yes, err := g.ask(report.ConfirmOff(g.app.lang))
 	switch {

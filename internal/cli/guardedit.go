@@ -9,6 +9,7 @@ import (
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/gather"
 	"github.com/monban-dev/monban/internal/policyfile"
+	"github.com/monban-dev/monban/internal/privilege"
 	"github.com/monban-dev/monban/internal/report"
 	"github.com/monban-dev/monban/policy"
 )
@@ -117,22 +118,18 @@ func (g *guarding) runClose(args []string) error {
 // edit changes the policy file and shows what that will change. Nothing is
 // written where the result would not be put in force.
 func (g *guarding) edit(change func([]byte) ([]byte, error)) error {
-	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges, Rules: true})
-	text, err := g.readFile()
+	p, text, err := g.before(privilege.DACOverride, privilege.FOwner)
 	if err != nil {
 		return err
 	}
+	g.app.keep(toWrite(g.out.File)...)
 	if text, err = change(text); err != nil {
 		return policyProblem(err)
 	}
-	p, err := policyfile.Read(text, g.out.File, g.book, g.app.now())
-	if err != nil {
-		return policyProblem(err)
-	}
-	if err := g.resolve(p); err != nil {
+	if err := g.readPolicy(text); err != nil {
 		return err
 	}
-	if _, err := g.judge(); err != nil {
+	if err := g.judge(p); err != nil {
 		return err
 	}
 	g.out.Text = string(text)
@@ -147,7 +144,9 @@ func (g *guarding) edit(change func([]byte) ([]byte, error)) error {
 
 // runImport writes the smallest policy that keeps what is open now.
 func (g *guarding) runImport([]string) error {
+	g.app.keep(toSurvey()...)
 	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges, Traffic: []monban.PortRange{{First: 0, Last: 65535}}, Rules: true})
+	g.app.keep()
 	judgeReach(g.snap)
 	var list []report.Imported
 	for i := range g.snap.Doors {

@@ -64,12 +64,9 @@ func (g *guarding) readFile() ([]byte, error) {
 	return text, nil
 }
 
-// readPolicy reads the policy file and resolves its names, by the snapshot's host.
-func (g *guarding) readPolicy() error {
-	text, err := g.readFile()
-	if err != nil {
-		return err
-	}
+// readPolicy understands the policy file's text and resolves its names, by the
+// snapshot's host.
+func (g *guarding) readPolicy(text []byte) error {
 	p, err := policyfile.Read(text, g.out.File, g.book, g.app.now())
 	if err != nil {
 		return policyProblem(err)
@@ -113,14 +110,14 @@ func (g *guarding) writeFile(text []byte) error {
 }
 
 // record is the policy as it is kept.
-func (g *guarding) record(sessions []guard.Session) (*guard.Record, error) {
+func (g *guarding) record(sessions []session) (*guard.Record, error) {
 	file, err := filepath.Abs(g.out.File)
 	if err != nil {
 		return nil, err
 	}
 	r := &guard.Record{Monban: 1, At: g.app.now().UTC(), File: file, Policy: *g.out.Policy}
 	if len(sessions) > 0 {
-		r.From = sessions[0]
+		r.From = sessions[0].over
 	}
 	return r, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/monban-dev/monban/host"
 	"github.com/monban-dev/monban/internal/gather"
 	"github.com/monban-dev/monban/internal/guard"
+	"github.com/monban-dev/monban/internal/privilege"
 	"github.com/monban-dev/monban/internal/report"
 	"github.com/monban-dev/monban/policy"
 )
@@ -21,11 +22,14 @@ import (
 type planned struct {
 	rules    *monban.Ruleset
 	have     *firewall.Guard // nil where it could not be read
-	sessions []guard.Session
+	unread   error           // why
+	sessions []session
+	proof    guard.Proof
+	unproven error
 }
 
 func (g *guarding) runPlan([]string) error {
-	p, err := g.plan()
+	p, err := g.plan(false)
 	if err != nil {
 		return err
 	}
@@ -45,36 +49,59 @@ func (g *guarding) planOutcome(p *planned) report.GuardOutcome {
 }
 
 // plan reads the policy file, compares it with what is in force, and looks for
-// reasons not to put it there.
-func (g *guarding) plan() (*planned, error) {
-	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges, Rules: true})
-	if err := g.readPolicy(); err != nil {
+// reasons not to put it there. Privilege is given up before the file is understood;
+// only what puts a policy on trial is kept, if that is to follow.
+func (g *guarding) plan(apply bool) (*planned, error) {
+	var later []privilege.Capability
+	if apply {
+		later = append(toWrite(g.store.Files()...), privilege.NetAdmin)
+	}
+	p, text, err := g.before(later...)
+	if err != nil {
 		return nil, err
 	}
-	return g.judge()
+	if apply && p.have != nil && p.have.Trial == nil {
+		p.proof, p.unproven = guard.Prove()
+	}
+	g.app.keep(later...)
+	if err := g.readPolicy(text); err != nil {
+		return nil, err
+	}
+	return p, g.judge(p)
+}
+
+// before looks at everything that takes privilege: the machine, what is in force
+// there, who works here, and the text of the policy file. What is needed later is kept.
+func (g *guarding) before(later ...privilege.Capability) (*planned, []byte, error) {
+	g.app.keep(append(toSurvey(), later...)...)
+	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges, Rules: true})
+	text, err := g.readFile()
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &planned{sessions: g.sessions()}
+	if p.have, p.unread = firewall.ReadGuard(); p.unread != nil {
+		p.have = nil
+	}
+	return p, text, nil
 }
 
 // judge compares out.Policy with what is in force.
-func (g *guarding) judge() (*planned, error) {
-	p := &planned{}
-	var err error
+func (g *guarding) judge(p *planned) (err error) {
 	p.rules, err = policy.Compile(g.out.Policy, g.app.now())
 	var limits *policy.LimitError
 	if errors.As(err, &limits) {
-		return nil, report.OverlappingLimits(g.out.File, limits.First.Line, limits.Second.Line)
+		return report.OverlappingLimits(g.out.File, limits.First.Line, limits.Second.Line)
 	} else if err != nil {
-		return nil, err
+		return err
 	}
-	p.have, err = firewall.ReadGuard()
-	switch {
+	switch err := p.unread; {
 	case notHere(err):
 		g.native()
-		return p, nil
+		return nil
 	case errors.Is(err, firewall.ErrForeign):
-		p.have = nil
 		g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "foreign"})
 	case err != nil:
-		p.have = nil
 		if !slices.ContainsFunc(g.snap.Gaps, func(gap monban.Gap) bool { return gap.Hides == monban.HidesRules }) {
 			g.snap.Gaps = append(g.snap.Gaps, monban.Gap{Source: "nf_tables", Err: err.Error(), Hides: monban.HidesRules})
 		}
@@ -84,10 +111,10 @@ func (g *guarding) judge() (*planned, error) {
 		g.forwarded()
 		g.compare(p)
 	}
-	g.sessions(p)
+	g.cuts(p)
 	g.administrators(p)
 	g.listeners()
-	return p, nil
+	return nil
 }
 
 // forwarded adds the doors that only rules make, such as published ports: a policy is
@@ -263,7 +290,7 @@ func (g *guarding) administrators(p *planned) {
 		}
 	}
 	for _, s := range p.sessions {
-		ports = append(ports, monban.Port{Num: s.To.Port(), Proto: monban.TCP})
+		ports = append(ports, monban.Port{Num: s.over.To.Port(), Proto: monban.TCP})
 	}
 	if len(ports) == 0 {
 		ports = append(ports, monban.Port{Num: 22, Proto: monban.TCP})

@@ -11,12 +11,27 @@ import (
 	"github.com/monban-dev/monban/policy"
 )
 
-// sessions looks whether the policy lets in whoever is working here: by its entries,
-// and by all the rules as they would be with it.
-func (g *guarding) sessions(p *planned) {
-	p.sessions = guard.Sessions(g.app.sys.Getenv)
-	for _, s := range p.sessions {
+// session is a connection that somebody works over, and what rules are asked about:
+// who knocked and where. A rule of this machine's may have led it on from there.
+type session struct {
+	over            guard.Session
+	client, knocked netip.AddrPort
+}
+
+// sessions finds those who work here.
+func (g *guarding) sessions() (out []session) {
+	for _, s := range guard.Sessions(g.app.sys.Getenv) {
 		client, knocked := g.origin(s)
+		out = append(out, session{s, client, knocked})
+	}
+	return out
+}
+
+// cuts looks whether the policy lets in whoever is working here: by its entries,
+// and by all the rules as they would be with it.
+func (g *guarding) cuts(p *planned) {
+	for _, s := range p.sessions {
+		client, knocked := s.client, s.knocked
 		port := monban.Port{Num: knocked.Port(), Proto: monban.TCP}
 		from, to := client.Addr().String(), port.String()
 		if client.Addr().IsLoopback() || g.snap.Host.HasAddr(client.Addr()) {
@@ -40,8 +55,7 @@ func (g *guarding) sessions(p *planned) {
 	}
 }
 
-// origin returns who knocked and where, which is what rules are asked about: a rule
-// of this machine's may have led the connection to another port than that.
+// origin returns who knocked and where, which connection tracking knows.
 func (g *guarding) origin(s guard.Session) (client, knocked netip.AddrPort) {
 	plain := func(a netip.AddrPort) netip.AddrPort {
 		return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())

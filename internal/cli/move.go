@@ -86,6 +86,13 @@ func (a *app) moving(ctx context.Context, o *moveOptions, action string) *moving
 			program = real
 		}
 	}
+	// Of status, only to read a file of root's is left. The others execute sshd,
+	// systemctl and the tools of firewalls, which have again what root has.
+	if action == "status" {
+		a.keep()
+	} else {
+		a.lower(append(toSurvey(), toChange()...)...)
+	}
 	m := &moving{app: a, ctx: ctx, o: o, stdin: bufio.NewReader(a.sys.Stdin), out: report.Move{Action: action}}
 	m.book, m.gaps = a.book()
 	store := guard.System()
@@ -105,8 +112,10 @@ func (m *moving) lookAt(ports ...uint16) *monban.Snapshot {
 	return gather.Snapshot(m.ctx, want)
 }
 
-// end shows the result and turns its outcome into the exit code.
+// end shows the result, which needs no privilege, and turns its outcome into the exit
+// code.
 func (m *moving) end(outcome report.MoveOutcome) error {
+	m.app.keep()
 	m.out.Outcome = outcome
 	r := report.Result{Verb: "move", Snapshot: m.snap, Book: m.book, Data: m.out}
 	if err := m.app.show(r, m.app.style(), monban.SeverityUnknown); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/privilege"
 	"github.com/monban-dev/monban/internal/report"
 )
 
@@ -25,7 +26,7 @@ func (a *app) versionCommand() *cobra.Command {
 func (a *app) version() error {
 	book, gaps := a.book()
 	v := report.Version{Version: ownVersion(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Registry: book.Version(), Rows: book.Rows()}
+		Registry: book.Version(), Rows: book.Rows(), Cgo: !privilege.Supported()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {

@@ -2,11 +2,13 @@ package guard
 
 import (
 	"errors"
-	"github.com/monban-dev/monban/internal/durable"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/monban-dev/monban/internal/durable"
 )
 
 // Boot is what makes the saved policy come into force when the machine starts,
@@ -58,6 +60,22 @@ func (b Boot) files(m Manager) (files map[string]string, links map[string]string
 			map[string]string{"etc/runlevels/boot/monban-guard": "/etc/init.d/monban-guard"}
 	}
 	return nil, nil
+}
+
+// Files are all that Install writes and Remove takes away.
+func (b Boot) Files() []string {
+	var out []string
+	for _, m := range [...]Manager{Systemd, OpenRC} {
+		files, links := b.files(m)
+		for name := range files {
+			out = append(out, filepath.Join(b.Root, name))
+		}
+		for name := range links {
+			out = append(out, filepath.Join(b.Root, name))
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Installed reports whether the saved policy is loaded at boot.
@@ -121,14 +139,8 @@ func (b Boot) Install() (Manager, error) {
 // Remove takes the files of every manager away.
 func (b Boot) Remove() error {
 	var errs []error
-	for _, m := range [...]Manager{Systemd, OpenRC} {
-		files, links := b.files(m)
-		for name := range links {
-			errs = append(errs, durable.Forget(filepath.Join(b.Root, name)))
-		}
-		for name := range files {
-			errs = append(errs, durable.Forget(filepath.Join(b.Root, name)))
-		}
+	for _, path := range b.Files() {
+		errs = append(errs, durable.Forget(path))
 	}
 	return errors.Join(errs...)
 }
@@ -146,6 +158,7 @@ Conflicts=shutdown.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
+CapabilityBoundingSet=CAP_NET_ADMIN
 ExecStart=PROGRAM guard apply --saved
 
 [Install]
@@ -160,6 +173,7 @@ After=monban-guard.service network-online.target nftables.service ufw.service fi
 
 [Service]
 Type=oneshot
+CapabilityBoundingSet=CAP_NET_ADMIN
 ExecStart=PROGRAM guard status
 
 [Install]

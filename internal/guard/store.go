@@ -44,6 +44,9 @@ func (s Store) SavedFile() string { return filepath.Join(s.Dir, savedName) }
 
 func (s Store) trialFile() string { return filepath.Join(s.Run, trialName) }
 
+// Files are all that a store writes.
+func (s Store) Files() []string { return []string{s.SavedFile(), s.trialFile()} }
+
 // Saved returns the confirmed policy, nil if there is none.
 func (s Store) Saved() (*Record, error) { return read(s.SavedFile()) }
 

@@ -76,7 +76,7 @@ ExecStart=/bin/sh -c 'install -m 755 /programs/monban-static /usr/bin/monban; mk
 	units["guard.json"] = read(keep, "guard.json")
 	units["monban-guard.service"] = strings.Replace(units["monban-guard.service"], "[Unit]\n", "[Unit]\nRequires=seed.service\nAfter=seed.service\n", 1)
 	results := bootSystemd(second, units, `cd /results
-systemctl show --property=ActiveState --property=Result --property=Before monban-guard.service >state
+systemctl show --property=ActiveState --property=Result --property=Before --property=CapabilityBoundingSet monban-guard.service >state
 systemctl show --property=ActiveEnterTimestampMonotonic --value monban-guard.service >guard.at
 systemctl show --property=ActiveEnterTimestampMonotonic --value network-pre.target >network.at
 nft list table inet monban >table
@@ -85,7 +85,7 @@ systemctl start monban-guard-verify.service
 nft flush ruleset
 systemctl start monban-guard-verify.service || echo failed >noticed
 `)
-	for _, want := range []string{"ActiveState=active", "Result=success", "network-pre.target"} {
+	for _, want := range []string{"ActiveState=active", "Result=success", "CapabilityBoundingSet=cap_net_admin\n", "network-pre.target"} {
 		if text := read(results, "state"); !strings.Contains(text, want) {
 			t.Errorf("the unit is not %s:\n%s", want, text)
 		}

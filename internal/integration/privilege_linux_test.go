@@ -33,24 +33,29 @@ func capabilitiesOf(t *testing.T, pid int) (c capabilities, threads int) {
 			continue // a thread that has ended
 		}
 		threads++
-		for line := range strings.Lines(string(text)) {
-			name, value, _ := strings.Cut(strings.TrimSpace(line), ":\t")
-			n, _ := strconv.ParseUint(value, 16, 64)
-			switch name {
-			case "CapPrm":
-				c.permitted |= n
-			case "CapEff":
-				c.effective |= n
-			case "CapInh":
-				c.inheritable |= n
-			case "CapAmb":
-				c.ambient |= n
-			case "NoNewPrivs":
-				c.noNewPrivs = c.noNewPrivs && value == "1"
-			}
-		}
+		c.add(string(text))
 	}
 	return c, threads
+}
+
+// add adds what a thread has by its /proc/PID/status.
+func (c *capabilities) add(status string) {
+	for line := range strings.Lines(status) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":\t")
+		n, _ := strconv.ParseUint(value, 16, 64)
+		switch name {
+		case "CapPrm":
+			c.permitted |= n
+		case "CapEff":
+			c.effective |= n
+		case "CapInh":
+			c.inheritable |= n
+		case "CapAmb":
+			c.ambient |= n
+		case "NoNewPrivs":
+			c.noNewPrivs = c.noNewPrivs && value == "1"
+		}
+	}
 }
 
 // Capabilities by their bits (capabilities(7)).

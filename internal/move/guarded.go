@@ -16,9 +16,13 @@ const slack = 2 * time.Minute
 // guardBoth puts the policy with both doors on trial in the kernel, which goes
 // back by itself whatever becomes of everything else.
 func (m *Machine) guardBoth(s *State) error {
+	proof, err := guard.Prove()
+	if err != nil {
+		return err
+	}
 	r := s.Plan.Guard.Both
 	r.From = s.From
-	return m.Guard.Try(&r, time.Until(s.Due)+slack, 0)
+	return m.Guard.Try(proof, &r, time.Until(s.Due)+slack, 0)
 }
 
 // guardKeep makes the policy with both doors the one that stays.

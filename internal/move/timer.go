@@ -2,7 +2,6 @@ package move
 
 import (
 	"errors"
-	"github.com/monban-dev/monban/internal/durable"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/monban-dev/monban/internal/durable"
 	"github.com/monban-dev/monban/internal/guard"
 )
 

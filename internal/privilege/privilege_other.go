@@ -3,3 +3,7 @@
 package privilege
 
 func keep([]Capability) error { return nil }
+
+func lower([]Capability) error { return nil }
+
+func supported() bool { return true }

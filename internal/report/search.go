@@ -113,6 +113,8 @@ type Version struct {
 	OS, Arch string
 	Registry string // date of the port registry
 	Rows     int
+	// Cgo: this program is linked with C, and cannot give up capabilities.
+	Cgo bool
 }
 
 func (ver Version) hideSecrets(masker) Data { return ver }
@@ -127,10 +129,11 @@ type versionWire struct {
 		Date string `json:"date"`
 		Rows int    `json:"rows"`
 	} `json:"registry"`
+	Cgo bool `json:"cgo"`
 }
 
 func (ver Version) wire(*view) any {
-	w := versionWire{Version: ver.Version, Revision: ver.Revision, Go: ver.Go, OS: ver.OS, Arch: ver.Arch}
+	w := versionWire{Version: ver.Version, Revision: ver.Revision, Go: ver.Go, OS: ver.OS, Arch: ver.Arch, Cgo: ver.Cgo}
 	w.Registry.Date, w.Registry.Rows = ver.Registry, ver.Rows
 	return w
 }
@@ -143,5 +146,9 @@ func (ver Version) text(p *printer, v *view) {
 	p.line(span{bold, line})
 	p.line(span{plain, fmt.Sprintf("%s %s/%s", ver.Go, ver.OS, ver.Arch)})
 	p.line(span{plain, p.f("port registry of %s, %d rows", "ポート台帳 %s、%d 行", ver.Registry, ver.Rows)})
+	if ver.Cgo {
+		p.line(span{plain, p.f("Linked with C: as root it cannot give up the capabilities that it does not need (monban's docs/security.md). Built with CGO_ENABLED=0 it can.",
+			"C とリンクしてビルドされているため、root で動かしたとき、不要なケーパビリティーを手放せません（monban の docs/security.md）。CGO_ENABLED=0 でビルドすれば手放せます。")})
+	}
 	v.gapsText(p)
 }

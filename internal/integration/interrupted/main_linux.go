@@ -16,6 +16,7 @@ import (
 
 	"github.com/monban-dev/monban/internal/cli"
 	"github.com/monban-dev/monban/internal/move"
+	"github.com/monban-dev/monban/internal/privilege"
 )
 
 func main() {
@@ -30,6 +31,7 @@ func main() {
 	}
 	n := 0
 	sys := cli.System{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Program: os.Args[3],
+		Keep: privilege.Keep, Lower: privilege.Lower,
 		Step: func(s move.Step) {
 			if n++; n != at {
 				return
