@@ -300,7 +300,7 @@ func TestHelpIsWhole(t *testing.T) {
 				t.Errorf("%s: no help in %s", cmd.CommandPath(), lang)
 			}
 			for _, name := range flagNames(cmd) {
-				if report.FlagHelp(name, lang) == "" {
+				if report.FlagHelp(cmd.CommandPath(), name, lang) == "" {
 					t.Errorf("%s --%s: no words in %s", cmd.CommandPath(), name, lang)
 				}
 			}

@@ -69,6 +69,12 @@ func (a *app) guardCommand() *cobra.Command {
 		for _, f := range flags {
 			o.flag(c, f)
 		}
+		if c.Flags().Lookup("yes") == nil {
+			// Taken by every verb of guard, so that a script says it to all alike;
+			// this one never asks.
+			o.flag(c, "yes")
+			_ = c.Flags().MarkHidden("yes") // the only error is a flag that is not there
+		}
 		cmd.AddCommand(c)
 		return c
 	}
@@ -77,7 +83,7 @@ func (a *app) guardCommand() *cobra.Command {
 	verb("confirm", (*guarding).runConfirm, "same-session")
 	verb("rollback", (*guarding).runRollback)
 	verb("status", (*guarding).runStatus)
-	verb("import", (*guarding).runImport)
+	verb("import", (*guarding).runImport, "file")
 	verb("open PORT", (*guarding).runOpen, "file", "allow-cut", "to", "limit", "until", "note")
 	verb("close PORT", (*guarding).runClose, "file", "allow-cut")
 	verb("off", (*guarding).runOff, "yes")

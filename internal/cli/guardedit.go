@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"errors"
+	"io/fs"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
@@ -173,6 +176,16 @@ func (g *guarding) runImport([]string) error {
 		g.suggest(&list[i])
 	}
 	g.out.Text = report.ImportText(list, report.Result{Snapshot: g.snap, Book: g.book}, g.app.style())
+	if g.o.file == "" {
+		return g.end(report.GuardImported)
+	}
+	g.out.File, g.out.Named = g.o.file, true
+	if _, err := os.Lstat(g.out.File); !errors.Is(err, fs.ErrNotExist) {
+		return report.PolicyFileThere(g.out.File) // it may be the work of hours
+	}
+	if err := g.writeFile([]byte(g.out.Text)); err != nil {
+		return err
+	}
 	return g.end(report.GuardImported)
 }
 

@@ -25,7 +25,7 @@ const nameTime = 10 * time.Second
 // findFile sets out.File: the file that -f names, or the first that is there.
 func (g *guarding) findFile() error {
 	if g.o.file != "" {
-		g.out.File = g.o.file
+		g.out.File, g.out.Named = g.o.file, true
 		return nil
 	}
 	for _, path := range [...]string{"monban.yaml", policyFile} {

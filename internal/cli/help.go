@@ -34,7 +34,7 @@ func (a *app) page(cmd *cobra.Command) page {
 			own.AddFlag(f)
 		}
 	})
-	p.flags, p.globals = a.flagList(own), a.flagList(globals)
+	p.flags, p.globals = a.flagList(cmd, own), a.flagList(cmd, globals)
 	return p
 }
 
@@ -78,9 +78,12 @@ func commandsBelow(cmd *cobra.Command) []*cobra.Command {
 	return out
 }
 
-func (a *app) flagList(set *pflag.FlagSet) []report.Flag {
+func (a *app) flagList(cmd *cobra.Command, set *pflag.FlagSet) []report.Flag {
 	var out []report.Flag
 	set.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
 		name := "    --" + f.Name
 		if f.Shorthand != "" {
 			name = "-" + f.Shorthand + ", --" + f.Name
@@ -88,7 +91,7 @@ func (a *app) flagList(set *pflag.FlagSet) []report.Flag {
 		if f.Value.Type() != "bool" {
 			name += " " + flagValue(f.Name)
 		}
-		out = append(out, report.Flag{Name: name, Text: report.FlagHelp(f.Name, a.lang)})
+		out = append(out, report.Flag{Name: name, Text: report.FlagHelp(cmd.CommandPath(), f.Name, a.lang)})
 	})
 	return out
 }
@@ -171,7 +174,7 @@ func (a *app) helpCommand(root *cobra.Command) *cobra.Command {
 func describe(cmd *cobra.Command, lang report.Lang) {
 	topic, _ := report.Help(cmd.CommandPath(), lang)
 	cmd.Short = topic.Short
-	name := func(f *pflag.Flag) { f.Usage = report.FlagHelp(f.Name, lang) }
+	name := func(f *pflag.Flag) { f.Usage = report.FlagHelp(cmd.CommandPath(), f.Name, lang) }
 	cmd.InitDefaultHelpFlag()
 	cmd.Flags().VisitAll(name)
 	cmd.PersistentFlags().VisitAll(name)

@@ -13,6 +13,7 @@ type Guard struct {
 	Action  string // the verb: "plan", "apply", …
 	Outcome GuardOutcome
 	File    string // the policy file
+	Named   bool   // the command line named it
 	Policy  *monban.Policy
 	// Changes are whom the policy lets in or keeps out, other than now.
 	Changes []GuardChange
@@ -232,7 +233,7 @@ func devices(names []string) []string {
 }
 
 func (g Guard) text(p *printer, v *view) {
-	if g.Action == "import" {
+	if g.Action == "import" && g.File == "" {
 		p.w.WriteString(safeLines(g.Text))
 		return
 	}

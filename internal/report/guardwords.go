@@ -37,7 +37,10 @@ func (v *view) guardOutcome(g Guard) string {
 	case GuardOff:
 		return say("No rule of monban's is left, and nothing is loaded at boot. The policy file was left alone.", "monban のルールをすべて取り除きました。起動時にも読み込まれません。ポリシーファイルはそのまま残しています。")
 	case GuardEdited:
-		return say("%s was changed. To put it in force: monban guard apply", "%s を変更しました。適用するには: monban guard apply", g.File)
+		return say("%s was changed. To put it in force: %s", "%s を変更しました。適用するには: %s", g.File, g.command("apply"))
+	case GuardImported:
+		return say("%s was written: every door that is open now. Take out what is not needed, and see what would change: %s",
+			"%s に、いま開いているドアをすべて書き出しました。不要な行を消し、何が変わるかを確かめてください: %s", g.File, g.command("plan"))
 	case GuardNoPolicy:
 		if g.State.Left > 0 {
 			return say("No policy has been confirmed on this machine; the one on trial is in force for another %s.",
@@ -48,10 +51,19 @@ func (v *view) guardOutcome(g Guard) string {
 	return ""
 }
 
+// command is how the next verb is given the same policy file.
+func (g Guard) command(verb string) string {
+	args := []string{"monban", "guard", verb}
+	if g.Named {
+		args = append(args, "-f", g.File)
+	}
+	return shellLine(args)
+}
+
 // differs says in which way the kernel is not as wanted.
 func (g Guard) differs(say func(en, ja string, args ...any) string) string {
 	if g.Action == "plan" {
-		return say("This is not in force yet. To put it on trial: monban guard apply", "まだ適用していません。試しに適用するには: monban guard apply")
+		return say("This is not in force yet. To put it on trial: %s", "まだ適用していません。試しに適用するには: %s", g.command("apply"))
 	}
 	if !g.State.Table {
 		return say("The confirmed policy is not in force: somebody took the table inet monban away. To load it again: monban guard apply --saved",
@@ -184,6 +196,12 @@ func BadTimeout(value, least, most time.Duration) error {
 func NoPolicyFile(places ...string) error {
 	list := strings.Join(places, ", ")
 	return usageProblem("no policy file (%[1]s). To begin with what is in use now: monban guard import > monban.yaml", "ポリシーファイルがありません(%[1]s)。いま使われているドアから作るには: monban guard import > monban.yaml", list)
+}
+
+// PolicyFileThere says that import does not write over a file.
+func PolicyFileThere(path string) error {
+	return usageProblem("%s is there already; name a new file, or take that one away first",
+		"%s は既にあります。別のファイル名を指定するか、先にそのファイルを移動してください", path)
 }
 
 // UntrustedFile says that somebody else may write a policy file.

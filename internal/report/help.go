@@ -45,9 +45,12 @@ func Help(command string, lang Lang) (Topic, bool) {
 	return Topic{}, false
 }
 
-// FlagHelp says what a flag does.
-func FlagHelp(name string, lang Lang) string {
-	t := flagText(name)
+// FlagHelp says what a flag of a command does.
+func FlagHelp(command, name string, lang Lang) string {
+	t := ownFlagText(command + " --" + name)
+	if t[lang] == "" {
+		t = flagText(name)
+	}
 	return t[lang]
 }
 
@@ -127,6 +130,8 @@ func topics() []topic {
 				{"monban --json", [2]string{"for programs", "プログラム向けの出力"}},
 				{"monban --save before.json", [2]string{"keep the view in a file", "いまの状態をファイルに保存"}},
 				{"monban --diff before.json", [2]string{"what changed since then", "保存時からの変化"}},
+				{"monban check --help", [2]string{"more about a command", "コマンドの詳しい説明"}},
+				{"source <(monban completion bash)", [2]string{"completion in this shell; zsh, fish, powershell, too", "このシェルで補完を使う(zsh、fish、powershell にも対応)"}},
 			},
 		},
 		{
@@ -459,9 +464,12 @@ func topics() []topic {
 			examples: []example{{"sudo monban guard status -v", [2]string{"with the rules that differ", "違うルールも表示"}}},
 		},
 		{
-			command:  "monban guard import",
-			short:    [2]string{"Write a policy that keeps what is open now, with a comment about each door.", "いま開いているドアを保つポリシーを、ドアごとの説明付きで書き出します。"},
-			examples: []example{{"sudo monban guard import > monban.yaml", [2]string{"then take out what is not needed", "その後、不要な行を消す"}}},
+			command: "monban guard import",
+			short:   [2]string{"Write a policy that keeps what is open now, with a comment about each door.", "いま開いているドアを保つポリシーを、ドアごとの説明付きで書き出します。"},
+			examples: []example{
+				{"sudo monban guard import > monban.yaml", [2]string{"then take out what is not needed", "その後、不要な行を消す"}},
+				{"sudo monban guard import -f /etc/monban/monban.yaml", [2]string{"to a new file that only root can write", "root だけが書き込める新しいファイルに"}},
+			},
 		},
 		{
 			command: "monban guard open",
@@ -569,6 +577,37 @@ func topics() []topic {
 	}
 }
 
+// ownFlagText is what a flag does where that is something of the command's own.
+func ownFlagText(flag string) [2]string {
+	switch flag {
+	case "monban scan --diff":
+		return [2]string{"compare with an earlier result of monban scan --json: opened, closed, answers something else", "以前の monban scan --json の結果と比べる(開いた、閉じた、応答が変わった)"}
+	case "monban scan --all":
+		return [2]string{"every door, not only the open ones", "開いていないドアも表示する"}
+	case "monban ports --all":
+		return [2]string{"every hit", "一致したものをすべて表示する"}
+	case "monban check --load", "monban fix --load":
+		return [2]string{"judge by a saved view instead of this machine; - is standard input", "このマシンの代わりに、保存した状態をもとに判断する。- なら標準入力から読む"}
+	case "monban explain --load":
+		return [2]string{"look for the holder in a saved view instead of this machine; - is standard input", "このマシンの代わりに、保存した状態から持ち主を探す。- なら標準入力から読む"}
+	case "monban audit --load":
+		return [2]string{"report about a saved view instead of this machine; - is standard input", "このマシンの代わりに、保存した状態をもとにレポートを作る。- なら標準入力から読む"}
+	case "monban audit --ports":
+		return [2]string{"of --from: which TCP ports, and others with /udp, are looked at; - is all (default: all TCP ports, and the UDP ports that are open here)", "--from で調べるポート(TCP。UDP は /udp を付ける)。- はすべて(既定は全 TCP ポートと、ここで開いている UDP ポート)"}
+	case "monban guard apply --timeout":
+		return [2]string{"how long the trial lasts, 5s to 24h (default 1m)", "試す時間。5s から 24h まで(既定は 1m)"}
+	case "monban move ssh --timeout":
+		return [2]string{"how long the trial lasts, 5s to 24h (default 5m)", "試す時間。5s から 24h まで(既定は 5m)"}
+	case "monban guard confirm --same-session":
+		return [2]string{"confirm also from the connection that began the trial", "試しを始めた接続からでも確定する"}
+	case "monban move confirm --same-session":
+		return [2]string{"confirm also without a connection over the new port, from a console", "新しいポートからの接続がなくても、コンソールから確定する"}
+	case "monban guard import --file":
+		return [2]string{"write the policy to this new file, which only you can write, instead of standard output", "ポリシーを、標準出力の代わりに、自分だけが書き込める新しいファイルに書き出す"}
+	}
+	return [2]string{}
+}
+
 func flagText(name string) [2]string {
 	switch name {
 	case "json":
@@ -648,7 +687,7 @@ func flagText(name string) [2]string {
 	case "file":
 		return [2]string{"the policy file (default: monban.yaml here, else /etc/monban/monban.yaml)", "ポリシーファイル(既定はここの monban.yaml、なければ /etc/monban/monban.yaml)"}
 	case "timeout":
-		return [2]string{"how long the trial lasts, 5s to 24h (default 1m; of move ssh 5m)", "試す時間。5s から 24h まで(既定は 1m。move ssh では 5m)"}
+		return [2]string{"how long the trial lasts, 5s to 24h", "試す時間。5s から 24h まで"}
 	case "trial":
 		return [2]string{"only this move; nothing happens if it is not on trial any more", "この移動だけを対象とし、既に試し中でなければ何もしない"}
 	case "after":
@@ -656,7 +695,7 @@ func flagText(name string) [2]string {
 	case "allow-cut":
 		return [2]string{"also if the policy would not let this connection in again, or would end every door for administrators", "いまの接続が入れなくなる場合や、管理用のドアすべてに期限がある場合も続ける"}
 	case "same-session":
-		return [2]string{"confirm from the connection that began the trial, or from a console", "試しを始めた接続やコンソールから確定する"}
+		return [2]string{"confirm also from the same connection", "同じ接続からでも確定する"}
 	case "policy":
 		return [2]string{"the policy file to hold against the doors (default: the one that monban guard has confirmed)", "ドアと照らし合わせるポリシーファイル(既定は monban guard で確定したもの)"}
 	case "from":
@@ -686,7 +725,7 @@ func flagText(name string) [2]string {
 	case "all-namespaces":
 		return [2]string{"the doors of every network namespace too (containers, VPNs; needs root)", "ほかのネットワーク名前空間(コンテナや VPN)のドアも表示する(root が必要)"}
 	case "all":
-		return [2]string{"everything: every hit of a search, every door of a scan and not only the open ones", "すべて表示する(検索では上位以外も、スキャンでは開いていないドアも)"}
+		return [2]string{"everything", "すべて表示する"}
 	case "no-descriptions":
 		return [2]string{"completions without descriptions", "補完候補に説明を付けない"}
 	}
