@@ -246,6 +246,23 @@ type Container struct {
 	Project   string // Compose project
 	Service   string // Compose service
 	Published []Published
+	// Restart is when its engine starts it by itself; the zero value was not
+	// asked.
+	Restart Restart
+}
+
+// Restart is what an engine tells of when it starts a container without being
+// asked to.
+type Restart struct {
+	Policy string // "no", "always", "unless-stopped", "on-failure"; "" is not known
+	State  string // "running", "exited", "restarting" …, in the engine's words
+	// Count is how often the engine started it again after it had ended, since
+	// somebody started it or the engine itself was started.
+	Count int
+	// Created and Started are when the container was made and when it was last
+	// started. Engine is when the daemon of the engine was started; zero is not
+	// known.
+	Created, Started, Engine time.Time
 }
 
 // Published is one port of a container that the engine has published on the host.

@@ -164,6 +164,7 @@ const (
 	HidesOwners     Subject = "owners"     // who is behind a door
 	HidesDetails    Subject = "details"    // something about a known owner
 	HidesContainers Subject = "containers" // containers and their published ports
+	HidesRestarts   Subject = "restarts"   // what an engine starts by itself
 	HidesNamespaces Subject = "namespaces" // other network namespaces
 	HidesTraffic    Subject = "traffic"    // connections
 	HidesHost       Subject = "host"       // facts about the machine

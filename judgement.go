@@ -33,6 +33,8 @@ type Judgement struct {
 	Stage   string // "bind" or "listen" when Outcome is Fails
 	Errno   string // "EADDRINUSE", "EACCES", … when Outcome is Fails
 	Cause   string // cause id of package conflict, "L1"; "" is none
+	// Also are causes that come on top of Cause: why who is in the way is there.
+	Also []string
 	// Against are the doors in the way.
 	Against []Door
 	Fix     []Fix

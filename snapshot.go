@@ -8,6 +8,9 @@ type Snapshot struct {
 	Host       Host
 	Doors      []Door
 	Containers []Container
+	// Stopped are the containers that do not run now and that their engine will
+	// start by itself, with what they will publish then, where that was asked.
+	Stopped []Container
 	// Rules is the packet filter's ruleset; nil was not read, or could not be:
 	// then a gap that hides HidesRules says so.
 	Rules *Ruleset

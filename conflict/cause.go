@@ -77,7 +77,7 @@ const (
 	D2  Cause = "D2"  // a process of the host has it
 	D3  Cause = "D3"  // a docker-proxy or an allocation is left from a crash
 	D4  Cause = "D4"  // one project maps it twice
-	D5  Cause = "D5"  // a container with a restart policy took it at boot
+	D5  Cause = "D5"  // an engine starts the container by itself
 	D6  Cause = "D6"  // network_mode: host, so it is the host's own port
 	D7  Cause = "D7"  // a rootless engine may not have a privileged port
 	D8  Cause = "D8"  // published by address translation only

@@ -18,6 +18,8 @@ type Diagnosis struct {
 	// the first was seen and is not a guess.
 	Causes  []Cause
 	Certain bool
+	// Also are those of Causes that were seen, too, and come on top of the first.
+	Also []Cause
 	// Against are the doors that are in the way now, the one to blame first. For
 	// a Remote complaint they are the doors that answer at that port here.
 	Against []monban.Door
@@ -46,6 +48,7 @@ func Diagnose(c Complaint, snap *monban.Snapshot, judge func(monban.Bind) monban
 	}
 	if judge != nil && d.judged(judge) {
 		d.sameService()
+		d.restarts(snap)
 		return d
 	}
 	switch strings.TrimPrefix(c.Errno, "WSA") {
@@ -56,7 +59,43 @@ func Diagnose(c Complaint, snap *monban.Snapshot, judge func(monban.Bind) monban
 	case "EADDRNOTAVAIL", "EAFNOSUPPORT":
 		d.noAddress(snap)
 	}
+	d.restarts(snap)
 	return d
+}
+
+// restarts says whether an engine has started the container in the way by itself,
+// or, where nobody is in the way, will start one.
+func (d *Diagnosis) restarts(snap *monban.Snapshot) {
+	if len(d.Against) > 0 {
+		c := containerOf(&d.Against[0], snap)
+		if c == nil || c.Restart.Policy == "" {
+			return // not a container's, or it could not be asked
+		}
+		d.drop(D5)
+		if fix, ok := startedAgain(c); ok {
+			d.also(fix)
+		}
+		return
+	}
+	if errno := strings.TrimPrefix(d.Complaint.Errno, "WSA"); errno != "EADDRINUSE" && errno != "" {
+		return
+	}
+	for _, want := range d.Complaint.wants() {
+		if fix, ok := willStart(want, snap, nil); ok {
+			d.first(D5)
+			d.Fix = []monban.Fix{fix}
+			return
+		}
+	}
+}
+
+// also puts D5 after the first cause.
+func (d *Diagnosis) also(fix monban.Fix) {
+	d.Also = append(d.Also, D5)
+	d.Causes = slices.Insert(d.Causes, min(1, len(d.Causes)), D5)
+	if !slices.ContainsFunc(d.Fix, func(f monban.Fix) bool { return f.Code == fix.Code }) {
+		d.Fix = append(d.Fix, fix)
+	}
 }
 
 // aboutHolders reports whether a look at what is open can refine a cause. A

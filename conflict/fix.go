@@ -19,6 +19,7 @@ const (
 	FixStopContainer     = "stop-container"      // name, image; command
 	FixStopCompose       = "stop-compose"        // Compose project, service; command
 	FixStopProgram       = "stop-program"        // name, pid; command (SIGTERM)
+	FixNoRestart         = "no-restart"          // container, policy, how it is known, a number, engine; command
 	FixCloseForward      = "close-forward"       // name, pid: end the forwarding in the program that made it
 	FixStopKernel        = "stop-kernel-feature" // feature ("" if unknown): nothing to kill
 	FixStubListener      = "stub-listener-off"   // none: DNSStubListener=no in resolved.conf

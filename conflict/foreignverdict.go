@@ -119,6 +119,7 @@ func (f *foreign) explain(j *monban.Judgement, m met) {
 		d := &j.Against[0]
 		j.Cause = string(f.causeOf(d, m.errno))
 		j.Fix = append(j.Fix, stop(d, f.snap)...)
+		restarted(j, d, f.snap)
 		return
 	}
 	for _, o := range m.against {

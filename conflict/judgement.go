@@ -39,7 +39,7 @@ const (
 // With Starts the Cause may be set all the same: the door opens, and yet will
 // not do what people expect of it. D8 and L24: what arrives is led elsewhere
 // before it reaches the door. L4: the other loopback address of the same port
-// belongs to somebody else. With EACCES, Against has the doors that would be in
+// belongs to somebody else. D5: an engine will start a container that takes it. With EACCES, Against has the doors that would be in
 // the way even of somebody who may.
 func CanBind(want monban.Bind, snap *monban.Snapshot) monban.Judgement {
 	h := &snap.Host
@@ -52,6 +52,8 @@ type asker struct {
 	uid                 uint32
 	bindService, netRaw monban.Flag
 	freebind            bool
+	// own reports whether a container is the one that asks; nil is none.
+	own func(*monban.Container) bool
 	// move says what to do for another port; nil is [FixOtherPort].
 	move func(want monban.Bind) monban.Fix
 }

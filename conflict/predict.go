@@ -204,6 +204,9 @@ func (p *prediction) asker(c *monban.Claim) asker {
 	h := &p.snap.Host
 	w := asker{uid: uint32(c.UID), bindService: c.BindService, netRaw: monban.FlagOf(c.UID == 0), freebind: c.FreeBind,
 		move: func(want monban.Bind) monban.Fix { return p.editPort(c, want) }}
+	if inContainer(c) {
+		w.own = func(o *monban.Container) bool { return ownContainer(&c.Program, o) }
+	}
 	if c.UID < 0 {
 		w.uid = uint32(h.UID)
 	}
@@ -235,7 +238,7 @@ func (p *prediction) hidden(c *monban.Claim, done *monban.Checked) {
 			return
 		}
 	}
-	j.Outcome, j.Stage, j.Errno, j.Cause, j.Reason = monban.OutcomeUnknown, "", "", "", ReasonOwners
+	j.Outcome, j.Stage, j.Errno, j.Cause, j.Also, j.Reason = monban.OutcomeUnknown, "", "", "", nil, ReasonOwners
 	j.Fix = lookAsRoot(done.Judgement.Bind.Port, p.snap)
 	j.Missing = append(gaps(p.snap, monban.HidesOwners), gaps(p.snap, monban.HidesContainers)...)
 }

@@ -62,16 +62,8 @@ func containerHolds(p *monban.Program, d *monban.Door, snap *monban.Snapshot) ho
 	switch {
 	case c != nil && c.Name == "" && c.Project == "":
 		return cannotTell // its engine told no more than the id
-	case c != nil && p.Project != "" && c.Project != "":
-		if c.Project == p.Project && (p.Service == "" || c.Service == p.Service) {
-			return itself
-		}
-		return somebody
 	case c != nil:
-		if p.Container != "" && c.Name == p.Container {
-			return itself
-		}
-		return somebody
+		return when(ownContainer(p, c))
 	case len(gaps(snap, monban.HidesContainers)) == 0:
 		return somebody // every container is known, and none has this door
 	case len(d.Owners) > 0 && !forwarder(&d.Owners[0]) && d.Owners[0].Container == "":
@@ -80,6 +72,14 @@ func containerHolds(p *monban.Program, d *monban.Door, snap *monban.Snapshot) ho
 		return somebody
 	}
 	return cannotTell
+}
+
+// ownContainer reports whether a container is the one of a claim.
+func ownContainer(p *monban.Program, c *monban.Container) bool {
+	if p.Project != "" && c.Project != "" {
+		return c.Project == p.Project && (p.Service == "" || c.Service == p.Service)
+	}
+	return p.Container != "" && c.Name == p.Container
 }
 
 // unnamedHolds judges a door whose owner is not known by the user it belongs to.

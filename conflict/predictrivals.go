@@ -21,6 +21,7 @@ func (p *prediction) published(c *monban.Claim, a *attempt, done *monban.Checked
 		j.Outcome, j.Stage, j.Errno, j.Cause = monban.Fails, StageBind, string(EADDRINUSE), string(D1)
 		j.Against, j.Missing = []monban.Door{*d}, nil
 		j.Fix = a.fixes(D1, d)
+		restarted(j, d, p.snap)
 		return
 	}
 }
@@ -62,7 +63,7 @@ func (p *prediction) meetRivals(c *monban.Claim, a *attempt, done *monban.Checke
 		done.Rivals = p.indexes(blocking)
 		return
 	case j.Outcome == monban.Starts:
-		j.Outcome, j.Reason, j.Cause, j.Against, j.Fix, j.Missing = monban.OutcomeUnknown, ReasonRivals, "", nil, nil, nil
+		j.Outcome, j.Reason, j.Cause, j.Also, j.Against, j.Fix, j.Missing = monban.OutcomeUnknown, ReasonRivals, "", nil, nil, nil, nil
 		if len(blocking) > 0 && len(perhaps) == 0 {
 			j.Reason = ReasonOptions
 		}
@@ -117,7 +118,7 @@ func (p *prediction) firstDecides(a *attempt, j *monban.Judgement) bool {
 
 func refuse(j *monban.Judgement, stage string, errno Errno) {
 	j.Outcome, j.Stage, j.Errno, j.Reason = monban.Fails, stage, string(errno), ""
-	j.Cause, j.Against, j.Fix, j.Missing = "", nil, nil, nil
+	j.Cause, j.Also, j.Against, j.Fix, j.Missing = "", nil, nil, nil, nil
 }
 
 // certainly reports whether the claims in the way keep the attempt out whatever

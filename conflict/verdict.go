@@ -109,6 +109,7 @@ func (a *attempt) inUse(j *monban.Judgement) {
 	cause := a.causeOf(first)
 	j.Cause = string(cause)
 	j.Fix = a.fixes(cause, first)
+	restarted(j, first, a.snap)
 }
 
 // blame returns the doors in the way, the one to blame first: one at the very
@@ -281,6 +282,7 @@ func (a *attempt) free(j *monban.Judgement) {
 		if a.forwarded[0].To.Container == "" {
 			j.Fix = j.Fix[:1] // a rule has no program to stop
 		}
+		restarted(j, &a.forwarded[0], a.snap)
 		return
 	}
 	if d := a.away(); d != nil {
@@ -302,6 +304,10 @@ func (a *attempt) free(j *monban.Judgement) {
 	}
 	if d := a.elsewhere(); d != nil {
 		j.Cause, j.Against = string(L20), []monban.Door{*d}
+		return
+	}
+	if fix, ok := willStart(a.want, a.snap, a.who.own); ok {
+		j.Cause, j.Fix = string(D5), []monban.Fix{fix, a.otherPort()}
 	}
 }
 

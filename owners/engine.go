@@ -24,25 +24,37 @@ const maxContainers = 20_000
 // errTooLong is the error of an answer over one of the bounds.
 var errTooLong = errors.New("the answer is too long")
 
+// errGone is the error of a question about what the engine does not have.
+var errGone = errors.New("the engine does not have it")
+
 // readAnswer reads an HTTP answer with a list of containers, of at most limit
 // bytes.
-func readAnswer(r io.Reader, limit int64) ([]monban.Container, error) {
+func readAnswer(r io.Reader, limit int64) (list []monban.Container, err error) {
+	err = readBody(r, limit, func(server string, b io.Reader) (err error) {
+		list, err = readContainers(b)
+		for i := range list {
+			list[i].Engine = engineName(server)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// readBody reads an HTTP answer of at most limit bytes, its body by read.
+func readBody(r io.Reader, limit int64, read func(server string, body io.Reader) error) error {
 	limited := &io.LimitedReader{R: r, N: limit}
 	b := bufio.NewReader(limited)
 	server, err := readHead(b)
 	if err == nil {
-		var list []monban.Container
-		if list, err = readContainers(b); err == nil {
-			for i := range list {
-				list[i].Engine = engineName(server)
-			}
-			return list, nil
-		}
+		err = read(server, b)
 	}
-	if limited.N <= 0 {
+	if err != nil && limited.N <= 0 {
 		err = errTooLong
 	}
-	return nil, err
+	return err
 }
 
 // readHead reads the status line and the header, up to the body, and returns
@@ -55,6 +67,9 @@ func readHead(b *bufio.Reader) (server string, err error) {
 	version, code, _ := strings.Cut(strings.TrimSpace(string(status)), " ")
 	if !strings.HasPrefix(version, "HTTP/1.") {
 		return "", fmt.Errorf("not an HTTP answer: %.40q", version)
+	}
+	if code == "404" || strings.HasPrefix(code, "404 ") {
+		return "", errGone
 	}
 	if code != "200" && !strings.HasPrefix(code, "200 ") {
 		return "", fmt.Errorf("the engine answers %.60q", code)

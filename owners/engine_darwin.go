@@ -1,6 +1,9 @@
 package owners
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // homeSockets are the sockets of Docker Desktop, Colima and OrbStack.
 func homeSockets() []string {
@@ -12,3 +15,6 @@ func loggedIn() []int { return nil }
 
 // awake returns nil: none of the engines of macOS has launchd listen for it.
 func awake(context.Context, engine) error { return nil }
+
+// daemonStarted returns nothing: the daemons run in virtual machines.
+func daemonStarted(string) time.Time { return time.Time{} }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,8 +62,10 @@ func awake(ctx context.Context, e engine) error {
 		switch holds, err := holdsSocket(proc, pid, wanted); {
 		case holds:
 			return nil
-		case errors.Is(err, unix.EACCES) && isDaemon(proc, pid):
-			return nil
+		case errors.Is(err, unix.EACCES):
+			if _, ok := daemon(proc, pid); ok {
+				return nil
+			}
 		}
 	}
 	pids, err := proc.numbers()
@@ -116,10 +119,7 @@ func listeners(path string) (inodeSet, error) {
 func daemonPIDs(e engine) []int {
 	var pids []int
 	if e.kind == "docker" {
-		pidfile := filepath.Join(filepath.Dir(e.path), "docker.pid")
-		if b, err := dirFD(unix.AT_FDCWD).regular(pidfile, 64); err == nil {
-			pids = appendPIDs(pids, b)
-		}
+		pids = pidFile(e.path)
 	}
 	service := "system.slice/" + e.kind + ".service"
 	if uid := strconv.Itoa(e.uid); e.uid != 0 {
@@ -171,13 +171,39 @@ func holdsSocket(proc dirFD, pid int, wanted inodeSet) (bool, error) {
 	return false, nil
 }
 
-// isDaemon reports whether a process is a container engine.
-func isDaemon(proc dirFD, pid int) bool {
+// daemon reads what the kernel tells of a process, if it is a container engine.
+func daemon(proc dirFD, pid int) (procStat, bool) {
 	dir, err := proc.openPath(strconv.Itoa(pid))
 	if err != nil {
-		return false
+		return procStat{}, false
 	}
 	defer dir.close()
 	stat, ok := readStat(dir)
-	return ok && (stat.comm == "dockerd" || stat.comm == "podman")
+	return stat, ok && (stat.comm == "dockerd" || stat.comm == "podman")
+}
+
+// daemonStarted returns when the daemon behind a socket of Docker was started. Its
+// number lies beside the socket, unless somebody has set that up otherwise.
+func daemonStarted(socket string) time.Time {
+	proc, err := openDirectory("/proc")
+	if err != nil {
+		return time.Time{}
+	}
+	defer proc.close()
+	for _, pid := range pidFile(socket) {
+		if stat, ok := daemon(proc, pid); ok {
+			table := processTable{boot: bootTime()}
+			return table.startTime(stat)
+		}
+	}
+	return time.Time{}
+}
+
+// pidFile reads the number of the daemon behind a socket of Docker.
+func pidFile(socket string) []int {
+	b, err := dirFD(unix.AT_FDCWD).regular(filepath.Join(filepath.Dir(socket), "docker.pid"), 64)
+	if err != nil {
+		return nil
+	}
+	return appendPIDs(nil, b)
 }

@@ -104,13 +104,18 @@ func together(list []engine, answers []engineAnswer) (all []monban.Container, ga
 		if a.err == nil || errors.Is(a.err, fs.ErrNotExist) {
 			continue
 		}
-		g := monban.Gap{Source: list[i].kind, Err: list[i].path + ": " + reason(a.err).Error(), Hides: monban.HidesContainers}
-		if errors.Is(a.err, fs.ErrPermission) {
-			g.Reason = monban.HiddenPrivilege
-		}
-		gaps = append(gaps, g)
+		gaps = append(gaps, engineGap(list[i].kind, list[i].path, monban.HidesContainers, a.err))
 	}
 	return all, gaps
+}
+
+// engineGap is the gap that an engine leaves that gives no answer.
+func engineGap(kind, path string, hides monban.Subject, err error) monban.Gap {
+	g := monban.Gap{Source: kind, Err: path + ": " + reason(err).Error(), Hides: hides}
+	if errors.Is(err, fs.ErrPermission) {
+		g.Reason = monban.HiddenPrivilege
+	}
+	return g
 }
 
 // distinct leaves out engines that another path leads to already.
@@ -167,28 +172,32 @@ func reason(err error) error {
 // labels, published ports and addresses. HTTP is spoken by hand, in version 1.0
 // where the body simply ends with the connection: net/http costs a program 0.6 ms
 // of start-up, every time, also where there is no engine.
-func askEngine(ctx context.Context, socket string) ([]monban.Container, error) {
+func askEngine(ctx context.Context, socket string) (list []monban.Container, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, engineTimeout, errSlow)
 	defer cancel()
-	list, err := exchange(ctx, socket)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
+	err = exchange(ctx, socket, "/containers/json", func(r io.Reader) (err error) {
+		list, err = readAnswer(r, maxAnswer)
+		return err
+	})
 	return list, err
 }
 
-// exchange sends the request and reads the answer.
-func exchange(ctx context.Context, socket string) ([]monban.Container, error) {
+// exchange sends a GET and has the answer read.
+func exchange(ctx context.Context, socket, resource string, read func(io.Reader) error) (err error) {
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+	}()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	const request = "GET /containers/json HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
-	if _, err := io.WriteString(conn, request); err != nil {
-		return nil, err
+	if _, err := io.WriteString(conn, "GET "+resource+" HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"); err != nil {
+		return err
 	}
-	return readAnswer(conn, maxAnswer)
+	return read(conn)
 }

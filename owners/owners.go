@@ -63,6 +63,22 @@ func AskContainers(ctx context.Context) (answer func() ([]monban.Container, []mo
 	return askContainers(ctx)
 }
 
+// Restarts asks the engines of containers when they start them by themselves, and
+// fills in Restart, in place. Only those are asked about that an engine told of:
+// their Socket is known. All of it takes 300 ms at most; what has not been
+// answered by then is a gap.
+func Restarts(ctx context.Context, containers []*monban.Container) []monban.Gap {
+	return restarts(ctx, containers)
+}
+
+// Stopped returns the containers that do not run now and that Docker will start
+// by itself: those that it is about to start again, and those with the restart
+// policy "always", which are started whenever the daemon is, also after somebody
+// has stopped them. A container that was stopped stays so with "unless-stopped",
+// and one that has never been started does with any policy; Podman leaves it to
+// a service of the machine. They are asked for like [Containers].
+func Stopped(ctx context.Context) ([]monban.Container, []monban.Gap) { return stopped(ctx) }
+
 // Join ties doors and containers together and returns both, extended. The
 // arguments are left as they were.
 //

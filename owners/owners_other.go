@@ -23,3 +23,9 @@ func containers() ([]monban.Container, []monban.Gap) {
 	return nil, []monban.Gap{{Source: "owners", Err: "no way to ask container engines on " + runtime.GOOS,
 		Hides: monban.HidesContainers}}
 }
+
+// restarts has no engine to ask: nobody has told of containers.
+func restarts(context.Context, []*monban.Container) []monban.Gap { return nil }
+
+// stopped has nothing: that engines are not asked is said with the containers.
+func stopped(context.Context) ([]monban.Container, []monban.Gap) { return nil, nil }

@@ -262,3 +262,9 @@ func httpRunning() bool {
 	var status windows.SERVICE_STATUS
 	return windows.QueryServiceStatus(service, &status) == nil && status.CurrentState == windows.SERVICE_RUNNING
 }
+
+// restarts has no engine to ask: nobody has told of containers.
+func restarts(context.Context, []*monban.Container) []monban.Gap { return nil }
+
+// stopped has nothing: that engines are not asked is said with the containers.
+func stopped(context.Context) ([]monban.Container, []monban.Gap) { return nil, nil }

@@ -60,6 +60,7 @@ func (a *app) check(ctx context.Context, in *inside, system bool, paths []string
 	switch {
 	case snap == nil:
 		want := gather.Want{Traffic: trafficOf(asked), Host: host.Ranges | host.Caps | host.Network, Rules: true, Translations: true}
+		want.Restarts, want.Stopped = want.Traffic, len(asked) > 0
 		if snap, err = a.snapshot(ctx, in, want); err != nil {
 			return err
 		}

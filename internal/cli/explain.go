@@ -67,7 +67,7 @@ func (a *app) explain(ctx context.Context, in *inside, args []string) error {
 		}
 	}
 	ports := want.Ports
-	want.Traffic = ports
+	want.Traffic, want.Restarts, want.Stopped = ports, ports, len(ports) > 0
 	before, err := a.earlier(in)
 	if err != nil {
 		return err
@@ -123,6 +123,9 @@ func explained(c conflict.Complaint, snap *monban.Snapshot) report.Explained {
 	}
 	for _, cause := range d.Causes {
 		e.Causes = append(e.Causes, string(cause))
+	}
+	for _, cause := range d.Also {
+		e.Also = append(e.Also, string(cause))
 	}
 	return e
 }

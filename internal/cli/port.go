@@ -68,7 +68,7 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 	if err != nil {
 		return err
 	}
-	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Traffic: ranges, Host: host.Ranges | host.Caps, Rules: true})
+	snap, err := a.snapshot(ctx, in, gather.Want{Ports: ranges, Traffic: ranges, Restarts: ranges, Host: host.Ranges | host.Caps, Rules: true})
 	if err != nil {
 		return err
 	}

@@ -332,7 +332,7 @@ func (r *execution) ownDoing(j *monban.Judgement) bool {
 
 // look asks everything about some ports, and what is open beside them.
 func look(ctx context.Context, ports []monban.PortRange) *monban.Snapshot {
-	snap := gather.Snapshot(ctx, gather.Want{Ports: ports, Traffic: ports, Host: host.Ranges | host.Caps | host.Network})
+	snap := gather.Snapshot(ctx, gather.Want{Ports: ports, Traffic: ports, Restarts: ports, Stopped: true, Host: host.Ranges | host.Caps | host.Network})
 	gather.AddNeighbours(snap, ports)
 	return snap
 }

@@ -30,6 +30,11 @@ type Want struct {
 	// Translations says that of the rules only those matter that change where
 	// packets go to: who comes in is not asked.
 	Translations bool
+	// Restarts asks the engines when they start the containers behind the doors
+	// of these ports by themselves.
+	Restarts []monban.PortRange
+	// Stopped asks for the containers that do not run and will be started so.
+	Stopped bool
 }
 
 // Whole is want for every port and everything about the machine: what a saved
@@ -39,6 +44,7 @@ func (want Want) Whole() Want {
 	want.Traffic = []monban.PortRange{{First: 0, Last: 65535}}
 	want.Host = host.All
 	want.Rules, want.Translations = true, false
+	want.Restarts, want.Stopped = want.Traffic, true
 	return want
 }
 
@@ -56,6 +62,12 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 	snap.Containers, containerGaps = containers()
 	snap.Doors, snap.Containers = owners.Join(snap.Doors, snap.Containers)
 	snap.Doors = wanted(snap.Doors, want.Ports)
+	for _, g := range restarts(ctx, snap, want) {
+		// What kept an engine from telling what runs is said once.
+		if !slices.ContainsFunc(containerGaps, func(o monban.Gap) bool { return o.Source == g.Source && o.Err == g.Err }) {
+			containerGaps = append(containerGaps, g)
+		}
+	}
 	if want.Rules {
 		ruleGaps = rules(snap, want)
 	}
@@ -63,6 +75,37 @@ func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
 		snap.Gaps = append(snap.Gaps, gaps...)
 	}
 	return snap
+}
+
+// restarts asks when engines start containers by themselves: those behind the
+// doors of the ports, and those that do not run. Where no container has to do
+// with it, nobody is asked.
+func restarts(ctx context.Context, snap *monban.Snapshot, want Want) (gaps []monban.Gap) {
+	if len(snap.Containers) > 0 && len(want.Restarts) > 0 {
+		var behind []*monban.Container
+		for i := range snap.Doors {
+			d := &snap.Doors[i]
+			if !contains(want.Restarts, d.Bind.Port) {
+				continue
+			}
+			ids := []string{d.To.Container}
+			for k := range d.Owners {
+				ids = append(ids, d.Owners[k].Container)
+			}
+			for _, id := range ids {
+				if c := snap.Container(id); c != nil && !slices.Contains(behind, c) {
+					behind = append(behind, c)
+				}
+			}
+		}
+		gaps = owners.Restarts(ctx, behind)
+	}
+	if want.Stopped {
+		var more []monban.Gap
+		snap.Stopped, more = owners.Stopped(ctx)
+		gaps = append(gaps, more...)
+	}
+	return gaps
 }
 
 // rules reads the ruleset, and what the machine's network is where that has not

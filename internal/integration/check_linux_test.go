@@ -26,7 +26,7 @@ type checkedClaim struct {
 	Name, By, Proto, Address, File string
 	Port, Line                     int
 	Outcome, Stage, Errno, Cause   string
-	Against                        []string
+	Against, Also                  []string
 	Why                            string
 }
 

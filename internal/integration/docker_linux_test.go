@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -129,7 +130,7 @@ func checkDockerCauses(r *room, d *docker, proxy bool) {
 	if proxy {
 		// It reports to whoever started it on the descriptor 3.
 		r.daemon("root", "sh", "-c", `exec docker-proxy "$@" 3>/dev/null`, "sh", "-proto", "tcp", "-host-ip", "0.0.0.0", "-host-port", "8084", "-container-ip", "172.17.0.99", "-container-port", "80")
-		r.waitFor("tcp 8084")
+	r.waitFor("tcp 8084")
 		r.judged("root", "8084", "0.0.0.0", "fails EADDRINUSE D3")
 		return
 	}
@@ -139,22 +140,43 @@ func checkDockerCauses(r *room, d *docker, proxy bool) {
 }
 
 // TestDockerRestart provokes D5: a container with a restart policy is up again when
-// its engine is, before the one that is to have its port.
+// its engine is, before the one that is to have its port. It is told from one that
+// somebody has started, whatever its policy; from one that was only stopped it is
+// known that it will come back.
 func TestDockerRestart(t *testing.T) {
 	t.Parallel()
 	netnstest.Need(t, "dockerd")
 	r := newRoom(t, true)
 	d := startDocker(r)
 	d.importFixture("test/web:1")
-	config := map[string]any{
-		"Image": "test/web:1", "Cmd": []string{"serve", "tcp:[::]:80"}, "ExposedPorts": map[string]any{"80/tcp": map[string]any{}},
-		"HostConfig": map[string]any{
-			"PortBindings":  map[string]any{"80/tcp": []any{map[string]string{"HostPort": "8086"}}},
-			"RestartPolicy": map[string]any{"Name": "always"},
-		},
+	config := func(port, policy string, command ...string) map[string]any {
+		return map[string]any{
+			"Image": "test/web:1", "Cmd": command, "ExposedPorts": map[string]any{"80/tcp": map[string]any{}},
+			"HostConfig": map[string]any{
+				"PortBindings":  map[string]any{"80/tcp": []any{map[string]string{"HostPort": port}}},
+				"RestartPolicy": map[string]any{"Name": policy},
+			},
+		}
 	}
-	old := d.start("forgotten", config)
-	r.waitFor("tcp 8086")
+	serve := []string{"serve", "tcp:[::]:80"}
+	old := d.start("forgotten", config("8086", "always", serve...))
+	d.start("ordinary", config("8087", "no", serve...))
+	stopped := d.start("stopped", config("8088", "always", serve...))
+	kept := d.start("kept", config("8089", "unless-stopped", serve...))
+	d.call("POST", "/containers/"+stopped+"/stop?t=0", nil, nil)
+	d.call("POST", "/containers/"+kept+"/stop?t=0", nil, nil)
+	r.waitFor("tcp 8086", "tcp 8087")
+	for _, port := range []string{"8086", "8087"} {
+	r.judgedAlso(port, "D1")
+		r.claimed("c.yaml", oneClaim("port: "+port), "fails EADDRINUSE D1")
+	}
+	eventually(t, "a stopped container is seen to come back", func() bool { // an engine that is busy is a gap
+		c, _ := r.check(r.file("stopped.yaml", oneClaim("port: 8088")))
+		return c.Data.Claims[0].Outcome == "ok" && c.Data.Claims[0].Cause == "D5" && strings.Contains(c.Data.Claims[0].Why, "stopped publishes this port")
+	})
+	r.claimed("kept.yaml", oneClaim("port: 8089"), "ok")
+	r.explained("Error: listen EADDRINUSE: address already in use 0.0.0.0:8088", "D5")
+
 	r.run("sh", "-c", "kill $(cat /run/docker.pid)")
 	eventually(t, "dockerd has ended", func() bool {
 		return r.run("sh", "-c", "test -e /run/docker.pid || echo ended") == "ended\n"
@@ -167,10 +189,84 @@ func TestDockerRestart(t *testing.T) {
 	for _, door := range r.view().find("tcp", 8086) {
 		checkContainer(t, door, old, "forgotten", "", "")
 	}
+	d.start("later", config("8090", "always", serve...))
+	r.waitFor("tcp 8088", "tcp 8090")
+	for _, port := range []string{"8086", "8088"} {
+	r.judgedAlso(port, "D1", "D5")
+	}
+	r.judgedAlso("8090", "D1") // somebody has just started it
 	var made struct{ ID string }
-	d.call("POST", "/containers/create?name=new", config, &made)
+	d.call("POST", "/containers/create?name=new", config("8086", "always", serve...), &made)
 	t.Cleanup(func() { d.call("DELETE", "/containers/"+made.ID+"?force=true", nil, nil) })
 	r.explained("docker: Error response from daemon: "+d.refusal("/containers/"+made.ID+"/start"), "D1", "D5")
+	file := r.file("compose.yaml", "name: shop\nservices:\n  web:\n    image: test/web:1\n    ports: [\"8086:80\"]\n")
+	c, _ := r.check(file)
+	for _, claim := range c.Data.Claims {
+		if claim.Cause != "D1" || !slices.Equal(claim.Also, []string{"D5"}) || !strings.Contains(claim.Why, "forgotten") || !strings.Contains(claim.Why, "always") {
+			t.Errorf("%+v", claim)
+		}
+	}
+	for lang, want := range map[string]string{"en": "Keep the container forgotten from coming back by itself.", "ja": "コンテナ forgotten が自動で再び起動しないようにします。"} {
+		for _, args := range [][]string{{"8086"}, {"check", file}} {
+			cmd := r.command("root", program(t, "monban"), append(args, "--lang", lang)...)
+			text, _ := cmd.CombinedOutput() // check exits with 1
+			if flat := strings.Join(strings.Fields(string(text)), " "); !strings.Contains(flat, want) || !strings.Contains(flat, "docker update --restart=no forgotten") {
+				t.Errorf("%v in %s does not say %q:\n%s", args, lang, want, text)
+			}
+		}
+	}
+
+	// One that ends by itself is started again, too, for as long as its policy says.
+	again := d.start("crashing", config("8091", "on-failure", serve...))
+	r.waitFor("tcp 8091")
+	r.judgedAlso("8091", "D1")
+	var inspected struct{ State struct{ Pid int } }
+	d.call("GET", "/containers/"+again+"/json", nil, &inspected)
+	r.run("kill", "-KILL", strconv.Itoa(inspected.State.Pid))
+	eventually(t, "the container has been started again", func() bool {
+		var now struct {
+			RestartCount int
+			State        struct{ Running bool }
+		}
+		d.call("GET", "/containers/"+again+"/json", nil, &now)
+		return now.RestartCount > 0 && now.State.Running
+	})
+	r.waitFor("tcp 8091")
+	r.judgedAlso("8091", "D1", "D5")
+}
+
+// judgedAlso wants `monban PORT` to name the cause why 0.0.0.0 cannot be opened, and
+// just these others on top of it. An engine that is busy may leave a gap instead:
+// then it is asked again.
+func (r *room) judgedAlso(port, cause string, also ...string) {
+	r.t.Helper()
+	eventually(r.t, port+" is "+cause+" and "+strings.Join(also, " "), func() bool {
+		text := r.monban("root", "--json", port+"/tcp")
+		parse(r.t, text)
+		var answer struct {
+			Data struct {
+				Ports []struct {
+					Bind []struct {
+						Address, Cause string
+						Also           []string
+						Fix            []struct{ Command []string }
+					}
+				}
+			}
+		}
+		if err := json.Unmarshal(text, &answer); err != nil || len(answer.Data.Ports) != 1 {
+			r.t.Fatalf("%v\n%s", err, text)
+		}
+		for _, b := range answer.Data.Ports[0].Bind {
+			if b.Address == "0.0.0.0" {
+				update := slices.ContainsFunc(b.Fix, func(f struct{ Command []string }) bool {
+					return slices.Contains(f.Command, "--restart=no")
+				})
+				return b.Cause == cause && slices.Equal(b.Also, also) && update == (len(also) > 0)
+			}
+		}
+		return false
+	})
 }
 
 // refusal is the message with which the daemon refuses a request.

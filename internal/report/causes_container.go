@@ -55,14 +55,14 @@ var containerCauses = [...]causeEntry{
 				"追加ではなく置き換えるには、override ファイルで ports: !override と書きます。複数起動する場合は \"8000-8010:80\" のように範囲で指定してください。",
 			}}},
 	{"D5",
-		causeWords{"A container with a restart policy took the port at start-up",
-			"A container with restart: always or unless-stopped comes up by itself when Docker starts, before the project you are starting now. It may be an old one nobody thinks of any more.",
+		causeWords{"The container engine starts this container by itself",
+			"A container with restart: always or unless-stopped comes up by itself when Docker starts, before the project you are starting now, and with on-failure, too, again when it has ended. It may be an old one nobody thinks of any more.",
 			[]string{
 				"List all, stopped ones included: docker ps -a --filter publish=N.",
 				"Remove it with docker rm -f NAME, or keep it from coming back: docker update --restart=no NAME.",
 			}},
-		causeWords{"再起動ポリシーを持つコンテナが、起動時にポートを使いました",
-			"restart: always や unless-stopped を設定したコンテナは、Docker の起動時に自動で立ち上がり、いま起動しようとしているものより先にポートを使います。忘れられた古いコンテナの場合もあります。",
+		causeWords{"コンテナエンジンが、このコンテナを自動で起動しています",
+			"restart: always や unless-stopped を設定したコンテナは、Docker の起動時に自動で立ち上がり、いま起動しようとしているものより先にポートを使います。on-failure も含め、終了しても再び起動します。忘れられた古いコンテナの場合もあります。",
 			[]string{
 				"停止中のものも含めて docker ps -a --filter publish=N で確認してください。",
 				"docker rm -f NAME で削除するか、docker update --restart=no NAME で自動起動を止めてください。",

@@ -46,6 +46,7 @@ type claimWire struct {
 	Stage   string         `json:"stage"`
 	Errno   string         `json:"errno"`
 	Cause   string         `json:"cause"`
+	Also    []string       `json:"also,omitempty"`
 	Against []string       `json:"against"`
 	Why     string         `json:"why"`
 	Fix     []fixWire      `json:"fix"`
@@ -59,7 +60,7 @@ func (c Check) wire(v *view) any {
 		out.Claims = append(out.Claims, claimWire{
 			Name: done.Claim.Name, By: done.Claim.By, Proto: j.Bind.Port.Proto, Address: addrText(j.Bind), Port: j.Bind.Port.Num,
 			File: done.Claim.Pos.File, Line: done.Claim.Pos.Line,
-			Outcome: j.Outcome, Stage: j.Stage, Errno: j.Errno, Cause: j.Cause,
+			Outcome: j.Outcome, Stage: j.Stage, Errno: j.Errno, Cause: j.Cause, Also: j.Also,
 			Against: c.against(v, done), Why: c.why(v, done), Fix: v.fixes(j.Fix),
 		})
 	}
@@ -121,7 +122,7 @@ func (c Check) why(v *view, done *monban.Checked) string {
 	case monban.Running:
 		return c.runningSentence(v, done)
 	case monban.Fails:
-		return joined(l, c.sides(v, done)+l.pick(".", "。"), title)
+		return joined(l, c.sides(v, done)+l.pick(".", "。"), title, v.also(j.Also, j.Fix, j.Bind.Port.Num))
 	case monban.OutcomeUnknown:
 		text := v.unknownSentence(j.Reason)
 		if len(done.Rivals)+len(j.Against) > 0 {
@@ -133,7 +134,9 @@ func (c Check) why(v *view, done *monban.Checked) string {
 	case j.Cause == "L13" || j.Cause == "L14":
 		return joined(l, l.say("The program starts without %s.", "プログラムは %s なしで起動します。", wanted(done)), title)
 	case len(j.Against)+len(done.Rivals) > 0:
-		return joined(l, c.sides(v, done)+l.pick(".", "。"), title)
+		return joined(l, c.sides(v, done)+l.pick(".", "。"), title, v.also(j.Also, j.Fix, j.Bind.Port.Num))
+	case j.Cause == "D5":
+		return joined(l, c.sides(v, done)+l.pick(".", "。"), v.restartSentence(j.Fix))
 	}
 	return ""
 }
@@ -246,6 +249,9 @@ func (c Check) claimText(p *printer, v *view, done *monban.Checked) bool {
 		p.paragraph(span{plain, indent}, v.unknownSentence(j.Reason))
 	case title != "" && j.Outcome == monban.Fails:
 		p.paragraph(span{plain, indent}, fmt.Sprintf("%s  [%s]", strings.TrimRight(title, ".。"), strings.Join(strings.Fields(j.Errno+" "+j.Cause), ", ")))
+		if text := v.also(j.Also, j.Fix, j.Bind.Port.Num); text != "" {
+			p.paragraph(span{plain, indent}, text)
+		}
 	}
 	v.fixesText(p, j.Fix, indent)
 	return true

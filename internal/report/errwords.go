@@ -211,6 +211,8 @@ func errorWords() [][2]string {
 		{"the answer is too long", "応答が長すぎます"},
 		{"not an HTTP answer: %v", "HTTP の応答ではありません: %[1]s"},
 		{"the engine answers %v", "エンジンの応答: %[1]s"},
+		{"the engine does not have it", "エンジンにありません"},
+		{"more than %v containers", "コンテナが %[1]s 個を超えています"},
 		{"a transfer encoding, which HTTP/1.0 does not have", "HTTP/1.0 にない転送符号化が使われています"},
 		{"the answer is not a list: %v", "応答が一覧ではありません: %[1]s"},
 		{"not a container ID: %v", "コンテナ ID ではありません: %[1]s"},

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,6 +34,8 @@ type Explained struct {
 	Line    int
 	// Causes are cause ids, the likeliest first.
 	Causes []string
+	// Also are those of Causes that were seen on top of the first.
+	Also []string
 	// Remote reports that the address is the other end of a connection.
 	Remote bool
 	// HolderPID and HolderName are who has the port, where the text says so.
@@ -100,6 +103,7 @@ type explainedWire struct {
 	Holder  holderWire   `json:"holder_named"`
 	Certain bool         `json:"certain"`
 	Causes  []causeWire  `json:"causes"`
+	Also    []string     `json:"also,omitempty"`
 	Holders []doorWire   `json:"holders"`
 	Socket  *socketWire  `json:"socket,omitempty"`
 	Fix     []fixWire    `json:"fix"`
@@ -129,7 +133,7 @@ func (e Explanation) wire(v *view) any {
 		w := explainedWire{
 			Text: c.Text, Program: c.Program, OS: c.OS, Proto: c.Proto, Errno: c.Errno, File: c.File, Line: c.Line,
 			Remote: c.Remote, Certain: c.Certain, Holder: holderWire{c.HolderPID, c.HolderName},
-			Causes: []causeWire{}, Holders: v.doors(c.Against), Fix: v.fixes(c.Fix),
+			Causes: []causeWire{}, Also: c.Also, Holders: v.doors(c.Against), Fix: v.fixes(c.Fix),
 		}
 		if c.Addr.IsValid() {
 			w.Address = c.Addr.String()
@@ -221,23 +225,34 @@ func (v *view) explainedText(p *printer, c Explained) {
 			continue
 		}
 		lead := p.label("Cause", "原因")
-		if i > 0 {
+		also := slices.Contains(c.Also, id)
+		switch {
+		case also:
+			lead = p.label("and", "さらに")
+		case i > 0:
 			lead = p.label("or perhaps", "または")
 		}
 		text := fmt.Sprintf("%s  [%s]", title, id)
-		if i == 0 && c.Certain {
+		if i == 0 && c.Certain || also {
 			text += p.f("  (seen here)", "  (ここで確認)")
 		}
 		p.paragraph(lead, text)
+		if id == "D5" {
+			if seen := v.restartSentence(c.Fix); seen != "" {
+				p.paragraph(span{plain, pad("", 14)}, seen)
+			}
+		}
 		p.paragraph(span{plain, pad("", 14)}, why)
-		if i == 0 && len(c.Fix) > 0 {
+		switch {
+		case also: // what to do stands with the first
+		case i == 0 && len(c.Fix) > 0:
 			v.fixesText(p, c.Fix, pad("", 14))
-		} else {
+		default:
 			for _, fix := range fixes {
 				p.paragraph(span{green, pad("", 14) + "→ "}, fix)
 			}
 		}
-		if c.Certain {
+		if c.Certain && (i+1 == len(c.Causes) || !slices.Contains(c.Also, c.Causes[i+1])) {
 			break // what was seen needs no guesses beside it
 		}
 	}

@@ -37,6 +37,12 @@ func (v *view) fixSentence(f monban.Fix) string {
 	case "stop-container":
 		return say("Stop the container %[1]s (%[2]s), or publish it on another port.",
 			"コンテナ %[1]s(%[2]s)を停止するか、別のポートで公開します。", arg(0), arg(1))
+	case "no-restart":
+		if arg(4) == "podman" {
+			return say("Keep the container %[1]s from coming back by itself (with Podman from 5.1 on; an older one has to make it anew without --restart).",
+				"コンテナ %[1]s が自動で再び起動しないようにします(Podman 5.1 以降。それより前は --restart なしで作り直します)。", arg(0))
+		}
+		return say("Keep the container %[1]s from coming back by itself.", "コンテナ %[1]s が自動で再び起動しないようにします。", arg(0))
 	case "stop-compose":
 		return say("Stop the service %[2]s of the Compose project %[1]s, or publish it on another port.",
 			"Compose プロジェクト %[1]s のサービス %[2]s を停止するか、別のポートで公開します。", arg(0), arg(1))
@@ -198,6 +204,57 @@ func (v *view) fixSentence(f monban.Fix) string {
 	default:
 		return f.Code
 	}
+}
+
+// restartSentence says how it is known that an engine starts a container by
+// itself; "" where no fix speaks of one.
+func (v *view) restartSentence(fixes []monban.Fix) string {
+	for _, f := range fixes {
+		if f.Code != "no-restart" || len(f.Args) < 5 {
+			continue
+		}
+		say := v.style.Lang.say
+		name, policy, n, engine := f.Args[0], f.Args[1], f.Args[3], "Docker"
+		if f.Args[4] == "podman" {
+			engine = "Podman"
+		}
+		switch f.Args[2] {
+		case "ended":
+			if n == "1" {
+				return say("%[3]s has started %[1]s again once after it had ended (restart policy %[2]s).",
+					"%[1]s は終了後、%[3]s によって自動で 1 回再起動されています(再起動ポリシー: %[2]s)。", name, policy, engine)
+			}
+			return say("%[3]s has started %[1]s again %[4]s times after it had ended (restart policy %[2]s).",
+				"%[1]s は終了後、%[3]s によって自動で %[4]s 回再起動されています(再起動ポリシー: %[2]s)。", name, policy, engine, n)
+		case "engine":
+			if n == "0" {
+				n = "1"
+			}
+			return say("%[1]s, which is older, was started within %[4]s s of the start of %[3]s, as its restart policy %[2]s says.",
+				"%[1]s は以前からあるコンテナで、再起動ポリシー %[2]s のとおり、%[3]s の起動から %[4]s 秒以内に立ち上がっています。", name, policy, engine, n)
+		case "soon":
+			return say("%[3]s is about to start %[1]s again (restart policy %[2]s), which publishes this port.",
+				"このポートを公開する %[1]s を、%[3]s がまもなく再び起動します(再起動ポリシー: %[2]s)。", name, policy, engine)
+		case "stopped":
+			return say("%[1]s publishes this port and is stopped now; %[3]s will start it with itself (restart policy %[2]s).",
+				"このポートを公開する %[1]s は停止中ですが、%[3]s の次の起動時に自動で起動します(再起動ポリシー: %[2]s)。", name, policy, engine)
+		}
+	}
+	return ""
+}
+
+// also are the titles of causes that come on top of another one, and what tells
+// of them.
+func (v *view) also(ids []string, fixes []monban.Fix, port uint16) string {
+	var out []string
+	for _, id := range ids {
+		title, _, _ := causeText(id, v.style.Lang)
+		out = append(out, fillPort(title, port)+" ["+id+"]:")
+		if id == "D5" {
+			out = append(out, v.restartSentence(fixes))
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 // unknownSentence says what a judgement lacks to be a yes or a no.

@@ -206,7 +206,7 @@ func (f Free) wire(v *view) any {
 		w.Refused = append(w.Refused, refusalWire{r.Reason, r.PID, r.Name, v.refusalSentence(r), r.Output, v.fixes(r.Fix)})
 	}
 	for _, j := range f.Bind {
-		w.Bind = append(w.Bind, bindWire{j.Bind.Port.Proto, addrText(j.Bind), j.Outcome, j.Errno, j.Cause, v.fixes(j.Fix)})
+		w.Bind = append(w.Bind, bindWire{j.Bind.Port.Proto, addrText(j.Bind), j.Outcome, j.Errno, j.Cause, j.Also, v.fixes(j.Fix)})
 	}
 	return w
 }

@@ -66,6 +66,9 @@ func (v *view) gapSentence(g monban.Gap) string {
 	case monban.HidesContainers:
 		return say("Containers and their published ports could not be asked about (%s: %s).",
 			"コンテナと公開ポートを問い合わせられませんでした(%s: %s)。", g.Source, g.Err)
+	case monban.HidesRestarts:
+		return say("Which containers are started by themselves could not be asked (%s: %s).",
+			"自動で起動されるコンテナを問い合わせられませんでした(%s: %s)。", g.Source, g.Err)
 	case monban.HidesNamespaces:
 		return say("Doors inside other network namespaces (containers, VPNs) are not shown (%s: %s).",
 			"ほかのネットワーク名前空間(コンテナ、VPN など)のドアは表示されていません(%s: %s)。", g.Source, g.Err)

@@ -23,12 +23,17 @@ func hideSecrets(snap *monban.Snapshot, m masker) *monban.Snapshot {
 	out := *snap
 	out.Doors = m.doors(snap.Doors)
 	out.Gaps = maskGaps(snap.Gaps)
-	out.Containers = slices.Clone(snap.Containers)
-	for i := range out.Containers {
-		out.Containers[i].Image = maskReference(out.Containers[i].Image)
-		out.Containers[i].Project = maskReference(out.Containers[i].Project)
-	}
+	out.Containers, out.Stopped = maskContainers(snap.Containers), maskContainers(snap.Stopped)
 	return &out
+}
+
+func maskContainers(list []monban.Container) []monban.Container {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i].Image = maskReference(out[i].Image)
+		out[i].Project = maskReference(out[i].Project)
+	}
+	return out
 }
 
 func maskGaps(gaps []monban.Gap) []monban.Gap {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -156,6 +157,9 @@ func (v *view) bindText(p *printer, pv PortView) {
 				if why != "" {
 					p.styledParagraph(span{plain, pad("", 16)}, dim, why)
 				}
+				if also := v.also(j.Also, j.Fix, pv.Port.Num); also != "" {
+					p.paragraph(span{plain, pad("", 16)}, also)
+				}
 			}
 			var fresh []monban.Fix
 			for _, f := range j.Fix {
@@ -196,6 +200,9 @@ func (v *view) butText(p *printer, lead span, yes string, j monban.Judgement) {
 	p.paragraph(lead, yes+p.f(", but: %s (%s)", "。ただし: %s(%s)", fillPort(title, j.Bind.Port.Num), j.Cause))
 	if len(j.Against) > 0 {
 		p.paragraph(span{plain, pad("", 16)}, p.f("concerned: %s", "関係するもの: %s", v.everyone(j.Against)))
+	}
+	if also := cmp.Or(v.also(j.Also, j.Fix, j.Bind.Port.Num), v.restartSentence(j.Fix)); also != "" {
+		p.paragraph(span{plain, pad("", 16)}, also)
 	}
 	v.fixesText(p, j.Fix, pad("", 14))
 }

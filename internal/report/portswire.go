@@ -62,6 +62,7 @@ type bindWire struct {
 	Outcome monban.Outcome `json:"outcome"`
 	Errno   string         `json:"errno"`
 	Cause   string         `json:"cause"`
+	Also    []string       `json:"also,omitempty"`
 	Fix     []fixWire      `json:"fix"`
 }
 
@@ -102,7 +103,7 @@ func (v *view) port(pv PortView) portWire {
 		}
 	}
 	for _, j := range pv.Bind {
-		w.Bind = append(w.Bind, bindWire{j.Bind.Port.Proto, addrText(j.Bind), j.Outcome, j.Errno, j.Cause, v.fixes(j.Fix)})
+		w.Bind = append(w.Bind, bindWire{j.Bind.Port.Proto, addrText(j.Bind), j.Outcome, j.Errno, j.Cause, j.Also, v.fixes(j.Fix)})
 	}
 	return w
 }
