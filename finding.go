@@ -127,6 +127,9 @@ type Finding struct {
 	Kind     Kind
 	Severity Severity
 	Bind     Bind
+	// Cause is the cause id of package conflict that says why there is such a
+	// thing, where the kind leaves that open; "" is none.
+	Cause string
 	// Doors are the doors it is about, the one to blame first.
 	Doors []Door
 	// Service is the port book's name of the service it is about; "" is none.

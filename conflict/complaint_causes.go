@@ -40,7 +40,21 @@ func causesOf(c *Complaint, d *draft) []Cause {
 	case c.Holder.PID == 4:
 		list = append([]Cause{W4}, without(list, W4)...)
 	}
+	if c.OS == "windows" && blamesFirewall(lowerASCII(c.Text)) {
+		list = append(list, W14)
+	}
 	return list
+}
+
+// blamesFirewall reports whether a program that could not open its door guesses
+// at what cannot be it.
+func blamesFirewall(text string) bool {
+	for _, word := range [...]string{"firewall", "antivirus", "anti-virus", "virus scanner", "ファイアウォール", "ウイルス対策"} {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // remoteCauses explains the failures to connect that lie on this side.

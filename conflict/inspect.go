@@ -148,11 +148,22 @@ func (in *inspection) splitWildcard(doors []monban.Door) {
 				relate(wide, other, in.snap) != unrelated {
 				continue
 			}
-			in.add(monban.Finding{Kind: monban.SplitWildcard, Severity: monban.Medium, Evidence: places(*wide, *other),
+			in.add(monban.Finding{Kind: monban.SplitWildcard, Severity: monban.Medium, Cause: string(in.handedOut(wide, other)), Evidence: places(*wide, *other),
 				Fix: in.part(other)}, *wide, *other)
 			return
 		}
 	}
+}
+
+// handedOut is M3 where macOS has most likely chosen the number of a wildcard
+// socket itself: it looks for a free one among those of [::] only, and does not
+// see who has it on 127.0.0.1.
+func (in *inspection) handedOut(wide, other *monban.Door) Cause {
+	if in.snap.Host.OS == "darwin" && wide.Bind.Addr == netip.IPv6Unspecified() && wide.Bind.V6Only != monban.On &&
+		other.Bind.Addr.Unmap() == netip.AddrFrom4([4]byte{127, 0, 0, 1}) && lendable(&in.snap.Host, wide.Bind.Port) {
+		return M3
+	}
+	return ""
 }
 
 // sideBySide reports whether the specific address o is one that people who know

@@ -213,3 +213,26 @@ func findingsText(found []monban.Finding) string {
 func alike(got, want string) bool {
 	return slices.EqualFunc(strings.Fields(got), strings.Fields(want), func(g, w string) bool { return w == "*" || g == w })
 }
+
+// TestHandedOut: macOS gives [::] a number of its range that somebody has on
+// 127.0.0.1, and only there is that what happened.
+func TestHandedOut(t *testing.T) {
+	book := portbook.Builtin()
+	for _, tt := range []struct {
+		os, wide, other string
+		want            Cause
+	}{
+		{"darwin", "tcp [::]:50000 node 7", "tcp 127.0.0.1:50000 java 8", M3},
+		{"darwin", "tcp [::]:3000 node 7", "tcp 127.0.0.1:3000 java 8", ""}, // somebody chose it
+		{"darwin", "tcp 0.0.0.0:50000 node 7", "tcp 127.0.0.1:50000 java 8", ""},
+		{"linux", "tcp [::]:50000 node 7", "tcp 127.0.0.1:50000 java 8", ""},
+	} {
+		snap := &monban.Snapshot{Host: monban.Host{OS: tt.os, Ephemeral: monban.PortRange{First: 49152, Last: 65535}},
+			Doors: []monban.Door{door(t, tt.wide), door(t, tt.other)}}
+		found := Inspect(snap, book)
+		i := slices.IndexFunc(found, func(f monban.Finding) bool { return f.Kind == monban.SplitWildcard })
+		if i < 0 || found[i].Cause != string(tt.want) {
+			t.Errorf("%s %s: %+v, want %q", tt.os, tt.wide, found, tt.want)
+		}
+	}
+}

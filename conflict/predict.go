@@ -120,6 +120,7 @@ func (p *prediction) check(c *monban.Claim) monban.Checked {
 		want.Port = port
 		done := p.judge(c, want)
 		if done.Judgement.Outcome != monban.Fails || !taken(done.Judgement) {
+			elsewhereForwarded(&done, &first)
 			return done
 		}
 		if port.Num == c.Bind.Port.Num {
@@ -127,6 +128,18 @@ func (p *prediction) check(c *monban.Claim) monban.Checked {
 		}
 	}
 	return first
+}
+
+// elsewhereForwarded notes that an editor will forward a development container's
+// port from another one than people expect, because somebody has that: the first
+// that was tried.
+func elsewhereForwarded(done, first *monban.Checked) {
+	j := &done.Judgement
+	if done.Claim.By != "devcontainer" || first.Judgement.Outcome != monban.Fails || j.Outcome != monban.Starts || j.Cause != "" {
+		return
+	}
+	j.Cause, j.Against, j.Fix = string(D14), first.Judgement.Against, first.Judgement.Fix
+	done.Rivals = first.Rivals
 }
 
 // running reports whether the claim's own program has the very door.

@@ -47,7 +47,7 @@ func (w *warning) claim(c *monban.Checked) {
 		w.add(c, monban.ClaimBrowserBlocked, monban.Low, monban.Evidence{Source: "fetch.spec.whatwg.org", Text: num},
 			otherPort(c.Judgement.Bind, h, portsOf(w.snap)))
 	}
-	if asked := c.Claim.Bind.Port.Num; port.Num != asked && asked != 0 {
+	if asked := c.Claim.Bind.Port.Num; port.Num != asked && asked != 0 && c.Judgement.Cause != string(D14) { // which says so
 		w.add(c, monban.ClaimMoved, monban.Low, monban.Evidence{Source: c.Claim.By, Text: strconv.Itoa(int(asked))})
 	}
 	if c.Claim.UID == 0 && h.UID > 0 && port.Num < h.Unprivileged && !running && c.Claim.BindService == monban.FlagUnknown {

@@ -69,7 +69,7 @@ func proofs() map[conflict.Cause]proof {
 		conflict.D11: {provoke: causeNodePort},
 		conflict.D12: {reason: "takes a cluster of k3s; the scheduler's message is in conflict/testdata/complaints"},
 		conflict.D13: {provoke: causeForward},
-		conflict.D14: {reason: "an editor takes another port without a word: there is no error and nothing in the way"},
+		conflict.D14: {provoke: causeForwardedElsewhere},
 		conflict.D15: {reason: "Docker Desktop's helpers are not on Linux; the message is in conflict/testdata/complaints"},
 
 		conflict.B1: {provoke: causeBlockedByBrowsers},
@@ -110,31 +110,53 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// testNames reports whether a test of this package, or a function that stands in
-// the same file, has the words in a string.
+// testNames reports whether a test of this package, or a function that it calls,
+// has the words in a string.
 func testNames(t *testing.T, test, words string) bool {
 	files, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
+	functions := map[string][]*ast.FuncDecl{}
 	for _, name := range files {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if file.Scope.Lookup(test) == nil {
-			continue
-		}
-		found := false
-		ast.Inspect(file, func(n ast.Node) bool {
-			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-				found = found || slices.Contains(strings.Fields(strings.Trim(lit.Value, "`\"")), words)
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				functions[f.Name.Name] = append(functions[f.Name.Name], f)
 			}
-			return true
-		})
-		return found
+		}
 	}
-	return false
+	found, seen := false, map[string]bool{}
+	var look func(name string)
+	look = func(name string) {
+		if seen[name] {
+			return
+		}
+		seen[name] = true
+		for _, f := range functions[name] {
+			ast.Inspect(f, func(n ast.Node) bool {
+				switch x := n.(type) {
+				case *ast.BasicLit:
+					found = found || x.Kind == token.STRING && slices.Contains(strings.Fields(strings.Trim(x.Value, "`\"")), words)
+				case *ast.SelectorExpr:
+					look(x.Sel.Name)
+					if id, ok := x.X.(*ast.Ident); ok && id.Name == "conflict" {
+						found = found || x.Sel.Name == words
+					}
+				case *ast.CallExpr:
+					if id, ok := x.Fun.(*ast.Ident); ok {
+						look(id.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+	look(test)
+	return found
 }
 
 // try opens a door as a program of the user would, and returns what it said when
@@ -390,6 +412,14 @@ func causeNoIPv6(_ *testing.T, r *room) {
 	r.claimed("claims.yaml", oneClaim(`address: "::1", port: 8080`), "fails EADDRNOTAVAIL L14")
 	r.opens("root", "tcp:[::]:8080") // of which the model says so, too
 	r.claimed("any.yaml", oneClaim(`address: "::", port: 8080`), "ok")
+}
+
+func causeForwardedElsewhere(_ *testing.T, r *room) {
+	r.claimed("devcontainer.json", `{"forwardPorts": [3000]}`, "ok")
+	r.start("root", "serve", "tcp:127.0.0.1:3000")
+	r.claimed("devcontainer.json", `{"forwardPorts": [3000]}`, "ok D14")
+	r.claimed("devcontainer.json", `{"forwardPorts": [3000], "portsAttributes": {"3000": {"requireLocalPort": true}}}`,
+		"fails EADDRINUSE L1")
 }
 
 func causeRespawn(t *testing.T, r *room) {

@@ -130,7 +130,7 @@ func checkDockerCauses(r *room, d *docker, proxy bool) {
 	if proxy {
 		// It reports to whoever started it on the descriptor 3.
 		r.daemon("root", "sh", "-c", `exec docker-proxy "$@" 3>/dev/null`, "sh", "-proto", "tcp", "-host-ip", "0.0.0.0", "-host-port", "8084", "-container-ip", "172.17.0.99", "-container-port", "80")
-	r.waitFor("tcp 8084")
+		r.waitFor("tcp 8084")
 		r.judged("root", "8084", "0.0.0.0", "fails EADDRINUSE D3")
 		return
 	}
@@ -167,7 +167,7 @@ func TestDockerRestart(t *testing.T) {
 	d.call("POST", "/containers/"+kept+"/stop?t=0", nil, nil)
 	r.waitFor("tcp 8086", "tcp 8087")
 	for _, port := range []string{"8086", "8087"} {
-	r.judgedAlso(port, "D1")
+		r.judgedAlso(port, "D1")
 		r.claimed("c.yaml", oneClaim("port: "+port), "fails EADDRINUSE D1")
 	}
 	eventually(t, "a stopped container is seen to come back", func() bool { // an engine that is busy is a gap
@@ -192,7 +192,7 @@ func TestDockerRestart(t *testing.T) {
 	d.start("later", config("8090", "always", serve...))
 	r.waitFor("tcp 8088", "tcp 8090")
 	for _, port := range []string{"8086", "8088"} {
-	r.judgedAlso(port, "D1", "D5")
+		r.judgedAlso(port, "D1", "D5")
 	}
 	r.judgedAlso("8090", "D1") // somebody has just started it
 	var made struct{ ID string }

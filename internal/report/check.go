@@ -133,6 +133,8 @@ func (c Check) why(v *view, done *monban.Checked) string {
 	switch {
 	case j.Cause == "L13" || j.Cause == "L14":
 		return joined(l, l.say("The program starts without %s.", "プログラムは %s なしで起動します。", wanted(done)), title)
+	case j.Cause == "D14":
+		return joined(l, c.sides(v, done)+l.pick(".", "。"), l.say("The editor will forward it from %s instead, without a word.", "エディターは何も言わず、代わりに %s から転送します。", wanted(done)))
 	case len(j.Against)+len(done.Rivals) > 0:
 		return joined(l, c.sides(v, done)+l.pick(".", "。"), title, v.also(j.Also, j.Fix, j.Bind.Port.Num))
 	case j.Cause == "D5":
@@ -164,7 +166,11 @@ func (c Check) runningSentence(v *view, done *monban.Checked) string {
 // sides names both sides: who asks for what, and who has it or asks before.
 func (c Check) sides(v *view, done *monban.Checked) string {
 	l := v.style.Lang
-	parts := []string{l.say("%[1]s wants %[2]s", "%[1]s は %[2]s を必要としています", claimPlace(&done.Claim), wanted(done))}
+	asked := wanted(done)
+	if done.Judgement.Cause == "D14" { // it gets another one
+		asked = place(done.Claim.Bind) + "/" + done.Claim.Bind.Port.Proto.String()
+	}
+	parts := []string{l.say("%[1]s wants %[2]s", "%[1]s は %[2]s を必要としています", claimPlace(&done.Claim), asked)}
 	var live []string
 	for i := range done.Judgement.Against {
 		d := &done.Judgement.Against[i]

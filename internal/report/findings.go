@@ -153,7 +153,7 @@ func (v *view) findingSentence(f monban.Finding) string {
 		return say(
 			"Port %[1]s is split between two programs: %[2]s has %[3]s, %[4]s has %[5]s. The more specific address wins, so the same number reaches different programs.",
 			"ポート %[1]s を 2 つのプログラムが分け合っています。%[3]s は %[2]s、%[5]s は %[4]s が待ち受けています。より具体的なアドレスが優先されるため、同じポート番号でも宛先によって別のプログラムにつながります。",
-			f.Bind.Port, v.who(&a), place(a.Bind), v.who(&b), place(b.Bind))
+			f.Bind.Port, v.who(&a), place(a.Bind), v.who(&b), place(b.Bind)) + v.causeOf(f)
 	case monban.SharedPort:
 		return say(
 			"%[1]s is shared by programs that have nothing to do with each other (SO_REUSEPORT): %[2]s. The kernel splits new connections between them.",
@@ -313,6 +313,15 @@ func (v *view) findingSentence(f monban.Finding) string {
 	default:
 		return string(f.Kind) + " " + place(f.Bind)
 	}
+}
+
+// causeOf is a sentence with the cause of a finding, "" without one.
+func (v *view) causeOf(f monban.Finding) string {
+	title, _, _ := causeText(f.Cause, v.style.Lang)
+	if title == "" {
+		return ""
+	}
+	return v.style.Lang.pick(" ", "") + title + " [" + f.Cause + "]" + v.style.Lang.pick(".", "。")
 }
 
 // text is the text of one of a finding's pieces of evidence.
