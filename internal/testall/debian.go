@@ -29,7 +29,7 @@ func debianPackages() []string {
 		"varnish", "tinyproxy-bin", "privoxy", "etcd-server", "zookeeper", "nats-server", "influxdb", "slapd", "krb5-kdc", "samba",
 		"rpcbind", "nfs-ganesha", "rsync", "git", "subversion", "distcc", "tftpd-hpa", "snmpd", "cups-daemon", "coturn", "openvpn",
 		"kamailio", "prosody", "ngircd", "xrdp", "tigervnc-standalone-server", "docker-registry", "transmission-daemon", "icecast2",
-		"python3-pymodbus", "python3-serial", "python3-serial-asyncio", "leafnode",
+		"gunicorn", "python3-pymodbus", "python3-serial", "python3-serial-asyncio", "leafnode",
 		"tor", "dante-server", "clamav-daemon", "avahi-daemon", "openbsd-inetd", "openssl",
 		"libidn12", "libgnutls-dane0", // of Exim
 		"systemd", "systemd-container", "dbus", "supervisor", "runit",

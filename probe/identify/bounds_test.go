@@ -1,6 +1,7 @@
 package identify_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"sync"
@@ -23,18 +25,24 @@ import (
 	"github.com/monban-dev/monban/probe/identify"
 )
 
-// TestHostileTLS does the same inside TLS, and where TLS itself is hostile.
-func TestHostileTLS(t *testing.T) {
+// certificate is one for a name, signed by itself.
+func certificate(t *testing.T, name string) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "door.example"}, DNSNames: []string{"door.example"}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// TestHostileTLS does the same inside TLS, and where TLS itself is hostile.
+func TestHostileTLS(t *testing.T) {
+	config := &tls.Config{Certificates: []tls.Certificate{certificate(t, "door.example")}}
 	demanding := config.Clone()
 	demanding.ClientAuth = tls.RequireAnyClientCert
 	demanding12 := demanding.Clone()
@@ -192,37 +200,64 @@ func TestPrinters(t *testing.T) {
 }
 
 // TestOneAtATime: a server that serves one connection after the other is asked
-// again when the one that listened is closed, if its port suggests what.
+// again when the one that listened is closed: for what its port suggests, and at
+// any port for HTTP and TLS.
 func TestOneAtATime(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	config := &tls.Config{Certificates: []tls.Certificate{certificate(t, "one.example")}}
+	web := func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\nServer: one/1\r\nConnection: close\r\n\r\n")
+		}
 	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			buf := make([]byte, 100)
-			for {
-				n, err := c.Read(buf)
-				if err != nil {
-					break
-				}
-				if string(buf[:n]) == "version\r\n" {
+	for name, test := range map[string]struct {
+		serve func(c net.Conn)
+		port  uint16 // 0 is nobody's
+		want  string
+	}{
+		"memcached": {func(c net.Conn) {
+			for scan := bufio.NewScanner(c); scan.Scan(); {
+				if scan.Text() == "version" {
 					_, _ = io.WriteString(c, "VERSION 1.6.18\r\n")
 				}
 			}
-			c.Close()
-		}
-	}()
-	id := &identify.Identifier{Patience: 3 * time.Second, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
-	}}
-	if s := ask(t, id, netip.MustParseAddrPort("127.0.0.1:11211")); s.Protocol != "memcached" || s.Version != "1.6.18" {
-		t.Errorf("got %+v", s)
+		}, 11211, "memcached|memcached|1.6.18"},
+		"http": {web, 0, "http|one|1"},
+		"https": {func(raw net.Conn) {
+			if c := tls.Server(raw, config); c.Handshake() == nil {
+				web(c)
+				c.Close()
+			}
+		}, 0, "http|one|1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					test.serve(c)
+					c.Close()
+				}
+			}()
+			at := l.Addr().(*net.TCPAddr).AddrPort()
+			if test.port != 0 {
+				at = netip.AddrPortFrom(at.Addr(), test.port)
+			}
+			id := &identify.Identifier{Patience: 3 * time.Second, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
+			}}
+			s := ask(t, id, at)
+			if got := s.Protocol + "|" + s.Product + "|" + s.Version; got != test.want || s.TLS != (name == "https") {
+				t.Errorf("got %+v, want %s", s, test.want)
+			}
+		})
 	}
 }
 

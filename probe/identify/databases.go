@@ -13,7 +13,7 @@ import (
 func databaseQuestions() []signature {
 	return []signature{
 		{name: "mssql", ports: []uint16{1433}, ask: func(question) []byte { return preLogin() }, read: readMSSQL},
-		{name: "oracle", ports: []uint16{1521, 1526}, ask: func(question) []byte { return askOracle() }, read: readOracle},
+		{name: "oracle", ports: []uint16{1521, 1526}, ask: func(question) []byte { return askOracle() }, read: readOracle, talk: talkOracle},
 		{name: "cassandra", ports: []uint16{9042}, ask: askCassandra, read: readCassandra},
 	}
 }
@@ -69,35 +69,64 @@ func askOracle() []byte {
 	return append(b, data...)
 }
 
-// readOracle takes ACCEPT, REFUSE or RESEND.
+// readOracle takes ACCEPT, REFUSE or RESEND: the first two with a description
+// behind their heads, of 24 and more bytes and of 12.
 func readOracle(_ question, said []byte) (monban.Service, match) {
+	const accept, refuse, resend = 2, 4, 11
 	c := cursor{b: said}
 	length, sum, kind := c.be16(), c.be16(), c.u8()
 	c.bytes(3)
-	if len(said) >= 2 && (length < 8 || length > 4096) || len(said) >= 5 && (sum != 0 || kind != 2 && kind != 4 && kind != 11) {
+	if len(said) >= 2 && (length < 8 || length > 4096) || len(said) >= 5 && (sum != 0 || kind != accept && kind != refuse && kind != resend) {
 		return none(no)
 	}
 	body := c.bytes(length - 8)
 	if c.failed {
 		return none(more)
 	}
-	text := string(body)
-	switch {
-	case kind == 11 && length == 8, kind == 2 && length >= 24:
+	if kind == resend && length == 8 || kind == accept && length >= 24 && !bytes.Contains(body, []byte("(DESCRIPTION=")) {
 		return seems("oracle", said), yes
-	case kind == 4 && strings.Contains(text, "(DESCRIPTION="):
-	default:
+	}
+	at := bytes.Index(body, []byte("(DESCRIPTION="))
+	if kind == resend || at < 4 || kind == accept && at < 16 {
 		return none(no)
 	}
-	s := is("oracle", body)
-	s.Product = "Oracle TNS listener"
-	if _, rest, ok := strings.Cut(text, "VSNNUM="); ok {
-		digits, _, _ := strings.Cut(rest, ")")
-		if n, err := strconv.ParseUint(digits, 10, 32); err == nil {
-			s.Version = fmt.Sprintf("%d.%d.%d.%d", n>>24, n>>20&15, n>>12&255, n>>8&15)
-		}
-	}
+	s := is("oracle", body[at:])
+	s.Product, s.Version = "Oracle TNS listener", oracleVersion(string(body[at:]))
 	return s, yes
+}
+
+// talkOracle asks again where that was what the listener wanted.
+func talkOracle(c *conn, s monban.Service) monban.Service {
+	if s.Grade == monban.GradeIdentified {
+		return s
+	}
+	better := s
+	c.ask(askOracle(), func(said []byte) int {
+		again, m := readOracle(c.question, said)
+		if m == no {
+			return -1
+		}
+		if m == yes && again.Grade > s.Grade {
+			better = again
+		}
+		return int(m) / int(yes) * len(said)
+	})
+	return better
+}
+
+// oracleVersion reads VSNNUM, a number of 32 bits. Its parts have other widths
+// since version 18, which its first 8 bits tell.
+func oracleVersion(description string) string {
+	_, rest, _ := strings.Cut(description, "(VSNNUM=")
+	digits, _, _ := strings.Cut(rest, ")")
+	n, err := strconv.ParseUint(digits, 10, 32)
+	switch {
+	case err != nil || n == 0:
+		return ""
+	case n>>24 >= 18:
+		return fmt.Sprintf("%d.%d.%d.%d", n>>24, n>>16&255, n>>12&15, n>>4&255)
+	}
+	return fmt.Sprintf("%d.%d.%d.%d", n>>24, n>>20&15, n>>12&255, n>>8&15)
 }
 
 // askCassandra is OPTIONS of the native protocol, version 4: its specification,

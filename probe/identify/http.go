@@ -127,10 +127,17 @@ func readHTTP(_ question, said []byte) (monban.Service, match) {
 }
 
 // httpServer reads a Server field: "nginx/1.22.1", "CUPS/2.4 IPP/2.1",
-// "Apache/2.4.62 (Debian)", "Icecast 2.4.4".
+// "Apache/2.4.62 (Debian)", "Icecast 2.4.4", "Jetty(9.4.50.v20221201)",
+// "Python/3.11 aiohttp/3.8.4".
 func httpServer(field string) (product, version string) {
 	word, rest, _ := strings.Cut(field, " ")
+	if language, _, ok := strings.Cut(word, "/"); ok && (language == "Python" || language == "CPython") && strings.Contains(rest, "/") {
+		return httpServer(rest) // what runs, and then what serves
+	}
 	if product, version, ok := strings.Cut(word, "/"); ok {
+		return product, leadingVersion(version)
+	}
+	if product, version, ok := strings.Cut(word, "("); ok && product != "" && leadingVersion(version) != "" {
 		return product, leadingVersion(version)
 	}
 	if v := leadingVersion(rest); v != "" && v == rest {

@@ -1,6 +1,9 @@
 package identify
 
-import "testing"
+import (
+	"net/netip"
+	"testing"
+)
 
 // TestEvidence reads the answers of servers that do not name themselves in the
 // field Server.
@@ -27,6 +30,74 @@ func TestEvidence(t *testing.T) {
 		product, version := httpEvidence(&a)
 		if m != yes || product != test.product || version != test.version {
 			t.Errorf("%q is %s %s, want %s %s", test.said, product, version, test.product, test.version)
+		}
+	}
+}
+
+// TestPages reads what the servers of programs for developers said to GET /, or
+// where that led to: each was run, but Grafana and Ollama, whose words are from
+// their sources, and RabbitMQ management, from the package that has its page.
+func TestPages(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\n"
+	for _, test := range []struct{ said, product, version string }{
+		{ok + "X-Powered-By: Express\r\nContent-Type: text/html\r\n\r\nhi", "Express", ""},
+		{"HTTP/1.1 500 Internal Server Error\r\nCache-Control: no-store\r\nX-Powered-By: Next.js\r\n\r\n", "Next.js", ""},
+		{ok + "Server: nginx\r\nX-Powered-By: PHP/8.2.36\r\n\r\n", "", ""}, // nginx answers
+		{ok + "X-Powered-By: PHP/8.2.36\r\n\r\n", "PHP", "8.2.36"},
+		{"HTTP/1.1 404 Not Found\r\nHost: 192.0.2.1:8000\r\nConnection: close\r\n\r\n", "PHP", ""},
+		{ok + "Host: 192.0.2.1:8000\r\nX-Powered-By: PHP/8.2.36\r\n\r\n", "PHP", "8.2.36"},
+		{ok + "Host: 192.0.2.7\r\n\r\n", "", ""},
+		{ok + "Vary: Origin\r\n\r\n<html><head>\n  <script type=\"module\" src=\"/@vite/client\"></script>\n", "Vite", ""},
+		{ok + "X-Powered-By: Express\r\n\r\n<!DOCTYPE html>\n<head>\n<title>Node-RED</title>", "Node-RED", ""},
+		{ok + "Server: TornadoServer/6.2\r\n\r\n<title>Jupyter Notebook</title>", "Jupyter Notebook", ""},
+		{ok + "Server: TornadoServer/6.2\r\n\r\n<title>something else</title>", "", ""},
+		{ok + "Server: Apache\r\n\r\n<title>Jupyter Notebook</title>", "", ""},
+		{ok + "Server: Cowboy\r\n\r\n<title>RabbitMQ Management</title>", "RabbitMQ management", ""},
+		{ok + "\r\n<script>window.grafanaBootData = {", "Grafana", ""},
+		{ok + "\r\nOllama is running", "Ollama", ""},
+		{ok + "\r\nHow to see that Ollama is running", "", ""},
+		{"HTTP/1.0 200 OK\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{\n  \"Browser\": \"node.js/v20.20.2\",\n  \"Protocol-Version\": \"1.1\"\n} ", "Node.js inspector", "20.20.2"},
+		{ok + "\r\n{\n   \"Browser\": \"Chrome/156.0.8078.108\",\n   \"Protocol-Version\": \"1.3\",\n   \"User-Agent\": \"x\"\n}\n", "Chrome DevTools", "156.0.8078.108"},
+		{ok + "\r\n{\"tinylr\":\"Welcome\",\"version\":\"2.0.0\"}", "tiny-lr", "2.0.0"},
+		{ok + "X-Powered-By: Express\r\n\r\n{\"express-pouchdb\":\"Welcome!\",\"version\":\"4.2.0\",\"vendor\":{\"name\":\"PouchDB authors\"}}", "PouchDB Server", "4.2.0"},
+	} {
+		a, m := parseHTTP([]byte(test.said), "HTTP")
+		c := &conn{question: newQuestion(netip.MustParseAddrPort("192.0.2.1:8000"))}
+		product, version := c.httpProduct(&a)
+		if m != yes || product != test.product || version != test.version {
+			t.Errorf("%q is %s %s, want %s %s", test.said, product, version, test.product, test.version)
+		}
+	}
+}
+
+// TestServerField reads the field Server as programs write it.
+func TestServerField(t *testing.T) {
+	for field, want := range map[string]string{
+		"nginx/1.22.1": "nginx|1.22.1", "Apache/2.4.62 (Debian)": "Apache|2.4.62", "Icecast 2.4.4": "Icecast|2.4.4", "CUPS/2.4 IPP/2.1": "CUPS|2.4",
+		"Jetty(9.4.50.v20221201)": "Jetty|9.4.50.v20221201", "Python/3.11 aiohttp/3.8.4": "aiohttp|3.8.4", "SimpleHTTP/0.6 Python/3.11.2": "SimpleHTTP|0.6",
+		"Python/3.11": "Python|3.11", "WSGIServer/0.2 CPython/3.11.2": "WSGIServer|0.2", "MinIO": "MinIO|", "Caddy": "Caddy|", "(none)": "(none)|", "": "|",
+		"WEBrick/1.8.1 (Ruby/3.1.2/2022-04-12)": "WEBrick|1.8.1", "Libpod/4.3.1 (linux)": "Libpod|4.3.1", "A B": "A B|",
+	} {
+		if product, version := httpServer(field); product+"|"+version != want {
+			t.Errorf("%q is %s|%s, want %s", field, product, version, want)
+		}
+	}
+}
+
+// TestRedirect wants a path of the same server, and nothing else.
+func TestRedirect(t *testing.T) {
+	const here = "192.0.2.1:8000"
+	for location, want := range map[string]string{
+		"/tree?": "/tree?", "/login?next=%2Ftree": "/login?next=%2Ftree", "http://" + here + "/debug": "/debug", "https://" + here + "/": "/", "/a#b": "/a",
+		"http://192.0.2.1:8001/": "", "http://example.com/": "", "//example.com/": "", "": "", "login": "", "/a b": "", "/a\r\nX: y": "", "http://" + here + "0/": "",
+		"http://" + here + "@example.com/": "",
+	} {
+		a := httpAnswer{status: 302, header: []httpField{{"location", location}}}
+		if got := redirect(&a, here); got != want {
+			t.Errorf("%q leads to %q, want %q", location, got, want)
+		}
+		if a.status = 200; redirect(&a, here) != "" {
+			t.Errorf("%q is followed though it is no redirect", location)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package identify
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -10,20 +9,38 @@ import (
 )
 
 // talkHTTP finds the product where the field Server does not name it: first in
-// the answer to /, then at the paths where servers without such a field state
-// it. All are read only.
+// the answer to /, then where that leads to, then at the paths where servers
+// without such a field state it. All are read only.
 func talkHTTP(c *conn, s monban.Service) monban.Service {
 	a := c.httpRest()
-	if product, version := httpEvidence(&a); product != "" {
-		s.Product, s.Version = product, version
-	}
 	if strings.Contains(a.get("server"), " IPP/") {
 		return c.confirmIPP(s)
 	}
-	if s.Product != "" || s.Protocol != "http" {
+	if product, version := c.httpProduct(&a); product != "" {
+		s.Product, s.Version = product, version
+	}
+	if s.Product != "" && !isToolkit(s.Product) || s.Protocol != "http" {
 		return s
 	}
-	for _, path := range []string{"/version", "/metrics", "/v2/"} {
+	for range 2 { // Jupyter's leads to its list, and that to its login
+		path := redirect(&a, c.authority())
+		if path == "" {
+			break
+		}
+		next, ok := c.httpAgain(httpGet(c.question, path))
+		if !ok {
+			break
+		}
+		if product, version := c.httpProduct(&next); product != "" {
+			s.Product, s.Version = product, version
+			return s
+		}
+		a = next
+	}
+	if s.Product != "" {
+		return s
+	}
+	for _, path := range []string{"/version", "/metrics", "/v2/", "/json/version"} {
 		a, ok := c.httpAgain(httpGet(c.question, path))
 		if !ok {
 			break
@@ -34,6 +51,26 @@ func talkHTTP(c *conn, s monban.Service) monban.Service {
 		}
 	}
 	return s
+}
+
+// redirect returns the path on the same server that an answer leads to, or "".
+func redirect(a *httpAnswer, authority string) string {
+	switch a.status {
+	case 301, 302, 303, 307, 308:
+	default:
+		return ""
+	}
+	path := a.get("location")
+	if rest, ok := strings.CutPrefix(path, "http://"+authority); ok {
+		path = rest
+	} else if rest, ok := strings.CutPrefix(path, "https://"+authority); ok {
+		path = rest
+	}
+	path, _, _ = strings.Cut(path, "#")
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || len(path) > 512 || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return ""
+	}
+	return path
 }
 
 // maxBody is how much of an answer's body is read.
@@ -120,106 +157,4 @@ func (c *conn) confirmIPP(s monban.Service) monban.Service {
 	}
 	s.Protocol = "ipp"
 	return s
-}
-
-// httpEvidence finds the product in what an answer says beside the field Server.
-func httpEvidence(a *httpAnswer) (product, version string) {
-	if v := a.get("x-influxdb-version"); v != "" {
-		return "InfluxDB", v
-	}
-	if strings.HasPrefix(a.get("docker-distribution-api-version"), "registry/") {
-		return "Docker Registry", ""
-	}
-	if agent := a.get("proxy-agent"); agent != "" {
-		product, version, _ = strings.Cut(agent, " ")
-		return product, leadingVersion(version)
-	}
-	if via := a.get("via"); strings.Contains(via, "(Varnish/") && (a.get("server") == "" || a.get("server") == "Varnish") {
-		return "Varnish", versionAfter(via, "(Varnish/")
-	}
-	if a.get("x-varnish") != "" && a.get("server") == "Varnish" {
-		return "Varnish", ""
-	}
-	if bytes.HasPrefix(a.body, []byte("{")) {
-		return jsonEvidence(a.body)
-	}
-	if bytes.HasPrefix(a.body, []byte("# HELP ")) {
-		return metricsEvidence(string(a.body))
-	}
-	body := string(a.body)
-	switch {
-	case a.status == 503 && strings.Contains(body, "No server is available to handle this request.") && a.get("server") == "":
-		return "HAProxy", ""
-	case strings.Contains(body, "<h3>Apache Tomcat/"):
-		return "Apache Tomcat", versionAfter(body, "<h3>Apache Tomcat/")
-	case strings.Contains(body, "<title>Node Exporter</title>"):
-		return "node_exporter", versionAfter(body, "(version=")
-	}
-	return "", ""
-}
-
-// jsonEvidence knows the APIs by the fields of their answers.
-func jsonEvidence(body []byte) (product, version string) {
-	var answer struct {
-		Tagline string          `json:"tagline"`
-		Version json.RawMessage `json:"version"`
-		Etcd    string          `json:"etcdserver"`
-		CouchDB string          `json:"couchdb"`
-		Git     string          `json:"gitVersion"`
-		Kind    string          `json:"kind"`
-		API     string          `json:"apiVersion"`
-		// Docker writes these in capitals.
-		Docker  string `json:"ApiVersion"`
-		Engine  string `json:"Version"`
-		Minimum string `json:"MinAPIVersion"`
-	}
-	if json.Unmarshal(body, &answer) != nil {
-		return "", ""
-	}
-	var number struct {
-		Number       string `json:"number"`
-		Distribution string `json:"distribution"`
-	}
-	_ = json.Unmarshal(answer.Version, &number) // it is a text with others
-	switch {
-	case answer.Tagline == "You Know, for Search":
-		return "Elasticsearch", number.Number
-	case number.Distribution == "opensearch":
-		return "OpenSearch", number.Number
-	case answer.Etcd != "":
-		return "etcd", answer.Etcd
-	case answer.CouchDB != "":
-		var text string
-		_ = json.Unmarshal(answer.Version, &text)
-		return "CouchDB", text
-	case answer.Git != "":
-		return "Kubernetes API", strings.TrimPrefix(answer.Git, "v")
-	case answer.Kind == "Status" && answer.API == "v1":
-		return "Kubernetes API", ""
-	case answer.Minimum != "" && answer.Engine != "":
-		return "Docker Engine API", answer.Engine
-	}
-	return "", ""
-}
-
-// metricsEvidence reads the metric that programs with Prometheus's library
-// describe themselves by: node_exporter_build_info{…,version="1.5.0"} 1.
-func metricsEvidence(body string) (product, version string) {
-	for line := range strings.Lines(body) {
-		name, labels, ok := strings.Cut(line, "_build_info{")
-		if !ok || strings.HasPrefix(line, "#") || name == "go" {
-			continue
-		}
-		// goversion is another label.
-		_, rest, _ := strings.Cut(","+labels, `,version="`)
-		v, _, _ := strings.Cut(rest, `"`)
-		return name, leadingVersion(v)
-	}
-	switch {
-	case strings.Contains(body, "\nkubelet_"):
-		return "kubelet", ""
-	case strings.Contains(body, "\netcd_server_"):
-		return "etcd", ""
-	}
-	return "", ""
 }

@@ -12,7 +12,9 @@
 // client speaks first are tried on connections of their own, one shortly after
 // the other, without waiting for the end of the one before. The first that gets
 // a valid answer ends it. TLS is one of them: inside it, everything is done once
-// more. A UDP door is asked in all its protocols, a datagram each.
+// more. A server that was silent to all of that may be one that serves a
+// connection at a time: it is asked again with no other open. A UDP door is
+// asked in all its protocols, a datagram each.
 //
 // What it does to a server is bounded: a few connections at a time, a few
 // kilobytes sent, at most 64 KiB read on each connection, nothing changed,
@@ -45,7 +47,8 @@ type Identifier struct {
 	// fewer than 16 a door that is not at a usual port may stay unknown.
 	PerHost int
 	// Patience is how long a server may take for its first byte; 0 is 5 s. To
-	// identify a door that never answers takes about as long, and inside TLS as
+	// identify a door that never answers takes as long and two or three seconds
+	// more, in which it is asked with no other connection open; and inside TLS as
 	// long again.
 	Patience time.Duration
 

@@ -16,9 +16,10 @@ func messagingQuestions() []signature {
 			ask: func(question) []byte { return []byte(amqpHeader) }, read: readAMQP,
 			resembles: func(said []byte) bool { return bytes.HasPrefix(said, []byte("AMQP")) },
 		},
-		{name: "mqtt", ports: []uint16{1883, 8883}, ask: askMQTT, read: readMQTT},
+		{name: "mqtt", ports: []uint16{1883, 8883}, ask: func(question) []byte { return askMQTTVersion() }, read: readMQTT, talk: talkMQTT},
 		{name: "kafka", ports: []uint16{9092, 9093}, ask: askKafka, read: readKafka},
 		{name: "zookeeper", ports: []uint16{2181, 2182}, ask: func(question) []byte { return []byte("srvr") }, read: readZooKeeper},
+		{name: "mqtt", ports: []uint16{1883, 8883}, ask: func(question) []byte { return askMQTTMethod() }, read: readMQTT, talk: talkMQTT},
 	}
 }
 
@@ -67,27 +68,55 @@ func amqpText(table []byte, name string) string {
 	return string(c.bytes(int(c.be32())))
 }
 
-// askMQTT is a CONNECT of a protocol version that there is not, so that nobody
-// is connected: MQTT 3.1.1 section 3.1.2.2.
-func askMQTT(question) []byte {
+// askMQTTVersion is a CONNECT of a protocol version that there is not, so that
+// nobody is connected: MQTT 3.1.1 section 3.1.2.2.
+func askMQTTVersion() []byte {
 	return []byte("\x10\x12\x00\x04MQTT\x7f\x02\x00\x3c\x00\x06monban")
 }
 
-// readMQTT takes a CONNACK that refuses the version: 1, or 0x84 in MQTT 5.
+// askMQTTMethod is for servers that hang up on that without a word, as Aedes
+// does: a CONNECT of version 5 that wants to log in by a method that there is
+// not, which connects nobody either: MQTT 5 section 4.12. A server of version
+// 3.1.1 refuses the version.
+func askMQTTMethod() []byte {
+	return []byte("\x10\x1c\x00\x04MQTT\x05\x02\x00\x3c\x09\x15\x00\x06monban\x00\x06monban")
+}
+
+// readMQTT takes a CONNACK: MQTT 3.1.1 section 3.2, MQTT 5 section 3.2. A
+// refusal has a code from 1 to 5, or one of version 5 from 0x80; who does not
+// refuse what there is not is asked once more by [talkMQTT].
 func readMQTT(_ question, said []byte) (monban.Service, match) {
 	if len(said) < 4 {
 		return none(min(more, begins(said, "\x20")))
 	}
-	if said[0] != 0x20 || said[1] < 2 || said[1] > 60 || said[2] != 0 || said[3] != 1 && said[3] != 0x84 {
+	length, code := int(said[1]), said[3]
+	if said[0] != 0x20 || length < 2 || length > 127 || said[2] != 0 || code > 5 && (code < 0x80 || code > 0x9f) {
 		return none(no)
 	}
-	switch n := 2 + int(said[1]); {
-	case len(said) < n:
+	if len(said) < 2+length {
 		return none(more)
-	case len(said) > n:
+	}
+	// Behind the code of version 5 are properties, with their length before them.
+	if len(said) > 2+length || length > 2 && int(said[4]) != length-3 {
 		return none(no)
+	}
+	if code == 0 {
+		return seems("mqtt", said), yes
 	}
 	return is("mqtt", said), yes
+}
+
+// talkMQTT pings where it was connected after all, and takes leave.
+func talkMQTT(c *conn, s monban.Service) monban.Service {
+	if s.Grade == monban.GradeIdentified {
+		return s
+	}
+	answer := c.ask([]byte{0xc0, 0}, func(said []byte) int { return len(said) / 2 * 2 })
+	if string(answer) == "\xd0\x00" {
+		s.Grade = monban.GradeIdentified
+	}
+	c.say([]byte{0xe0, 0})
+	return s
 }
 
 // askKafka is ApiVersions, version 0: the protocol guide of Kafka.

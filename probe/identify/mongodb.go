@@ -94,10 +94,22 @@ func talkMongo(c *conn, s monban.Service) monban.Service {
 		}
 		return len(document)
 	})
-	if v := bsonString(document, "version"); v != "" && bytes.Contains(document, []byte("gitVersion\x00")) {
-		s.Product, s.Version = "MongoDB", v
-	}
+	s.Product, s.Version = mongoBuild(document)
 	return s
+}
+
+// mongoBuild reads a buildInfo. FerretDB states the version of MongoDB that it
+// stands in for, and its own beside it; others stand in without a word, and so
+// only the parts that mongod and mongos are built of, their allocator and their
+// JavaScript engine, make a MongoDB.
+func mongoBuild(document []byte) (product, version string) {
+	if v := bsonString(document, "ferretdbVersion"); v != "" {
+		return "FerretDB", leadingVersion(v)
+	}
+	if bsonString(document, "allocator") != "" || bsonString(document, "javascriptEngine") != "" {
+		product = "MongoDB"
+	}
+	return product, bsonString(document, "version")
 }
 
 // mongoCommand is {name: 1, $db: "admin"}.

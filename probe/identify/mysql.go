@@ -61,12 +61,32 @@ func readMySQL(_ question, said []byte) (monban.Service, match) {
 		return mysqlRefusal(payload)
 	}
 	s := seems("mysql", payload)
-	s.Product, s.Version = "MySQL", h.version
-	// MariaDB puts 5.5.5- before its version, for the sake of old replicas.
-	if i := strings.Index(h.version, "-MariaDB"); i >= 0 {
-		s.Product, s.Version = "MariaDB", strings.TrimPrefix(h.version[:i], "5.5.5-")
-	}
+	s.Product, s.Version = mysqlVersion(h.version)
 	return s, yes
+}
+
+// mysqlVersion reads the version of a greeting. Others than MySQL begin theirs
+// with that of the MySQL which they are like, and most name themselves behind it:
+// 5.5.5-10.11.6-MariaDB, where 5.5.5- is for the sake of old replicas;
+// 8.0.11-TiDB-v7.5.1, 8.0.30-Vitess, 23.8.1.2992-ClickHouse. Who does not may be
+// MySQL or not: [talkMySQL] finds out.
+func mysqlVersion(text string) (product, version string) {
+	before, rest, named := strings.Cut(text, "-")
+	for _, name := range []string{"TiDB", "Vitess", "ClickHouse"} {
+		if named && strings.HasPrefix(rest, name) {
+			if v := versionAfter(rest, name); v != "" {
+				return name, v
+			}
+			if name == "ClickHouse" {
+				return name, before
+			}
+			return name, ""
+		}
+	}
+	if i := strings.Index(text, "-MariaDB"); i >= 0 {
+		return "MariaDB", strings.TrimPrefix(text[:i], "5.5.5-")
+	}
+	return "", text
 }
 
 // mysqlRefusal is an error packet instead of a greeting: too many connections,
@@ -79,8 +99,11 @@ func mysqlRefusal(payload []byte) (monban.Service, match) {
 		return none(no)
 	}
 	s := is("mysql", c.b)
-	if strings.Contains(s.Evidence, "MariaDB") {
+	switch {
+	case strings.Contains(s.Evidence, "this MariaDB server"):
 		s.Product = "MariaDB"
+	case strings.Contains(s.Evidence, "this MySQL server"):
+		s.Product = "MySQL"
 	}
 	return s, yes
 }
@@ -121,11 +144,28 @@ func talkMySQL(c *conn, s monban.Service) monban.Service {
 	switch answer[4] {
 	case 0xff, 0xfe:
 		s.Grade = monban.GradeIdentified
+		if s.Product == "" && mysqlWords(answer) {
+			s.Product = "MySQL"
+		}
 	case 0:
 		s.Grade = monban.GradeIdentified // an account for everybody: it is left at once
 		c.say(mysqlPacket(0, []byte{1}))
 	}
 	return s
+}
+
+// mysqlWords reports whether a refusal is in the words of MySQL, which programs
+// that only speak its protocol shorten: errors 1045 and 1251 of its reference.
+func mysqlWords(answer []byte) bool {
+	c := cursor{b: answer}
+	c.bytes(4 + 1)
+	switch number, text := c.le16(), string(c.b); number {
+	case 1045:
+		return strings.Contains(text, "Access denied for user 'monban'@'") && strings.HasSuffix(text, "' (using password: NO)")
+	case 1251:
+		return strings.Contains(text, "Client does not support authentication protocol requested by server; consider upgrading MySQL client")
+	}
+	return false
 }
 
 func mysqlPacket(sequence byte, body []byte) []byte {

@@ -39,7 +39,7 @@ func lists() map[string][]signature {
 
 func answers(t testing.TB) (all []answer) {
 	t.Helper()
-	for _, file := range []string{"testdata/answers.txt", "testdata/specified.txt"} {
+	for _, file := range []string{"testdata/answers.txt", "testdata/witnesses.txt", "testdata/specified.txt"} {
 		f, err := os.Open(file)
 		if err != nil {
 			t.Fatal(err)

@@ -100,6 +100,7 @@ type race struct {
 	*run
 	ctx     context.Context // ends with the race
 	until   time.Time       // the end of patience for a first byte
+	inside  bool            // it is about what is inside TLS
 	dial    dialer
 	results chan result
 	greeted chan struct{} // a server that speaks first did
@@ -141,7 +142,7 @@ func (r *run) talking() time.Duration { return min(talking, r.patience/2) + 4*r.
 func (r *run) race(ctx context.Context, first net.Conn, dial dialer, inside bool) monban.Service {
 	until := time.Now().Add(r.patience + 4*r.roundTrip())
 	raceCtx, cancel := context.WithDeadline(ctx, until.Add(2*r.talking()))
-	x := &race{run: r, ctx: raceCtx, until: until, dial: dial, results: make(chan result), greeted: make(chan struct{}, 1)}
+	x := &race{run: r, ctx: raceCtx, until: until, inside: inside, dial: dial, results: make(chan result), greeted: make(chan struct{}, 1)}
 	defer func() {
 		cancel()
 		for ; x.running > 0; x.running-- {
@@ -208,25 +209,37 @@ func (x *race) loop() (monban.Service, *session) {
 			}
 		}
 	}
-	return x.alone(), nil
+	return x.alone()
 }
 
 // alone is for a server that takes one connection at a time, which was the one
-// that listened: if nobody heard anything, what is usual at the port is asked
+// that listened, as a worker of gunicorn does and `openssl s_server`: if nobody
+// heard anything, what is usual at the port and what is usual anywhere are asked
 // once more, with no other connection open.
-func (x *race) alone() monban.Service {
-	if x.best.Grade != monban.GradeUnknown || x.evidence != "" || silentPort(x.target.Port()) {
-		return x.conclude()
+func (x *race) alone() (monban.Service, *session) {
+	if x.best.Grade != monban.GradeUnknown || x.evidence != "" || x.refused > tooMany || silentPort(x.target.Port()) {
+		return x.conclude(), nil
 	}
-	for _, s := range questions() {
-		if s.rank(x.target.Port()) == 0 || s.name == "tls" {
+	for _, s := range ordered(questions(), x.target.Port()) {
+		wait := x.talking()
+		if s.rank(x.target.Port()) == 0 {
+			wait = min(wait, short+4*x.roundTrip())
+			if s.name != "http" && s.name != "tls" {
+				continue
+			}
+		}
+		if s.name == "tls" && x.inside {
 			continue
 		}
-		if res := x.put(time.Now().Add(x.talking()), s); res.found {
-			return res.s
+		res := x.put(time.Now().Add(wait), s)
+		if res.found || res.within != nil {
+			return res.s, res.within
+		}
+		if x.evidence == "" {
+			x.evidence = res.said
 		}
 	}
-	return x.conclude()
+	return x.conclude(), nil
 }
 
 // weigh takes a result in and reports whether the door is known by it.

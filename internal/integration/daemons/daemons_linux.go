@@ -53,7 +53,7 @@ type Door struct {
 // All lists the daemons.
 func All() []Daemon {
 	var all []Daemon
-	for _, list := range [][]Daemon{web(), mail(), data(), brokers(), names(), network(), files(), desktops()} {
+	for _, list := range [][]Daemon{web(), developers(), mail(), data(), brokers(), names(), network(), files(), desktops()} {
 		all = append(all, list...)
 	}
 	return all

@@ -63,13 +63,14 @@ func brokers() []Daemon {
 			conf := r.file("zoo.cfg", "tickTime=2000\ndataDir=@DIR@/zookeeper\nclientPort=2181\nclientPortAddress=@ADDR@\nadmin.enableServer=false\n")
 			r.daemon("root", "java", "-Xmx64m", "-cp", "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar:/etc/zookeeper/conf_example:/usr/share/java/*", "org.apache.zookeeper.server.quorum.QuorumPeerMain", conf)
 		}},
-		{Name: "RabbitMQ", Needs: "rabbitmq-server", Doors: []Door{tcp(5672, "amqp", "RabbitMQ")}, start: func(r *room) {
+		{Name: "RabbitMQ", Needs: "rabbitmq-server", Doors: []Door{tcp(5672, "amqp", "RabbitMQ"), tcp(15672, "http", "RabbitMQ management")}, start: func(r *room) {
 			r.subdir("rabbit", "rabbitmq")
+			r.file("rabbitmq.conf", "management.tcp.port = 15672\nmanagement.tcp.ip = @ADDR@\n")
 			// A port mapper of its own: the one below is on 127.0.0.1, too, and
 			// when it ended RabbitMQ ended (no_epmd_port).
 			r.daemon("rabbitmq", "env", "HOME=@DIR@/rabbit", "ERL_EPMD_PORT=14369", "RABBITMQ_NODE_IP_ADDRESS=@ADDR@", "RABBITMQ_NODENAME=monban@localhost", "RABBITMQ_MNESIA_BASE=@DIR@/rabbit/db",
 				"RABBITMQ_LOG_BASE=@DIR@/rabbit/log", "RABBITMQ_LOGS=-", "RABBITMQ_PID_FILE=@DIR@/rabbit/pid", "RABBITMQ_SERVER_START_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
-				"RABBITMQ_ENABLED_PLUGINS_FILE="+r.file("plugins", "[].\n"), "RABBITMQ_CONFIG_FILE=@DIR@/none", "RABBITMQ_CONF_ENV_FILE=@DIR@/none-env", "/usr/lib/rabbitmq/bin/rabbitmq-server")
+				"RABBITMQ_ENABLED_PLUGINS_FILE="+r.file("plugins", "[rabbitmq_management].\n"), "RABBITMQ_CONFIG_FILE=@DIR@/rabbitmq", "RABBITMQ_CONF_ENV_FILE=@DIR@/none-env", "/usr/lib/rabbitmq/bin/rabbitmq-server")
 		}},
 		{Name: "epmd", Needs: "epmd", Doors: []Door{tcp(4369, "epmd", "")}, start: func(r *room) {
 			r.daemon("nobody", "epmd", "-address", "@ADDR@", "-port", "4369")
