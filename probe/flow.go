@@ -44,6 +44,7 @@ type flow struct {
 	patience, slow time.Duration
 	undecided      bool
 	sweep          bool // many hosts, some of which are not there
+	sought         int  // the last pass that asks those which have not answered
 	slowly         bool // one of those: its canaries are asked often, to know its pace soon
 	// late are the hosts of a sweep of which a door answered in this pass that had
 	// been silent in an earlier one.
@@ -68,7 +69,7 @@ const (
 )
 
 func newFlow(g *grid, alive *bitmap, from, n, seed uint64, p pace) *flow {
-	f := &flow{grid: g, alive: alive, from: from, n: n, seed: seed, pace: p, pass: 1, limit: maxPasses}
+	f := &flow{grid: g, alive: alive, from: from, n: n, seed: seed, pace: p, pass: 1, sought: 1, limit: maxPasses}
 	f.sweep = n > uint64(len(g.ports))
 	f.passes = []passStat{{}}
 	f.reorder()
@@ -100,7 +101,7 @@ func (f *flow) next(now time.Duration) (q question, wait time.Duration, ok bool)
 	for steps := 0; f.pos < f.n; steps++ {
 		door := f.from + f.order.at(f.pos)
 		f.pos++
-		if f.grid.get(door) != silent || f.pass > 2 && f.sweep && !f.alive.has(door/uint64(len(f.grid.ports))) {
+		if f.grid.get(door) != silent || f.absent(door) {
 			if steps >= 1<<14 {
 				return q, 0, false // let the answers be read
 			}
@@ -302,13 +303,16 @@ func (f *flow) done(now time.Duration) bool {
 	if f.pass < 2 {
 		return false
 	}
-	if f.pass > 2 && len(f.late) > 0 && len(f.late) <= separate {
-		return true // they get a pace of their own
-	}
 	if f.news == 0 {
 		return true // nobody is there, or nobody answers
 	}
-	return f.passes[f.pass-1].News == 0 && f.missed(float64(f.open)) < goodEnough
+	if f.missed() >= goodEnough {
+		return false
+	}
+	if f.pass > 2 && len(f.late) > 0 && len(f.late) <= separate {
+		return true // they get a pace of their own
+	}
+	return f.passes[f.pass-1].News == 0
 }
 
 // outlasted reports whether a target that limits how often it says "closed" has said
@@ -340,18 +344,24 @@ func (f *flow) outlasted(now time.Duration) bool {
 // missed estimates how many open doors are still unseen, from how many were seen:
 // those that answer, but were unlucky in every pass (capture and recapture, with
 // the canaries for marked animals).
-func (f *flow) missed(found float64) float64 {
+func (f *flow) missed() float64 {
 	if f.left() == 0 {
 		return 0
 	}
-	unlucky := 1.0
-	for i := range f.passes {
-		unlucky *= f.lossOf(i)
-	}
-	if unlucky >= 1 {
+	found, u := float64(f.open), f.unlucky(len(f.passes))
+	if u >= 1 {
 		return found
 	}
-	return found * unlucky / (1 - unlucky)
+	return found*u/(1-u) + f.missedHosts()
+}
+
+// unlucky is the chance that each of the first passes lost a question or its answer.
+func (f *flow) unlucky(passes int) float64 {
+	u := 1.0
+	for i := range passes {
+		u *= f.lossOf(i)
+	}
+	return u
 }
 
 // lossOf estimates the share of questions that pass i lost.
@@ -382,6 +392,7 @@ func (f *flow) nextPass(now time.Duration) {
 	f.pass++
 	f.pos, f.began = 0, now
 	f.late = make(map[uint64]bool)
+	f.seek()
 	f.reorder()
 	f.passes = append(f.passes, passStat{})
 	f.since = 1 << 20 // begin with a canary

@@ -135,7 +135,7 @@ func Scan(ctx context.Context, q Question) (*Report, error) {
 		switch {
 		case f.grid.proto != monban.TCP:
 		case f.over:
-			r.Missed += f.missed(float64(f.open))
+			r.Missed += f.missed()
 		default: // as many as of those that have answered
 			r.Missed += float64(f.left()) * float64(f.open) / float64(max(f.news, 1))
 		}

@@ -27,6 +27,7 @@ type savedFlow struct {
 	Seed   uint64       `json:"seed"`
 	Pass   int          `json:"pass"`
 	Pos    uint64       `json:"pos"`
+	Sought int          `json:"sought,omitempty"`
 	Over   bool         `json:"over"`
 	Lost   bool         `json:"lost,omitempty"`
 	Gone   []uint64     `json:"gone,omitempty"`
@@ -45,7 +46,7 @@ func (r *Report) State() *State {
 		}
 	}
 	for _, f := range r.flows {
-		saved := savedFlow{Proto: f.grid.proto, From: f.from, N: f.n, Seed: f.seed, Pass: f.pass, Pos: f.asking(), Over: f.over, Lost: f.lost, Gone: f.gone, Passes: f.passes}
+		saved := savedFlow{Proto: f.grid.proto, From: f.from, N: f.n, Seed: f.seed, Pass: f.pass, Pos: f.asking(), Sought: f.sought, Over: f.over, Lost: f.lost, Gone: f.gone, Passes: f.passes}
 		s.Flows = append(s.Flows, saved)
 	}
 	return s
@@ -132,6 +133,7 @@ func (f *flow) restore(s savedFlow) {
 	f.pass, f.pos, f.over = s.Pass, s.Pos, s.Over
 	f.lost, f.gone = s.Lost, slices.Clone(s.Gone)
 	f.passes = slices.Clone(s.Passes)
+	f.sought = min(max(s.Sought, 2), s.Pass)
 	f.reorder()
 	f.adopt()
 }
