@@ -39,6 +39,11 @@ func causesOf(c *Complaint, d *draft) []Cause {
 		list = append(list, D3)
 	case c.Holder.PID == 4:
 		list = append([]Cause{W4}, without(list, W4)...)
+	case strings.HasSuffix(lowerASCII(c.Holder.Name), `svchost.exe`):
+		list = append([]Cause{W7}, without(without(list, W7), W4)...)
+	case c.OS == "windows" && c.Holder.Name != "":
+		// The kernel and the services have no program of their own to be named.
+		list = append([]Cause{W1}, without(without(without(list, W1), W4), W7)...)
 	}
 	if c.OS == "windows" && blamesFirewall(lowerASCII(c.Text)) {
 		list = append(list, W14)

@@ -325,8 +325,10 @@ func programOf(lines []line, at int) string {
 
 func firstWord(lines []line, table []struct{ word, name string }) string {
 	for _, l := range lines {
+		// The program that is blamed is not the one that speaks.
+		said, _, _ := strings.Cut(l.low, ` in use by "`)
 		for _, p := range table {
-			if strings.Contains(l.low, p.word) {
+			if strings.Contains(said, p.word) {
 				return p.name
 			}
 		}

@@ -183,6 +183,22 @@ func (e Explanation) text(p *printer, v *view) {
 	v.gapsText(p)
 }
 
+// openAt returns the doors that are open where the program wanted to open one.
+func (v *view) openAt(c Explained) []monban.Door {
+	if !c.HasPort || c.Remote {
+		return nil
+	}
+	any := func(a netip.Addr) bool { return !a.IsValid() || a.IsUnspecified() }
+	var out []monban.Door
+	for _, d := range v.Snapshot.Doors {
+		p := d.Bind.Port
+		if p.Num == c.Port && (c.Proto == monban.AnyProto || c.Proto == p.Proto) && (any(c.Addr) || any(d.Bind.Addr) || c.Addr == d.Bind.Addr) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 func (v *view) explainedText(p *printer, c Explained) {
 	if c.Text != "" {
 		p.line(span{dim, "> "}, span{dim, clip(c.Text, p.width-2)})
@@ -200,17 +216,23 @@ func (v *view) explainedText(p *printer, c Explained) {
 		p.paragraph(p.label("Says the text", "文中の持ち主"), holderText(c))
 	}
 	v.socketText(p, c)
-	for i := range c.Against {
-		d := &c.Against[i]
+	held := c.Against
+	if len(held) == 0 && strings.HasSuffix(c.Errno, "EACCES") && !c.Elsewhere {
+		held = v.openAt(c) // not to blame, but in the way once the right is there
+	}
+	for i := range held {
+		d := &held[i]
 		p.paragraph(p.label("Held here by", "いまの持ち主"), place(d.Bind)+"/"+d.Bind.Port.Proto.String()+"  "+v.who(d))
-		v.ownerText(p, d)
+		if i == 0 || len(d.Owners) == 0 || len(held[i-1].Owners) == 0 || held[i-1].Owners[0].PID != d.Owners[0].PID { // once is enough
+			v.ownerText(p, d)
+		}
 	}
 	switch {
 	case c.Elsewhere:
 		p.paragraph(p.label("Held here by", "いまの持ち主"), p.f(
 			"not asked: the message comes from %s, and this machine is another one.",
 			"調べていません。%s のメッセージで、このマシンとは別の環境のものです。", osName(c.OS)))
-	case len(c.Against) == 0 && c.HasPort && !c.Certain:
+	case len(held) == 0 && c.HasPort && !c.Certain:
 		p.paragraph(p.label("Held here by", "いまの持ち主"), p.f(
 			"nobody, as far as can be seen now: it may have been freed meanwhile, or the message comes from another machine.",
 			"いま確認できる範囲ではいません。既に解放されたか、別のマシンのメッセージかもしれません。"))

@@ -563,8 +563,8 @@ func topics() []topic {
 			command: "monban completion",
 			short:   [2]string{"Print a completion script for your shell.", "シェルの補完スクリプトを出力します。"},
 			long: [][2]string{{
-				"Shells: bash, zsh, fish, powershell. Load it in the running shell, or put it where your shell looks for completions.",
-				"対応シェル: bash、zsh、fish、powershell。実行中のシェルで読み込むか、シェルの補完用フォルダーに置いてください。",
+				"Shells: bash (with the package bash-completion), zsh, fish, powershell. Load it in the running shell, or put it where your shell looks for completions.",
+				"対応シェル: bash(bash-completion パッケージが必要)、zsh、fish、powershell。実行中のシェルで読み込むか、シェルの補完用フォルダーに置いてください。",
 			}},
 			examples: []example{
 				{"source <(monban completion bash)", [2]string{"for this shell", "このシェルで使う"}},

@@ -11,8 +11,12 @@ func WriteMan(w io.Writer, t Topic, usage string, commands, flags, globals []Fla
 	m := roff{lang: lang}
 	name := strings.ReplaceAll(t.Command, " ", "-")
 	m.raw(".TH %s 1 \"\" monban \"%s\"", strings.ToUpper(roffArg(name)), lang.pick("monban manual", "monban マニュアル"))
+	m.raw(".nh") // a command's or an option's word is not cut
+	if lang == JA {
+		m.raw(".ad l") // to stretch the few blanks of a Japanese line tears it apart
+	}
 	m.section("NAME", "名前")
-	m.text(name + " - " + strings.TrimRight(t.Short, ".。"))
+	m.raw("%s", roffText(name+" - "+strings.TrimRight(t.Short, ".。"))) // as whatis(1) reads it
 	m.section("SYNOPSIS", "書式")
 	m.raw(".B %s", roffText(usage))
 	m.section("DESCRIPTION", "説明")
@@ -126,7 +130,26 @@ func (m *roff) raw(format string, args ...any) { fmt.Fprintf(&m.b, format+"\n", 
 
 func (m *roff) section(en, ja string) { m.raw(".SH %s", m.lang.pick(en, ja)) }
 
-func (m *roff) text(s string) { m.raw("%s", roffText(s)) }
+func (m *roff) text(s string) { m.raw("%s", m.breakable(s)) }
+
+// breakable is [roffText] with the places named where a line of Japanese may end:
+// troff knows blanks only, and would leave lines half empty or too long.
+func (m *roff) breakable(s string) string {
+	if m.lang != JA {
+		return roffText(s)
+	}
+	var b strings.Builder
+	from, prev := 0, ' '
+	for i, r := range s {
+		wide := runeCells(r) == 2 || runeCells(prev) == 2
+		if wide && r != ' ' && !strings.ContainsRune(" (「", prev) && !strings.ContainsRune(noLineStart, r) {
+			b.WriteString(roffText(s[from:i]) + `\:`)
+			from = i
+		}
+		prev = r
+	}
+	return b.String() + roffText(s[from:])
+}
 
 func (m *roff) item(term, text string) {
 	m.raw(".TP\n.B %s", roffText(term))
