@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/internal/netnstest"
@@ -74,6 +77,56 @@ func TestFallsSilent(t *testing.T) {
 			}
 			if !r.State().Valid() {
 				t.Error("its state is not valid")
+			}
+		})
+	}
+}
+
+// TestLinkDown takes this machine's own link away in the middle of a scan: what was
+// seen until then is told, and if it comes back nothing is missed.
+func TestLinkDown(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		cut  func(p pair)
+		back bool
+	}{
+		{"for a while", func(p pair) {
+			p.near.Run("ip", "link", "set", "near", "down")
+			p.near.Run("ip", "link", "set", "near", "up")
+		}, true},
+		{"for good, with its device", func(p pair) { p.near.Run("ip", "link", "delete", "near") }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPair(t)
+			want := p.listen(t, 60)
+			var once sync.Once
+			done := make(chan struct{})
+			r := scan(t, p.near, probe.Question{TCP: all(), Engine: probe.Raw, Rate: 20_000, Found: func(monban.Sighting) {
+				once.Do(func() {
+					go func() {
+						defer close(done)
+						tt.cut(p)
+					}()
+				})
+			}}, "10.77.0.2")
+			<-done
+			got := openPorts(r)
+			if tt.back {
+				if d := cmp.Diff(want, got); d != "" {
+					t.Errorf("(-want +got):\n%s", d)
+				}
+				return
+			}
+			if len(got) == 0 {
+				t.Error("what was seen before is not told")
+			}
+			if n := states(r); n[monban.SightFiltered] > 0 || n[monban.SightUnknown] == 0 {
+				t.Errorf("silence is taken for a filter: %v", n)
+			}
+			for _, err := range []string{probe.NotSent, probe.StoppedAnswering} {
+				if !slices.ContainsFunc(r.Gaps, func(g monban.Gap) bool { return g.Err == err }) {
+					t.Errorf("gaps %v: not %q", r.Gaps, err)
+				}
 			}
 		})
 	}

@@ -62,7 +62,11 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 	s.start(s.flows[0].grid)
 	for ; len(e.flows) > 0; e.flows = s.further(ctx, e.flows) {
 		if err := e.run(ctx, threads); err != nil {
-			return err
+			if !slices.ContainsFunc(s.flows, func(f *flow) bool { return f.answers > 0 }) {
+				return err
+			}
+			s.gap(s.q.Engine.String(), err.Error(), 0) // what is known by now is worth telling
+			return nil
 		}
 	}
 	return nil

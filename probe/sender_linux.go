@@ -147,8 +147,8 @@ func (s *sender) flush() (refused int, err error) {
 		case 0:
 			s.sent += int(n)
 		case unix.EINTR:
-		case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM:
-			return refused, nil
+		case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM, unix.ENETDOWN, unix.ENXIO:
+			return refused, nil // ENETDOWN: it may come up again; ENXIO: the device has gone
 		case unix.EPERM:
 			s.sent++
 			refused++

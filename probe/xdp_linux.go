@@ -162,7 +162,7 @@ func (x *xdpSocket) flush() (refused int, err error) {
 		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(x.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0, unix.EINTR:
-		case unix.EAGAIN, unix.EBUSY, unix.ENOBUFS, unix.ENOMEM:
+		case unix.EAGAIN, unix.EBUSY, unix.ENOBUFS, unix.ENOMEM, unix.ENETDOWN, unix.ENXIO:
 			// A call sends a few dozen and then says EAGAIN (net/xdp/xsk.c).
 			if x.next-atomic.LoadUint32(x.tx.consumer) == left {
 				return 0, nil

@@ -143,7 +143,7 @@ func cases() []scanCase {
 		{name: "far 2%", path: path{relay: true, loss: 2}, peers: []peer{{"masscan", masscan, 1, 0.3}}},
 		{name: "far 5%", path: path{relay: true, loss: 5}, peers: []peer{{"masscan", masscan, 1, 0.3}}, per: 1.5},
 		{name: "limit 20000/s", path: limit(20_000), bound: 65535 * time.Second / 20_000 * 14 / 10},
-		{name: "limit 2000/s", path: limit(2_000), bound: 65535 * time.Second / 2_000 * 14 / 10, runs: 3},
+		{name: "limit 2000/s", path: limit(2_000), bound: 65535 * time.Second / 2_000 * 14 / 10, runs: 10},
 		{name: "quiet 0%", path: quiet(0), peers: []peer{{"masscan", masscan, 1, 0.5}}},
 		{name: "quiet 5%", path: quiet(5), peers: []peer{{"masscan", masscan, 1, 0.5}}},
 		{name: "loopback, nobody", line: "127.0.0.1", user: "--nofile=1024 setpriv --reuid=65534 --regid=65534 --clear-groups",
