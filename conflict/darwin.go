@@ -69,12 +69,12 @@ func (d *darwin) owns(addr netip.Addr) bool {
 func (d *darwin) in4(s *Socket, addr netip.Addr) *Socket {
 	any := addr.IsUnspecified()
 	if s.uid != 0 && !addr.IsMulticast() {
-		if t := d.lookup(addr, inpcb4, true); t != nil && t.uid != s.uid && !(any && t.at.rcv4() == wildcard4) {
+		if t := d.lookup(addr, inpcb4, true); t != nil && t.uid != s.uid && !(any && t.at.rcv4() == wildcard4()) {
 			return t
 		}
 	}
 	t := d.lookup(addr, inpcb4, !s.reuseAddr && !s.reusePort)
-	if t == nil || s.bsdShares(t, addr) || any && t.at.rcv4() == wildcard4 && s.at.v6 && t.at.v6 {
+	if t == nil || s.bsdShares(t, addr) || any && t.at.rcv4() == wildcard4() && s.at.v6 && t.at.v6 {
 		return nil
 	}
 	return t
@@ -87,7 +87,7 @@ func (d *darwin) in6(s *Socket, addr netip.Addr) *Socket {
 	any := addr.IsUnspecified()
 	dual := any && !s.at.v6only
 	all4 := netip.IPv4Unspecified()
-	beside := func(t *Socket) bool { return t == nil || t.at.rcv4() == wildcard4 && !t.at.v6 }
+	beside := func(t *Socket) bool { return t == nil || t.at.rcv4() == wildcard4() && !t.at.v6 }
 	if s.uid != 0 && !addr.IsMulticast() {
 		if t := d.lookup(addr, inpcb6, true); t != nil && t.uid != s.uid && !(any && t.at.any() && t.reusePort) {
 			return t

@@ -151,7 +151,7 @@ func (f *foreign) notHere(j *monban.Judgement) {
 	switch {
 	case addr.Is6() && f.snap.Host.IPv6 == monban.Off:
 		j.Cause = string(L14)
-		j.Fix = []monban.Fix{{Code: FixUseIPv4, Args: []string{strconv.Itoa(int(f.want.Port.Num)), loopbackLike(wildcard4.Unmap()).String()}}}
+		j.Fix = []monban.Fix{{Code: FixUseIPv4, Args: []string{strconv.Itoa(int(f.want.Port.Num)), loopbackLike(wildcard4().Unmap()).String()}}}
 	case addr.Is4() && addr.IsLoopback() && !f.windows():
 		j.Cause = string(M5)
 	case !addr.IsLoopback():

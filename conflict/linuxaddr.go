@@ -37,7 +37,7 @@ func (n *Net) index(name string) int {
 // the address is does not matter, even to a socket bound to another one
 // (inet_addr_type_dev_table takes the device only for its VRF).
 func (n *Net) valid4(addr netip.Addr) bool {
-	if addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast {
+	if addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast() {
 		return true
 	}
 	for i := range n.Interfaces {
@@ -54,7 +54,7 @@ func (n *Net) valid4(addr netip.Addr) bool {
 	return false
 }
 
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+func broadcast() netip.Addr { return netip.AddrFrom4([4]byte{255, 255, 255, 255}) }
 
 // owns4 reports whether an address given to an interface makes addr local or
 // broadcast (fib_add_ifaddr): the address itself, the broadcast address of its
@@ -113,15 +113,15 @@ func unbound(f Family) rcvAddr {
 	if f == IPv6 {
 		return rcvAddr{v6: true, addr: netip.IPv6Unspecified()}
 	}
-	return rcvAddr{addr: wildcard4}
+	return rcvAddr{addr: wildcard4()}
 }
 
 // wildcard4 is 0.0.0.0 as an rcvAddr has it.
-var wildcard4 = to16(netip.IPv4Unspecified())
+func wildcard4() netip.Addr { return to16(netip.IPv4Unspecified()) }
 
 // loopback4IPv6 is LOOPBACK4_IPV6, which the kernel gives as an IPv4 address to
 // a socket with a specific IPv6 address.
-var loopback4IPv6 = to16(netip.AddrFrom4([4]byte{127, 0, 0, 6}))
+func loopback4IPv6() netip.Addr { return to16(netip.AddrFrom4([4]byte{127, 0, 0, 6})) }
 
 func to16(a netip.Addr) netip.Addr { return netip.AddrFrom16(a.As16()) }
 
@@ -134,15 +134,15 @@ func (p rcvAddr) rcv4() netip.Addr {
 	case p.mapped():
 		return p.addr
 	case p.any():
-		return wildcard4
+		return wildcard4()
 	default:
-		return loopback4IPv6
+		return loopback4IPv6()
 	}
 }
 
 // wildcard reports whether p is not specific (the reverse of
 // inet_use_hash2_on_bind).
-func (p rcvAddr) wildcard() bool { return p.rcv4() == wildcard4 }
+func (p rcvAddr) wildcard() bool { return p.rcv4() == wildcard4() }
 
 // overlaps is inet_rcv_saddr_equal: does a packet exist that is meant for both?
 // With wild1 and wild2 a wildcard of the first or second address stands for every
@@ -150,7 +150,7 @@ func (p rcvAddr) wildcard() bool { return p.rcv4() == wildcard4 }
 func (p rcvAddr) overlaps(o rcvAddr, wild1, wild2 bool) bool {
 	if !p.v6 || p.mapped() && o.mapped() { // ipv4_rcv_saddr_equal
 		a, b := p.rcv4(), o.rcv4()
-		return !o.v6only && (a == b || wild1 && a == wildcard4 || wild2 && b == wildcard4)
+		return !o.v6only && (a == b || wild1 && a == wildcard4() || wild2 && b == wildcard4())
 	}
 	switch { // ipv6_rcv_saddr_equal
 	case p.any() && o.any():

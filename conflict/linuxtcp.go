@@ -76,7 +76,7 @@ func (s *Socket) tcpMeets(o *Socket) bool {
 		return false
 	}
 	return o.at.addr == s.at.addr || o.at.any() ||
-		s.at.mapped() && o.at.addr == wildcard4 // inet_bind2_bucket_match_addr_any
+		s.at.mapped() && o.at.addr == wildcard4() // inet_bind2_bucket_match_addr_any
 }
 
 // tcpTolerates is the reverse of inet_bind_conflict with relax and reuseport_ok,

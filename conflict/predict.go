@@ -173,7 +173,7 @@ func (p *prediction) judge(c *monban.Claim, want monban.Bind) monban.Checked {
 	}
 	a, j := judge(want, who, &view, p.open)
 	if a != nil && c.OrIPv4 && noAddress(j) {
-		want.Addr, want.V6Only = wildcard4.Unmap(), monban.Off
+		want.Addr, want.V6Only = wildcard4().Unmap(), monban.Off
 		a, j = judge(want, who, &view, p.open)
 	}
 	done.Judgement = j

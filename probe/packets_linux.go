@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"encoding/binary"
 	"os"
 	"unsafe"
 
@@ -85,7 +86,7 @@ func etherType(v6 bool) uint16 {
 
 func networkOrder(n uint16) uint16 {
 	b := [2]byte{byte(n >> 8), byte(n)}
-	return native.Uint16(b[:])
+	return binary.NativeEndian.Uint16(b[:])
 }
 
 // answersTo is a filter (classic BPF) for what answers SYNs from some source

@@ -53,9 +53,6 @@ func (hs hops) find(h uint64, last *int) *hopRun {
 	return &hs[lo]
 }
 
-// native is the byte order of netlink.
-var native = binary.NativeEndian
-
 // rtnl is a routing socket.
 type rtnl struct {
 	fd    int
@@ -82,10 +79,10 @@ func (r *rtnl) ask(kind, flags uint16, body []byte, each func([]byte)) error {
 	r.seq++
 	msg := make([]byte, 16, 16+len(body))
 	msg = append(msg, body...)
-	native.PutUint32(msg, uint32(len(msg)))
-	native.PutUint16(msg[4:], kind)
-	native.PutUint16(msg[6:], unix.NLM_F_REQUEST|flags)
-	native.PutUint32(msg[8:], r.seq)
+	binary.NativeEndian.PutUint32(msg, uint32(len(msg)))
+	binary.NativeEndian.PutUint16(msg[4:], kind)
+	binary.NativeEndian.PutUint16(msg[6:], unix.NLM_F_REQUEST|flags)
+	binary.NativeEndian.PutUint32(msg[8:], r.seq)
 	if err := unix.Sendto(r.fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return os.NewSyscallError("sendto", err)
 	}
@@ -99,12 +96,12 @@ func (r *rtnl) ask(kind, flags uint16, body []byte, each func([]byte)) error {
 			return os.NewSyscallError("recvfrom", err)
 		}
 		for b := buf[:n]; len(b) >= 16; {
-			size := int(native.Uint32(b))
+			size := int(binary.NativeEndian.Uint32(b))
 			if size < 16 || size > len(b) {
 				return errors.New("rtnetlink: message too short")
 			}
 			payload := b[16:size]
-			switch kind, seq := native.Uint16(b[4:]), native.Uint32(b[8:]); {
+			switch kind, seq := binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint32(b[8:]); {
 			case seq != r.seq:
 			case kind == unix.NLMSG_DONE:
 				return nil
@@ -112,7 +109,7 @@ func (r *rtnl) ask(kind, flags uint16, body []byte, each func([]byte)) error {
 				if len(payload) < 4 {
 					return errors.New("rtnetlink: message too short")
 				}
-				if errno := int32(native.Uint32(payload)); errno != 0 {
+				if errno := int32(binary.NativeEndian.Uint32(payload)); errno != 0 {
 					return unix.Errno(-errno)
 				}
 				return nil
@@ -130,18 +127,18 @@ func (r *rtnl) ask(kind, flags uint16, body []byte, each func([]byte)) error {
 // attributes calls each with the attributes of a message.
 func attributes(b []byte, each func(kind uint16, value []byte)) {
 	for len(b) >= 4 {
-		size := int(native.Uint16(b))
+		size := int(binary.NativeEndian.Uint16(b))
 		if size < 4 || size > len(b) {
 			return
 		}
-		each(native.Uint16(b[2:])&0x3fff, b[4:size])
+		each(binary.NativeEndian.Uint16(b[2:])&0x3fff, b[4:size])
 		b = b[min(len(b), (size+3)&^3):]
 	}
 }
 
 func attribute(kind uint16, value []byte) []byte {
-	b := native.AppendUint16(nil, uint16(4+len(value)))
-	b = append(native.AppendUint16(b, kind), value...)
+	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
+	b = append(binary.NativeEndian.AppendUint16(b, kind), value...)
 	return append(b, make([]byte, (4-len(b)%4)%4)...)
 }
 
@@ -158,7 +155,7 @@ func (r *rtnl) route(to netip.Addr) (device int, gateway, source netip.Addr, err
 	body[0], body[1] = familyOf(to), byte(to.BitLen())
 	body = append(body, attribute(unix.RTA_DST, to.AsSlice())...)
 	if zone := zoneID(to.Zone()); zone != 0 {
-		body = append(body, attribute(unix.RTA_OIF, native.AppendUint32(nil, zone))...)
+		body = append(body, attribute(unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, zone))...)
 	}
 	kind := byte(0)
 	err = r.ask(unix.RTM_GETROUTE, 0, body, func(p []byte) {
@@ -169,7 +166,7 @@ func (r *rtnl) route(to netip.Addr) (device int, gateway, source netip.Addr, err
 		attributes(p[12:], func(kind uint16, v []byte) {
 			switch {
 			case kind == unix.RTA_OIF && len(v) == 4:
-				device = int(native.Uint32(v))
+				device = int(binary.NativeEndian.Uint32(v))
 			case kind == unix.RTA_GATEWAY:
 				gateway, _ = netip.AddrFromSlice(v)
 			case kind == unix.RTA_PREFSRC:
@@ -199,12 +196,12 @@ type linkKind struct {
 // link says what kind of link a device is.
 func (r *rtnl) link(device int) (k linkKind, err error) {
 	body := make([]byte, 16)
-	native.PutUint32(body[4:], uint32(device))
+	binary.NativeEndian.PutUint32(body[4:], uint32(device))
 	err = r.ask(unix.RTM_GETLINK, 0, body, func(p []byte) {
 		if len(p) < 16 {
 			return
 		}
-		kind, flags := native.Uint16(p[2:]), native.Uint32(p[8:])
+		kind, flags := binary.NativeEndian.Uint16(p[2:]), binary.NativeEndian.Uint32(p[8:])
 		k.loopback = flags&unix.IFF_LOOPBACK != 0
 		attributes(p[16:], func(name uint16, v []byte) {
 			if name == unix.IFLA_ADDRESS && len(v) == macLen && kind == unix.ARPHRD_ETHER && flags&unix.IFF_NOARP == 0 {
@@ -230,8 +227,8 @@ func (r *rtnl) neighbours(family byte) (known map[neighbour][]byte, failed map[n
 		if len(p) < 12 {
 			return
 		}
-		n := neighbour{device: int(int32(native.Uint32(p[4:])))}
-		state := native.Uint16(p[8:])
+		n := neighbour{device: int(int32(binary.NativeEndian.Uint32(p[4:])))}
+		state := binary.NativeEndian.Uint16(p[8:])
 		var hardware []byte
 		attributes(p[12:], func(kind uint16, v []byte) {
 			switch kind {

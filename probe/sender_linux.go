@@ -81,17 +81,17 @@ func newSender(w *way, fd int) *sender {
 	switch {
 	case s.byIP && s.v6:
 		nameLen = unix.SizeofSockaddrInet6
-		native.PutUint16(s.blank[:], unix.AF_INET6)
+		binary.NativeEndian.PutUint16(s.blank[:], unix.AF_INET6)
 	case s.byIP:
 		nameLen = unix.SizeofSockaddrInet4
-		native.PutUint16(s.blank[:], unix.AF_INET)
+		binary.NativeEndian.PutUint16(s.blank[:], unix.AF_INET)
 	case w.own != nil:
 		s.head = etherLen
 	default:
 		nameLen = unix.SizeofSockaddrLinklayer
-		native.PutUint16(s.blank[:], unix.AF_PACKET)
+		binary.NativeEndian.PutUint16(s.blank[:], unix.AF_PACKET)
 		binary.BigEndian.PutUint16(s.blank[2:], etherType(s.v6))
-		native.PutUint32(s.blank[4:], uint32(w.device))
+		binary.NativeEndian.PutUint32(s.blank[4:], uint32(w.device))
 	}
 	s.size = s.head + ip4Len + tcpLen
 	if s.v6 {
