@@ -118,10 +118,14 @@ func engineGap(kind, path string, hides monban.Subject, err error) monban.Gap {
 	return g
 }
 
-// distinct leaves out engines that another path leads to already.
+// distinct leaves out engines that another path leads to already, and those that
+// are not there, which is nearly always all.
 func distinct(list []engine) []engine {
 	var files []fs.FileInfo
 	return slices.DeleteFunc(slices.Clone(list), func(e engine) bool {
+		if _, err := os.Lstat(e.path); errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
 		fi, err := os.Stat(e.path)
 		if err != nil {
 			return false

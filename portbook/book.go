@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/portbook/internal/registry"
@@ -91,8 +92,8 @@ type Entry struct {
 // Assigned returns the registry's rows of p, for AnyProto those of every
 // transport in the order of [monban.Protos]. It takes constant time.
 func (b *Book) Assigned(p monban.Port) []Entry {
-	var out []Entry
 	first, end := b.registry.Rows(p.Num)
+	out := slices.Grow([]Entry(nil), end-first)
 	for row := first; row < end; row++ {
 		if port := b.registry.Port(row); p.Proto == monban.AnyProto || p.Proto == port.Proto {
 			out = append(out, b.entry(row))

@@ -277,10 +277,11 @@ type useWord struct {
 
 // Practice returns the applications really met at p, the most likely first.
 func (b *Book) Practice(p monban.Port) []Use {
-	var out []Use
-	for i := firstAt(uses[:], p.Num, useFirst); i < len(uses) && uses[i].Ports.First == p.Num; i++ {
-		if uses[i].Ports.Contains(p) {
-			out = append(out, uses[i])
+	at := rowsAt(uses[:], p.Num, useFirst)
+	out := slices.Grow([]Use(nil), len(at)) // at once: `monban 443` is measured
+	for i := range at {
+		if at[i].Ports.Contains(p) {
+			out = append(out, at[i])
 		}
 	}
 	for _, i := range useSpans {
@@ -293,10 +294,11 @@ func (b *Book) Practice(p monban.Port) []Use {
 
 // Risks returns what exposing p has led to, the most severe first.
 func (b *Book) Risks(p monban.Port) []Risk {
-	var out []Risk
-	for i := firstAt(risks[:], p.Num, riskFirst); i < len(risks) && risks[i].Ports.First == p.Num; i++ {
-		if risks[i].Ports.Contains(p) {
-			out = append(out, risks[i])
+	at := rowsAt(risks[:], p.Num, riskFirst)
+	out := slices.Grow([]Risk(nil), len(at))
+	for i := range at {
+		if at[i].Ports.Contains(p) {
+			out = append(out, at[i])
 		}
 	}
 	for _, i := range riskSpans {
@@ -328,9 +330,14 @@ func sortRisks(rs []Risk) {
 func useFirst(u *Use) uint16   { return u.Ports.First }
 func riskFirst(r *Risk) uint16 { return r.Ports.First }
 
-// firstAt returns the index of the first row that begins at num or later.
-func firstAt[T any](rows []T, num uint16, first func(*T) uint16) int {
-	return sort.Search(len(rows), func(i int) bool { return first(&rows[i]) >= num })
+// rowsAt returns the rows that begin at num.
+func rowsAt[T any](rows []T, num uint16, first func(*T) uint16) []T {
+	from := sort.Search(len(rows), func(i int) bool { return first(&rows[i]) >= num })
+	to := from
+	for to < len(rows) && first(&rows[to]) == num {
+		to++
+	}
+	return rows[from:to]
 }
 
 // UsesOf returns the uses that a process proves to be: by the base name of its

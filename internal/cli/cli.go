@@ -99,7 +99,7 @@ func Run(ctx context.Context, sys System, args []string) int {
 // dispatch runs the verb that the arguments name. What can only be ports needs no tree
 // of commands, which costs a fiftieth of the time of `monban 443`.
 func (a *app) dispatch(ctx context.Context) error {
-	if len(a.args) > 0 && !slices.ContainsFunc(a.verbs(), func(v verb) bool { return a.mayName(v.name) }) {
+	if len(a.args) > 0 && !slices.ContainsFunc(verbs(), func(v verb) bool { return a.mayName(v.name) }) {
 		return a.bare(ctx, &inside{}, a.args)
 	}
 	root := a.tree(a.mayName)
@@ -243,14 +243,16 @@ func (a *app) root() *cobra.Command { return a.tree(func(string) bool { return t
 // verb is a command of its own.
 type verb struct {
 	name    string
-	command func() *cobra.Command
+	command func(*app) *cobra.Command
 }
 
-func (a *app) verbs() []verb {
+func verbs() []verb {
 	return []verb{
-		{"port", a.portCommand}, {"ports", a.portsCommand}, {"explain", a.explainCommand}, {"check", a.checkCommand},
-		{"fix", a.fixCommand}, {"free", a.freeCommand}, {"pick", a.pickCommand}, {"run", a.runCommand}, {"scan", a.scanCommand},
-		{"audit", a.auditCommand}, {"guard", a.guardCommand}, {"move", a.moveCommand}, {"version", a.versionCommand},
+		{"port", (*app).portCommand}, {"ports", (*app).portsCommand}, {"explain", (*app).explainCommand},
+		{"check", (*app).checkCommand}, {"fix", (*app).fixCommand}, {"free", (*app).freeCommand},
+		{"pick", (*app).pickCommand}, {"run", (*app).runCommand}, {"scan", (*app).scanCommand},
+		{"audit", (*app).auditCommand}, {"guard", (*app).guardCommand}, {"move", (*app).moveCommand},
+		{"version", (*app).versionCommand},
 	}
 }
 
@@ -271,9 +273,9 @@ func (a *app) tree(wanted func(verb string) bool) *cobra.Command {
 	flags.BoolVar(&a.showSecrets, "show-secrets", false, "")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkGlobals(cmd) }
-	for _, verb := range a.verbs() {
+	for _, verb := range verbs() {
 		if wanted(verb.name) {
-			root.AddCommand(verb.command())
+			root.AddCommand(verb.command(a))
 		}
 	}
 	root.SetHelpCommand(a.helpCommand(root))

@@ -185,7 +185,7 @@ func (l *longList) judge(p monban.Port, doors []monban.Door, traffic []monban.Tr
 // judge answers whether a program that sets no socket options could open p now,
 // on every IPv4 address and on every address.
 func judge(p monban.Port, snap *monban.Snapshot) []monban.Judgement {
-	var out []monban.Judgement
+	out := make([]monban.Judgement, 0, 4)
 	for _, proto := range []monban.Proto{monban.TCP, monban.UDP} {
 		if p.Proto != monban.AnyProto && p.Proto != proto {
 			continue
@@ -335,14 +335,15 @@ func localServices(ranges []monban.PortRange) portbook.Services {
 
 // localName is the machine's own name for p where the registry has another one.
 func localName(p monban.Port, book *portbook.Book, local portbook.Services) string {
-	for _, e := range book.Assigned(p) {
+	assigned := book.Assigned(p)
+	if len(assigned) == 0 {
+		return local.Name(p)
+	}
+	for _, e := range assigned {
 		name := local.Name(e.Port)
 		if name != "" && name != e.Name && !slices.Contains(e.Aliases, name) {
 			return name
 		}
 	}
-	if len(book.Assigned(p)) > 0 {
-		return ""
-	}
-	return local.Name(p)
+	return ""
 }

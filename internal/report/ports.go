@@ -136,7 +136,7 @@ func (p *printer) label(en, ja string) span { return span{cyan, pad(p.f(en, ja),
 
 func (v *view) portText(p *printer, pv PortView) {
 	port := pv.Port
-	p.paragraph(span{bold, p.f("Port %s  ", "ポート %s  ", port)}, v.classSentence(port))
+	p.paragraph(span{bold, p.f("Port %s  ", "ポート %s  ", port.String())}, v.classSentence(port))
 	v.meaningText(p, pv)
 	v.hereText(p, pv)
 	v.bindText(p, pv)
