@@ -12,21 +12,6 @@ import (
 	"testing"
 )
 
-// exception is a package-level variable or function that may break the rules.
-type exception struct {
-	name string // "host.table"
-	why  string
-}
-
-// exceptions are few, and each has a measurement or a reason.
-func exceptions() []exception {
-	const conversion = "one address of 16 bytes made from one of 4: nanoseconds"
-	return []exception{
-		{"conflict.wildcard4", conversion},
-		{"conflict.loopback4IPv6", conversion},
-	}
-}
-
 // TestNoWorkBeforeMain wants packages whose import costs nothing and changes
 // nothing. A package-level variable is what Go has no constant for, a table or
 // an error: the compiler computes it and nobody changes it.
@@ -37,24 +22,13 @@ func TestNoWorkBeforeMain(t *testing.T) {
 			byDir[s.dir] = append(byDir[s.dir], s)
 		}
 	}
-	used := make(map[string]bool)
 	for _, dir := range slices.Sorted(maps.Keys(byDir)) {
 		var files []*ast.File
 		for _, s := range byDir[dir] {
 			files = append(files, s.file)
 		}
 		for _, c := range stateOf(byDir[dir][0].pos, files) {
-			name := dir + "." + c.name
-			if slices.ContainsFunc(exceptions(), func(e exception) bool { return e.name == name }) {
-				used[name] = true
-				continue
-			}
 			t.Errorf("%s: %s", byDir[dir][0].at(c.node), c.text)
-		}
-	}
-	for _, e := range exceptions() {
-		if !used[e.name] {
-			t.Errorf("nothing needs the exception for %s any more: take it away", e.name)
 		}
 	}
 }
@@ -62,7 +36,6 @@ func TestNoWorkBeforeMain(t *testing.T) {
 // complaint is something that costs start-up or is state.
 type complaint struct {
 	node ast.Node
-	name string // of the variable or function
 	text string
 }
 
@@ -96,15 +69,15 @@ func (noImporter) Import(string) (*types.Package, error) {
 	return nil, errors.New("not needed")
 }
 
-func (c *checker) complain(n ast.Node, name, text string) {
-	c.found = append(c.found, complaint{n, name, text})
+func (c *checker) complain(n ast.Node, text string) {
+	c.found = append(c.found, complaint{n, text})
 }
 
 func (c *checker) declaration(d ast.Decl) {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
 		if d.Recv == nil && d.Name.Name == "init" {
-			c.complain(d, "init", "init runs whenever the package is imported. Let the caller call a function, or write the value down.")
+			c.complain(d, "init runs whenever the package is imported. Let the caller call a function, or write the value down.")
 		}
 	case *ast.GenDecl:
 		if d.Tok != token.VAR {
@@ -123,7 +96,7 @@ func (c *checker) variable(v *ast.ValueSpec) {
 		return
 	}
 	if v.Type != nil && holdsState(v.Type) {
-		c.complain(v, name, name+" is state of a package. Keep it in a value that its user makes.")
+		c.complain(v, name+" is state of a package. Keep it in a value that its user makes.")
 	}
 	for _, value := range v.Values {
 		ast.Inspect(value, func(n ast.Node) bool {
@@ -139,7 +112,7 @@ func (c *checker) variable(v *ast.ValueSpec) {
 				case c.isMap(n):
 					c.mapFound(n, name)
 				case !c.free(n):
-					c.complain(n, name, name+" is computed by a call at every start of the program. Compute it where it is needed, or write the result down.")
+					c.complain(n, name+" is computed by a call at every start of the program. Compute it where it is needed, or write the result down.")
 				}
 			}
 			return true
@@ -148,7 +121,7 @@ func (c *checker) variable(v *ast.ValueSpec) {
 }
 
 func (c *checker) mapFound(n ast.Node, name string) {
-	c.complain(n, name, name+" is a map at package level: it is built at every start, and anybody can change it. Use a switch, or a sorted array and slices.BinarySearch.")
+	c.complain(n, name+" is a map at package level: it is built at every start, and anybody can change it. Use a switch, or a sorted array and slices.BinarySearch.")
 }
 
 func (c *checker) isMap(e ast.Expr) bool {
@@ -172,15 +145,15 @@ func holdsState(t ast.Expr) bool {
 	return pkg == "sync" || pkg == "atomic"
 }
 
-// free reports whether a call costs next to nothing: a conversion, an error, a
-// constructor that only fills in a struct.
+// free reports whether a call is a conversion or makes an error, which the
+// compiler does. An address of netip's is made at every start, by an init whose
+// page of code has to be mapped for it.
 func (c *checker) free(call *ast.CallExpr) bool {
 	if f := c.info.Types[call.Fun]; f.IsType() || f.IsBuiltin() {
 		return true
 	}
 	switch types.ExprString(call.Fun) {
-	case "errors.New", "fmt.Errorf",
-		"netip.AddrFrom4", "netip.AddrFrom16", "netip.PrefixFrom", "netip.IPv4Unspecified", "netip.IPv6Unspecified":
+	case "errors.New", "fmt.Errorf":
 		return true
 	}
 	return false
@@ -207,7 +180,7 @@ func (c *checker) changes(n ast.Node) bool {
 			continue
 		}
 		if v, ok := c.info.Uses[id].(*types.Var); ok && v.Parent() == c.scope {
-			c.complain(n, id.Name, id.Name+" is a package-level variable that changes. Keep it in a value that its user makes.")
+			c.complain(n, id.Name+" is a package-level variable that changes. Keep it in a value that its user makes.")
 		}
 	}
 	return true
