@@ -1,7 +1,6 @@
 package conflict
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/monban-dev/monban"
@@ -13,7 +12,7 @@ import (
 // browsers refuse, that take root to open, or that are not the ones that were
 // asked for. A warning changes no outcome.
 func Warn(checked []monban.Checked, snap *monban.Snapshot) []monban.Finding {
-	w := warning{snap: snap}
+	w := warning{snap: snap, had: map[warned]bool{}}
 	for i := range checked {
 		c := &checked[i]
 		if c.Judgement.Bind.Port.Num != 0 && c.Judgement.Outcome != monban.Fails {
@@ -26,6 +25,15 @@ func Warn(checked []monban.Checked, snap *monban.Snapshot) []monban.Finding {
 type warning struct {
 	snap  *monban.Snapshot
 	found []monban.Finding
+	had   map[warned]bool
+}
+
+// warned is what one line is warned of once, for whichever of its addresses.
+type warned struct {
+	kind monban.Kind
+	port monban.Port
+	file string
+	line int
 }
 
 func (w *warning) claim(c *monban.Checked) {
@@ -58,20 +66,14 @@ func (w *warning) claim(c *monban.Checked) {
 
 // add records a warning, with the claim's line as its first evidence.
 func (w *warning) add(c *monban.Checked, kind monban.Kind, severity monban.Severity, why monban.Evidence, fix ...monban.Fix) {
-	if w.said(c, kind) {
+	once := warned{kind, c.Judgement.Bind.Port, c.Claim.Pos.File, c.Claim.Pos.Line}
+	if w.had[once] {
 		return
 	}
+	w.had[once] = true
 	line := monban.Evidence{Source: c.Claim.By, Text: c.Claim.Name, File: c.Claim.Pos.File, Line: c.Claim.Pos.Line}
 	w.found = append(w.found, monban.Finding{Kind: kind, Severity: severity, Bind: c.Judgement.Bind,
 		Evidence: []monban.Evidence{line, why}, Fix: fix})
-}
-
-// said reports whether the same line has had the same warning: for its other
-// address.
-func (w *warning) said(c *monban.Checked, kind monban.Kind) bool {
-	return slices.ContainsFunc(w.found, func(f monban.Finding) bool {
-		return f.Kind == kind && f.Bind.Port == c.Judgement.Bind.Port && f.Evidence[0].File == c.Claim.Pos.File && f.Evidence[0].Line == c.Claim.Pos.Line
-	})
 }
 
 // forBrowsers reports whether people will put the port into a browser: a web

@@ -15,9 +15,10 @@ import (
 // place. The plan is not proven: that would take reading every file again.
 func (q *Question) Advise(checked []monban.Checked) {
 	plan := q.plan(nil)
-	taken := map[uint16]bool{}
+	moves := movesOf(plan)
+	taken := newGiven()
 	for i := range plan.Moves {
-		taken[plan.Moves[i].To] = true
+		taken.ports[plan.Moves[i].To] = true
 	}
 	for i := range checked {
 		done := &checked[i]
@@ -28,21 +29,20 @@ func (q *Question) Advise(checked []monban.Checked) {
 		for k := range done.Judgement.Fix {
 			if f := &done.Judgement.Fix[k]; f.Code == conflict.FixEditPort || f.Code == conflict.FixOtherPort {
 				f.Args = slices.Clone(f.Args)
-				q.advise(f, i, plan, taken)
+				q.advise(f, i, moves[i], taken)
 			}
 		}
 	}
 }
 
 // advise makes the advice to use another port what the plan does for a claim.
-func (q *Question) advise(f *monban.Fix, claim int, plan *Plan, taken map[uint16]bool) {
-	m := plan.moveFor(claim)
+func (q *Question) advise(f *monban.Fix, claim int, m *Move, taken *given) {
 	switch {
 	case m == nil:
-		if num, err := strconv.ParseUint(f.Args[1], 10, 16); err == nil && taken[uint16(num)] {
+		if num, err := strconv.ParseUint(f.Args[1], 10, 16); err == nil && taken.ports[uint16(num)] {
 			f.Args[1] = ""
 			if to, _, ok := q.Numbers.choose(&q.Claims[claim], taken); ok {
-				f.Args[1], taken[to] = strconv.Itoa(int(to)), true
+				f.Args[1], taken.ports[to] = strconv.Itoa(int(to)), true
 			}
 		}
 		return
@@ -52,18 +52,19 @@ func (q *Question) advise(f *monban.Fix, claim int, plan *Plan, taken map[uint16
 	f.Args[0], f.Args[1] = strconv.Itoa(int(m.From)), strconv.Itoa(int(m.To))
 }
 
-// moveFor returns the move that lets a claim start: its own, or that of a side in
-// its way.
-func (p *Plan) moveFor(claim int) *Move {
-	var other *Move
+// movesOf returns the move that lets each claim start: its own, or that of a side
+// in its way.
+func movesOf(p *Plan) map[int]*Move {
+	moves := map[int]*Move{}
 	for i := range p.Moves {
-		m := &p.Moves[i]
-		if slices.Contains(m.Claims, claim) {
-			return m
-		}
-		if slices.Contains(m.Against, claim) {
-			other = m
+		for _, c := range p.Moves[i].Against {
+			moves[c] = &p.Moves[i]
 		}
 	}
-	return other
+	for i := range slices.Backward(p.Moves) { // the first of its own counts
+		for _, c := range p.Moves[i].Claims {
+			moves[c] = &p.Moves[i]
+		}
+	}
+	return moves
 }

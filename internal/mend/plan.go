@@ -105,13 +105,14 @@ type planning struct {
 	unproven map[side]bool
 	moved    map[int]bool
 	round    map[int]bool // those moved in this round
+	running  map[side]bool
 	left     map[int]bool
-	taken    map[uint16]bool
+	taken    *given
 	plan     *Plan
 }
 
 func (q *Question) plan(unproven map[side]bool) *Plan {
-	p := &planning{q: q, claims: slices.Clone(q.Claims), unproven: unproven, moved: map[int]bool{}, left: map[int]bool{}, taken: map[uint16]bool{},
+	p := &planning{q: q, claims: slices.Clone(q.Claims), unproven: unproven, moved: map[int]bool{}, left: map[int]bool{}, taken: newGiven(),
 		plan: &Plan{Files: map[string][]byte{}}}
 	p.plan.Before = conflict.Predict(q.Claims, q.Snapshot)
 	p.plan.After = p.plan.Before
@@ -126,7 +127,12 @@ func (q *Question) plan(unproven map[side]bool) *Plan {
 // goRound ends the conflicts that have nothing to do with each other, and
 // reports whether a side has moved.
 func (p *planning) goRound() bool {
-	p.sides, p.round = sidesOf(slices.Clone(p.claims)), map[int]bool{}
+	p.sides, p.round, p.running = sidesOf(slices.Clone(p.claims)), map[int]bool{}, map[side]bool{}
+	for i := range p.plan.After {
+		if p.plan.After[i].Judgement.Outcome == monban.Running {
+			p.running[sideOf(&p.claims[i]).anywhere()] = true
+		}
+	}
 	for i := range p.plan.After {
 		c := &p.plan.After[i]
 		if c.Judgement.Outcome != monban.Fails || p.left[i] || p.round[i] || slices.ContainsFunc(c.Rivals, func(r int) bool { return p.round[r] }) {
@@ -252,7 +258,7 @@ func (p *planning) move(i int, s side, how sideEdits, reason Reason, other Obsta
 		p.leave(i, NoPort, "")
 		return
 	}
-	p.taken[to] = true
+	p.taken.ports[to] = true
 	done := &p.plan.After[i]
 	m := Move{Claims: mine, From: s.port, To: to, Leased: leased, Reason: reason, Other: other, Edits: how.edits, Stay: how.stay, Doors: done.Judgement.Against}
 	for _, k := range append([]int{i}, done.Rivals...) {
@@ -272,14 +278,7 @@ func (p *planning) move(i int, s side, how sideEdits, reason Reason, other Obsta
 }
 
 // runs reports whether the program of a side runs, with other doors.
-func (p *planning) runs(s side) bool {
-	for other, its := range p.sides.of {
-		if other.port = s.port; other == s && slices.ContainsFunc(its, func(i int) bool { return p.plan.After[i].Judgement.Outcome == monban.Running }) {
-			return true
-		}
-	}
-	return false
-}
+func (p *planning) runs(s side) bool { return p.running[s.anywhere()] }
 
 // prove edits the files, has them read again, and compares what they ask for
 // with what the plan says. If they differ it returns the side that is to blame.

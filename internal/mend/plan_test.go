@@ -338,3 +338,23 @@ func BenchmarkMake(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkMakeOnePort plans for many claims that all want one port: all but one
+// of them move. The time for each is to be the same, however many there are.
+func BenchmarkMakeOnePort(b *testing.B) {
+	for _, n := range []int{500, 4000} {
+		files := map[string]string{}
+		for i := range n {
+			files[fmt.Sprintf("%04d", i)] = fmt.Sprintf("a%d 2000\n", i)
+		}
+		w := newWorld(files)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				if p := w.plan(); len(p.Moves) != n-1 || len(p.Left) != 0 {
+					b.Fatal(len(p.Moves), len(p.Left))
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/claim")
+		})
+	}
+}

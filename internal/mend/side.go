@@ -59,20 +59,60 @@ func sideOf(c *monban.Claim) side {
 	return s
 }
 
-// sides are claims by the side that they are a door of, and by their port.
+// anywhere is the program of a side, whatever its port.
+func (s side) anywhere() side {
+	s.port = 0
+	return s
+}
+
+// sides are claims by the side that they are a door of, and who names a place.
 type sides struct {
 	claims []monban.Claim
 	of     map[side][]int
-	at     map[uint16][]int
+	named  map[portPlace]namers
+}
+
+// portPlace is a place that names a port.
+type portPlace struct {
+	port uint16
+	at   place
+}
+
+// namers are the sides for which a place names their port: one of them, and
+// whether there are others.
+type namers struct {
+	one  side
+	more bool
 }
 
 func sidesOf(claims []monban.Claim) *sides {
-	all := &sides{claims: claims, of: map[side][]int{}, at: map[uint16][]int{}}
+	all := &sides{claims: claims, of: map[side][]int{}, named: map[portPlace]namers{}}
 	for i := range claims {
-		s, num := sideOf(&claims[i]), claims[i].Bind.Port.Num
-		all.of[s], all.at[num] = append(all.of[s], i), append(all.at[num], i)
+		c := &claims[i]
+		s := sideOf(c)
+		all.of[s] = append(all.of[s], i)
+		all.name(s, c.Pos)
+		for _, p := range c.Agree {
+			all.name(s, p)
+		}
 	}
 	return all
+}
+
+func (all *sides) name(s side, p monban.Pos) {
+	at := portPlace{s.port, placeOf(p)}
+	switch known, ok := all.named[at]; {
+	case !ok:
+		all.named[at] = namers{one: s}
+	case known.one != s:
+		all.named[at] = namers{known.one, true}
+	}
+}
+
+// othersName reports whether a place names the port of s for another side, too.
+func (all *sides) othersName(s side, p monban.Pos) bool {
+	who, ok := all.named[portPlace{s.port, placeOf(p)}]
+	return ok && (who.more || who.one != s)
 }
 
 // place is a place in a file, for comparing.
@@ -86,18 +126,9 @@ func placeOf(p monban.Pos) place { return place{p.File, p.Line, p.Col} }
 // places are the places that name a side's port, and left those that do and stay:
 // they speak of another program, which keeps the number, as well.
 func (all *sides) places(s side) (move, stay []monban.Pos) {
-	others := map[place]bool{}
 	own := map[string]bool{}
-	for _, i := range all.at[s.port] {
-		c := &all.claims[i]
-		if sideOf(c) == s {
-			own[c.Pos.File] = true
-			continue
-		}
-		others[placeOf(c.Pos)] = true
-		for _, p := range c.Agree {
-			others[placeOf(p)] = true
-		}
+	for _, i := range all.of[s] {
+		own[all.claims[i].Pos.File] = true
 	}
 	seen := map[place]bool{}
 	add := func(p monban.Pos, agrees bool) {
@@ -106,7 +137,7 @@ func (all *sides) places(s side) (move, stay []monban.Pos) {
 			return
 		}
 		seen[at] = true
-		if agrees && others[at] && !own[p.File] {
+		if agrees && !own[p.File] && all.othersName(s, p) {
 			stay = append(stay, p)
 			return
 		}
