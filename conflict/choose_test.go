@@ -1,6 +1,7 @@
 package conflict
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -118,4 +119,40 @@ func TestChoose(t *testing.T) {
 			t.Fatalf("%v tells of %d ports, not %d", why, sum, in.Range.Len())
 		}
 	})
+}
+
+// TestOpenPorts compares the search in words with one by one, and ports that were
+// added together with those added alone.
+func TestOpenPorts(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(*seedFlag, 6))
+	protos := []monban.Proto{monban.TCP, monban.UDP, monban.SCTP}
+	for range 200 {
+		var doors []monban.Door
+		for num := rnd.IntN(200); num < 1<<16; num += 1 + rnd.IntN(1+rnd.IntN(300)) {
+			doors = append(doors, monban.Door{Bind: monban.Bind{Port: monban.Port{Num: uint16(num), Proto: protos[rnd.IntN(3)]}}})
+		}
+		if rnd.IntN(2) == 0 {
+			rnd.Shuffle(len(doors), func(i, k int) { doors[i], doors[k] = doors[k], doors[i] })
+		}
+		one, together := new(openPorts), new(openPorts)
+		for _, d := range doors {
+			one.set(d.Bind.Port)
+		}
+		together.addDoors(doors)
+		for _, proto := range protos {
+			want := 1 << 16
+			for num := 1<<16 - 1; num >= 0; num-- {
+				p := monban.Port{Num: uint16(num), Proto: proto}
+				if one.has(p) != together.has(p) {
+					t.Fatalf("%s: %v alone, %v together", p, one.has(p), together.has(p))
+				}
+				if !one.has(p) {
+					want = num
+				}
+				if got := together.gap(proto, num); got != want {
+					t.Fatalf("the first free from %s: %d, want %d", p, got, want)
+				}
+			}
+		}
+	}
 }

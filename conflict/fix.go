@@ -1,6 +1,7 @@
 package conflict
 
 import (
+	"math/bits"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -83,7 +84,7 @@ func otherPort(want monban.Bind, h *monban.Host, open *openPorts) monban.Fix {
 	case lendable(h, want.Port):
 		from = 8000 // below the range
 	}
-	for n := from + 1; n < min(from+1000, 1<<16); n++ {
+	for n := open.gap(want.Port.Proto, from+1); n < min(from+1000, 1<<16); n = open.gap(want.Port.Proto, n+1) {
 		if try(uint16(n)) {
 			return fix
 		}
@@ -140,12 +141,15 @@ func (o *openPorts) of(p monban.Proto) *portBits {
 	return &o.rest
 }
 
-func (o *openPorts) set(p monban.Port) {
+func (o *openPorts) set(p monban.Port) { *o.word(p) |= 1 << (p.Num & 63) }
+
+// word is the one with a port's bit.
+func (o *openPorts) word(p monban.Port) *uint64 {
 	page := &o.of(p.Proto)[p.Num>>12]
 	if *page == nil {
 		*page = new([64]uint64)
 	}
-	(*page)[p.Num>>6&63] |= 1 << (p.Num & 63)
+	return &(*page)[p.Num>>6&63]
 }
 
 func (o *openPorts) add(p monban.Port) {
@@ -157,6 +161,42 @@ func (o *openPorts) add(p monban.Port) {
 func (o *openPorts) has(p monban.Port) bool {
 	page := o.of(p.Proto)[p.Num>>12]
 	return page != nil && page[p.Num>>6&63]&(1<<(p.Num&63)) != 0
+}
+
+// gap returns the first number from n on that has no door, 1<<16 for none. A busy
+// machine has its doors side by side: they are passed over 64 at a time.
+func (o *openPorts) gap(p monban.Proto, n int) int {
+	for pages := o.of(p); n < 1<<16; n = n&^63 + 64 {
+		page := pages[n>>12]
+		if page == nil {
+			return n
+		}
+		if free := ^page[n>>6&63] >> (n & 63); free != 0 {
+			return n + bits.TrailingZeros64(free)
+		}
+	}
+	return n
+}
+
+// addDoors adds the ports of doors, which most often come in their order: then a
+// word is written once for all of its ports.
+func (o *openPorts) addDoors(doors []monban.Door) {
+	var word *uint64
+	var ports uint64
+	at, proto := -1, monban.AnyProto
+	for i := range doors {
+		p := doors[i].Bind.Port
+		if block := int(p.Num >> 6); block != at || p.Proto != proto {
+			if word != nil {
+				*word |= ports
+			}
+			word, ports, at, proto = o.word(p), 0, block, p.Proto
+		}
+		ports |= 1 << (p.Num & 63)
+	}
+	if word != nil {
+		*word |= ports
+	}
 }
 
 // others reports whether there is a door at another number: the snapshot was

@@ -74,9 +74,7 @@ func newPrediction(claims []monban.Claim, snap *monban.Snapshot) *prediction {
 		}
 	}
 	p.open.late = func(open *openPorts) {
-		for i := range snap.Doors {
-			open.add(snap.Doors[i].Bind.Port)
-		}
+		open.addDoors(snap.Doors)
 		for i := range claims {
 			open.add(claims[i].Bind.Port)
 		}
@@ -109,16 +107,19 @@ func claimPorts(c *monban.Claim) func(yield func(monban.Port) bool) {
 
 // check judges the next claim and opens its door where it starts.
 func (p *prediction) check(c *monban.Claim) monban.Checked {
+	has := false // a door at one of its ports already
 	for port := range claimPorts(c) {
-		if done, ok := p.running(c, port); ok {
+		done, ok := p.running(c, port)
+		if ok {
 			return done
 		}
+		has = has || len(done.Own) > 0
 	}
 	var first monban.Checked
 	for port := range claimPorts(c) {
 		want := c.Bind
 		want.Port = port
-		done := p.judge(c, want)
+		done := p.judge(c, want, has)
 		if done.Judgement.Outcome != monban.Fails || !taken(done.Judgement) {
 			elsewhereForwarded(&done, &first)
 			return done
@@ -157,15 +158,19 @@ func (p *prediction) running(c *monban.Claim, port monban.Port) (monban.Checked,
 	return done, covered
 }
 
-// judge judges one port of a claim.
-func (p *prediction) judge(c *monban.Claim, want monban.Bind) monban.Checked {
+// judge judges one port of a claim, whose program has a door at one of its ports
+// or not.
+func (p *prediction) judge(c *monban.Claim, want monban.Bind, has bool) monban.Checked {
 	done := monban.Checked{Claim: *c}
 	view := *p.snap
 	view.Traffic = p.traffic[want.Port]
 	if !p.translated(want.Port.Num) {
 		view.Rules = nil
 	}
-	view.Doors, done.Own = p.others(c, want.Port)
+	view.Doors = p.doors[want.Port]
+	if has {
+		view.Doors, done.Own = p.others(c, want.Port)
+	}
 	who := p.asker(c)
 	if modelled(&p.snap.Host) && judgeable(want) {
 		p.elsewhere(c, want, who, &view, &done)

@@ -376,14 +376,21 @@ func sameInstallation(p *monban.Program, o *monban.Owner) bool {
 // configuration to itself, or "" for those that the machine's own share.
 func installation(name string) string {
 	name = slashed(name)
-	parts := strings.Split(name, "/")
-	switch {
-	case len(name) > 2 && name[1] == ':' && len(parts) > 2:
+	switch windows := len(name) > 2 && name[1] == ':'; {
+	case !windows && !strings.HasPrefix(name, "/opt/") && !strings.HasPrefix(name, "/snap/"):
+		return "" // most often
+	case windows:
+		parts := strings.SplitN(name, "/", 3)
+		if len(parts) < 3 {
+			return ""
+		}
 		if dir := strings.ToLower(parts[1]); dir != "programdata" && dir != "windows" && !strings.HasPrefix(dir, "program files") {
 			return strings.ToLower(parts[0] + "/" + parts[1])
 		}
-	case len(parts) > 3 && (parts[1] == "opt" || parts[1] == "snap"):
-		return "/" + parts[1] + "/" + parts[2]
+	default:
+		if parts := strings.SplitN(name, "/", 4); len(parts) > 3 {
+			return "/" + parts[1] + "/" + parts[2]
+		}
 	}
 	return ""
 }
