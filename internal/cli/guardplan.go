@@ -250,7 +250,8 @@ const mostSources = 6
 // out: all, or some of them.
 func (g *guarding) barred(then *monban.Snapshot) {
 	kept := exposure.KeptOut(then, outside)
-	for _, b := range policy.BarredBy(g.out.Policy, g.snap.Doors, kept, addresses(g.snap.Host), g.app.now()) {
+	barred := policy.BarredBy(g.out.Policy, g.snap.Doors, kept, addresses(g.snap.Host), g.app.now())
+	for _, b := range barred {
 		ports := b.Ports.String()
 		if len(b.Devices) > 0 {
 			ports += " (" + strings.Join(b.Devices, ", ") + ")"
@@ -267,6 +268,13 @@ func (g *guarding) barred(then *monban.Snapshot) {
 			list = append(list, fmt.Sprintf("… (+%d)", n-mostSources))
 		}
 		g.note("closed-to", ports, b.Rule.String(), strings.Join(list, ", "))
+	}
+	for _, o := range policy.Openings(g.out.Policy, barred, slices.Contains(g.out.State.Beside, "ufw"), g.app.now()) {
+		code := "open-there"
+		if o.Own {
+			code = "look-there"
+		}
+		g.out.Notes = append(g.out.Notes, report.GuardNote{Code: code, Args: []string{o.FrontEnd}, Commands: o.Commands})
 	}
 }
 

@@ -95,6 +95,8 @@ type GuardRefusal struct {
 type GuardNote struct {
 	Code string
 	Args []string
+	// Commands are what to run, each as its words.
+	Commands [][]string
 }
 
 func (g Guard) hideSecrets(m masker) Data {
@@ -124,7 +126,7 @@ type guardWire struct {
 	Changes     []guardChangeWire     `json:"changes"`
 	Differences []guardDifferenceWire `json:"differences"`
 	Refused     []guardReasonWire     `json:"refused"`
-	Notes       []guardReasonWire     `json:"notes"`
+	Notes       []guardNoteWire       `json:"notes"`
 	Native      []string              `json:"native"`
 	Text        string                `json:"text"`
 }
@@ -169,11 +171,16 @@ type guardReasonWire struct {
 	Text   string `json:"text"`
 }
 
+type guardNoteWire struct {
+	guardReasonWire
+	Commands [][]string `json:"commands"`
+}
+
 func (g Guard) wire(v *view) any {
 	s := g.State
 	out := guardWire{Action: g.Action, Outcome: g.Outcome, File: g.File, Native: nonNil(g.Native), Text: g.Text,
 		State: guardStateWire{Table: s.Table, Saved: s.Saved, Left: s.Left.Seconds(), Boot: s.Boot, Manager: s.Manager, Beside: nonNil(s.Beside), At: s.At},
-		Doors: []policyDoorWire{}, Changes: []guardChangeWire{}, Differences: []guardDifferenceWire{}, Refused: []guardReasonWire{}, Notes: []guardReasonWire{}}
+		Doors: []policyDoorWire{}, Changes: []guardChangeWire{}, Differences: []guardDifferenceWire{}, Refused: []guardReasonWire{}, Notes: []guardNoteWire{}}
 	if g.Policy != nil {
 		for _, d := range g.Policy.Doors {
 			port, proto := about(d.Ports, d.Protocol)
@@ -202,7 +209,7 @@ func (g Guard) wire(v *view) any {
 		out.Refused = append(out.Refused, guardReasonWire{r.Reason, v.guardRefusal(r)})
 	}
 	for _, n := range g.Notes {
-		out.Notes = append(out.Notes, guardReasonWire{n.Code, v.guardNote(n)})
+		out.Notes = append(out.Notes, guardNoteWire{guardReasonWire{n.Code, v.guardNote(n)}, nonNil(n.Commands)})
 	}
 	return out
 }
@@ -257,6 +264,9 @@ func (g Guard) text(p *printer, v *view) {
 	}
 	for _, n := range g.Notes {
 		p.paragraph(span{dim, p.f("note  ", "注意  ")}, v.guardNote(n))
+		for _, c := range n.Commands {
+			p.line(span{bold, "        " + shellLine(c)})
+		}
 	}
 	if g.Action == "plan" || g.Action == "status" {
 		v.gapsText(p)

@@ -150,6 +150,10 @@ func (v *view) guardNote(n GuardNote) string {
 		return say("{0} stays closed: {1}", "{0} は開きません: {1}")
 	case "closed-to":
 		return say("{0} stays closed to {2}: {1}", "{0} は {2} からは開きません: {1}")
+	case "open-there":
+		return say("To open them in {0}, too, for those whom the policy lets in (monban keeps the others out):", "ポリシーで入れる相手を {0} でも入れるには、次を実行します(ほかの相手は monban が閉じたままにします):")
+	case "look-there":
+		return say("A rule that somebody made in {0} says no; whether it is still wanted is for you to say. It is shown by:", "{0} に、誰かが作った拒否のルールがあります。いまも必要なルールか、次のコマンドで確認してください:")
 	case "undecided":
 		return say("Who can reach {0} could not be decided for everybody: a rule is not understood. monban {0} shows which.", "{0} に届く相手の一部は、理解できないルールがあるため判断できません。monban {0} でそのルールを確認できます。")
 	case "no-listener":
