@@ -147,9 +147,13 @@ func (g *guarding) edit(change func([]byte) ([]byte, error)) error {
 
 // runImport writes the smallest policy that keeps what is open now.
 func (g *guarding) runImport([]string) error {
-	g.app.keep(toSurvey()...)
+	var later []privilege.Capability
+	if g.o.file != "" {
+		later = toWrite(g.o.file)
+	}
+	g.app.keep(append(toSurvey(), later...)...)
 	g.look(gather.Want{Host: host.Network | host.Caps | host.Ranges, Traffic: []monban.PortRange{{First: 0, Last: 65535}}, Rules: true})
-	g.app.keep()
+	g.app.keep(later...)
 	judgeReach(g.snap)
 	var list []report.Imported
 	for i := range g.snap.Doors {

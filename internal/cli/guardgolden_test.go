@@ -73,7 +73,7 @@ func shownGuards() map[string]report.Guard {
 		"guard-loaded":      {Action: "apply", Outcome: report.GuardLoaded, State: in, PlanShown: true},
 		"guard-rolled-back": {Action: "rollback", Outcome: report.GuardRolledBack},
 		"guard-off":         {Action: "off", Outcome: report.GuardOff},
-		"guard-edited":      {Action: "open", Outcome: report.GuardEdited, File: "/srv/our doors.yaml", Changes: changes[:1]},
+		"guard-edited":      {Action: "open", Outcome: report.GuardEdited, File: "/srv/our doors.yaml", Named: true, Changes: changes[:1]},
 		"guard-no-policy":   {Action: "status", Outcome: report.GuardNoPolicy},
 		"guard-first-trial": {Action: "status", Outcome: report.GuardNoPolicy, State: report.GuardState{Table: true, Left: 42 * time.Second}},
 		"guard-drift":       {Action: "status", Outcome: report.GuardDiffers, File: file, Policy: p, State: in, Differences: differs},
