@@ -302,6 +302,7 @@ func (a Audit) findingsPart(v *view) docPart {
 			}
 		}
 		for _, e := range f.Evidence {
+			e.Source, e.Text = v.evidenceWords(e)
 			if pos := (monban.Pos{File: e.File, Line: e.Line}); e.File != "" {
 				e.Text = strings.TrimSpace(pos.String() + " " + e.Text)
 			}

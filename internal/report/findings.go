@@ -20,10 +20,61 @@ func (v *view) findingsText(p *printer) {
 		v.fixesText(p, f.Fix, "  ")
 		if v.style.Verbose {
 			for _, e := range f.Evidence {
-				p.styledParagraph(span{dim, "    "}, dim, e.Source+": "+e.Text)
+				source, text := v.evidenceWords(e)
+				p.styledParagraph(span{dim, "    "}, dim, source+": "+text)
 			}
 		}
 	}
+}
+
+// evidenceWords says what a piece of evidence is, for people: JSON keeps its codes.
+func (v *view) evidenceWords(e monban.Evidence) (source, text string) {
+	l := v.style.Lang
+	switch e.Source {
+	case "socket table":
+		return l.pick(e.Source, "ソケットの一覧"), e.Text
+	case "owners":
+		return l.pick("programs", "プログラム"), hiddenWords(l, e.Text)
+	case "firewall":
+		if why := v.whyText(&monban.Reach{Why: monban.Reason(e.Text), Verdict: monban.VerdictPartly}); e.Text != "" && why != "" {
+			return l.pick("who gets in", "届く範囲"), why
+		}
+		return l.pick(e.Source, "ファイアウォール"), e.Text
+	case "port book":
+		return l.pick(e.Source, "ポート台帳"), e.Text
+	case "image":
+		return l.pick(e.Source, "イメージ"), e.Text
+	case "interface":
+		return l.pick(e.Source, "インターフェース"), e.Text
+	case "policy":
+		return l.pick(e.Source, "ポリシー"), e.Text
+	case "ports":
+		return l.pick(e.Source, "ポート"), e.Text
+	case "rules":
+		return l.pick(e.Source, "ルール"), e.Text
+	case "scan":
+		return l.pick(e.Source, "スキャン"), e.Text
+	case "sources":
+		return l.pick(e.Source, "送信元"), e.Text
+	case "answer":
+		return l.pick(e.Source, "応答"), e.Text
+	}
+	return e.Source, e.Text
+}
+
+// hiddenWords says why a program is not named, from the code of a [monban.Hidden].
+func hiddenWords(l Lang, code string) string {
+	switch code {
+	case monban.HiddenPrivilege.String():
+		return l.pick("not shown without privilege", "権限がないと見えません")
+	case monban.HiddenNamespace.String():
+		return l.pick("outside this process namespace", "このプロセス名前空間の外にあります")
+	case monban.HiddenKernel.String():
+		return l.pick("the kernel itself", "カーネル自身です")
+	case monban.HiddenGone.String():
+		return l.pick("ended meanwhile", "調べている間に終了しました")
+	}
+	return code
 }
 
 // fixesText writes what can be done, one line each, the command apart so that it
