@@ -52,7 +52,7 @@ func (m Move) outcome(l Lang) string {
 		}
 		return say("Everything is as it was: SSH is at port %d.", "すべて元に戻しました。SSH はポート %d のままです。", m.Old)
 	case MoveNone:
-		return say("No move has begun.", "移動中の SSH はありません。")
+		return say("No move has begun.", "SSH の移動は始まっていません。")
 	case MoveOver:
 		return say("The time for confirming port %d is over, and not everything has been put back. To do that: sudo monban move rollback",
 			"ポート %d を確定できる時間は過ぎましたが、元に戻っていないものがあります。戻すには: sudo monban move rollback", m.New)

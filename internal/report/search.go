@@ -148,7 +148,7 @@ func (ver Version) text(p *printer, v *view) {
 	p.line(span{plain, p.f("port registry of %s, %d rows", "ポート台帳 %s、%d 行", ver.Registry, ver.Rows)})
 	if ver.Cgo {
 		p.line(span{plain, p.f("Linked with C: as root it cannot give up the capabilities that it does not need (monban's docs/security.md). Built with CGO_ENABLED=0 it can.",
-			"C とリンクしてビルドされているため、root で動かしたとき、不要なケーパビリティーを手放せません（monban の docs/security.md）。CGO_ENABLED=0 でビルドすれば手放せます。")})
+			"C とリンクしてビルドされているため、root で動かしたとき、不要なケーパビリティーを手放せません(monban の docs/security.md)。CGO_ENABLED=0 でビルドすれば手放せます。")})
 	}
 	v.gapsText(p)
 }
