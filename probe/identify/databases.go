@@ -83,15 +83,37 @@ func readOracle(_ question, said []byte) (monban.Service, match) {
 	if c.failed {
 		return none(more)
 	}
-	if kind == resend && length == 8 || kind == accept && length >= 24 && !bytes.Contains(body, []byte("(DESCRIPTION=")) {
-		return seems("oracle", said), yes
+	var text []byte
+	head := cursor{b: body}
+	switch kind {
+	case accept: // the version, options, units and byte order; and where the description is in the packet
+		version := head.be16()
+		head.bytes(8)
+		n, at := head.be16(), head.be16()
+		if head.failed || version < 300 || version > 399 || at < 24 || at+n != length {
+			return none(no)
+		}
+		text = body[at-8:]
+	case refuse: // by whom, and the description's length
+		head.bytes(2)
+		if n := head.be16(); head.failed || n != len(head.b) {
+			return none(no)
+		}
+		text = head.b
+	case resend:
+		if length != 8 {
+			return none(no)
+		}
 	}
-	at := bytes.Index(body, []byte("(DESCRIPTION="))
-	if kind == resend || at < 4 || kind == accept && at < 16 {
+	switch {
+	case bytes.HasPrefix(text, []byte("(DESCRIPTION=")):
+	case kind != refuse && len(text) == 0:
+		return seems("oracle", said), yes
+	default:
 		return none(no)
 	}
-	s := is("oracle", body[at:])
-	s.Product, s.Version = "Oracle TNS listener", oracleVersion(string(body[at:]))
+	s := is("oracle", text)
+	s.Product, s.Version = "Oracle TNS listener", oracleVersion(string(text))
 	return s, yes
 }
 

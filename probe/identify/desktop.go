@@ -117,6 +117,10 @@ func readJDWP(q question, said []byte) (monban.Service, match) {
 	}
 	s := is("jdwp", said)
 	if problem != 0 {
+		// Its errors are from 10 to 113 and from 500 to 514.
+		if length != 11 || problem < 10 || problem > 514 || problem > 113 && problem < 500 {
+			return none(no)
+		}
 		return s, yes
 	}
 	text := func() string { return string(body.bytes(int(min(body.be32(), 4096)))) }

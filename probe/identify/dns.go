@@ -46,14 +46,16 @@ func askDNS(q question) []byte {
 
 // readDNS takes a response to that query: the id is ours, the QR bit says
 // response, and the question, where it is repeated, is the one asked. A server
-// that refuses to tell its version has answered all the same.
+// that refuses to tell its version has answered all the same; only one that does
+// not understand leaves the question out, and says nothing more.
 func readDNS(q question, said []byte) (monban.Service, match) {
 	c := cursor{b: said}
 	id, flags, questions, answers, more := c.be16(), c.be16(), c.be16(), c.be16(), c.be32()
 	if c.failed || id != int(q.id&0xffff) || flags&0x8000 == 0 || flags&0x7840 != 0 || questions > 1 {
 		return none(no) // opcode other than query, or the reserved bit
 	}
-	if rcode := flags & 15; rcode > 5 {
+	rcode := flags & 15
+	if rcode > 5 || questions == 0 && (rcode == 0 || answers != 0) {
 		return none(no)
 	}
 	if questions == 1 && string(c.bytes(len(versionBind))) != versionBind {

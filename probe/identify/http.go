@@ -69,7 +69,8 @@ func parseHTTP(said []byte, protocol string) (httpAnswer, match) {
 	version, rest, _ := strings.Cut(line, " ")
 	number, reason, _ := strings.Cut(rest, " ")
 	status, err := strconv.Atoi(number)
-	if err != nil || len(number) != 3 || status < 100 || leadingVersion(strings.TrimPrefix(version, protocol+"/")) == "" {
+	digits := strings.TrimPrefix(version, protocol+"/")
+	if err != nil || len(number) != 3 || status < 100 || len(digits) != 3 || !isDigit(digits[0]) || digits[1] != '.' || !isDigit(digits[2]) {
 		return a, no
 	}
 	a.proto, a.status, a.reason = version, status, reason
@@ -80,6 +81,9 @@ func parseHTTP(said []byte, protocol string) (httpAnswer, match) {
 		}
 		return a, more
 	}
+	if !printable(head) {
+		return a, no
+	}
 	a.body = body
 	for field := range bytes.Lines(head[bytes.IndexByte(head, '\n')+1:]) {
 		name, value, ok := bytes.Cut(bytes.TrimRight(field, "\r\n"), []byte(":"))
@@ -89,6 +93,8 @@ func parseHTTP(said []byte, protocol string) (httpAnswer, match) {
 	}
 	return a, yes
 }
+
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
 
 // cutHead splits an answer at the first empty line.
 func cutHead(said []byte) (head, body []byte, ok bool) {

@@ -33,10 +33,12 @@ func readAMQP(_ question, said []byte) (monban.Service, match) {
 		if len(said) < 8 {
 			return none(more)
 		}
-		if string(said[:8]) == amqpHeader || len(said) != 8 {
-			return none(no)
+		// 1.0, plain, within TLS, behind a login; 0-10, 0-9 and 0-8.
+		switch string(said[4:]) {
+		case "\x00\x01\x00\x00", "\x02\x01\x00\x00", "\x03\x01\x00\x00", "\x01\x01\x00\x0a", "\x01\x01\x00\x09", "\x01\x01\x08\x00":
+			return is("amqp", said), yes
 		}
-		return is("amqp", said), yes
+		return none(no)
 	}
 	c := cursor{b: said}
 	kind, channel, size := c.u8(), c.be16(), c.be32()

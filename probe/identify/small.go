@@ -1,7 +1,10 @@
 package identify
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +18,8 @@ func smallGreetings() []signature {
 	return []signature{
 		{name: "varnish-cli", ports: []uint16{6082}, read: readVarnish, talk: talkVarnish},
 		{name: "chargen", ports: []uint16{19}, read: readChargen},
-		{name: "daytime", ports: []uint16{13}, read: readDaytime},
-		{name: "time", ports: []uint16{37}, read: readTime},
+		{name: "daytime", ports: []uint16{13}, read: readDaytime, talk: talkLast},
+		{name: "time", ports: []uint16{37}, read: readTime, talk: talkLast},
 	}
 }
 
@@ -53,6 +56,9 @@ func readDaytime(_ question, said []byte) (monban.Service, match) {
 	if m != yes || len(line) > 60 {
 		return none(min(m, more))
 	}
+	if said[len(said)-1] != '\n' || bytes.Count(said, []byte("\n")) > 1 {
+		return none(no)
+	}
 	for _, layout := range []string{time.ANSIC, "02 Jan 2006 15:04:05 MST", time.UnixDate, "Monday, January 2, 2006 15:04:05-MST", time.RFC1123Z} {
 		if t, err := time.Parse(layout, strings.TrimSpace(line)); err == nil && time.Since(t).Abs() < 48*time.Hour {
 			return is("daytime", []byte(line)), yes
@@ -71,6 +77,16 @@ func readTime(_ question, said []byte) (monban.Service, match) {
 		return none(no)
 	}
 	return is("time", said), yes
+}
+
+// talkLast waits for the end of the connection: what is said in these protocols
+// is said once, and the server hangs up.
+func talkLast(c *conn, s monban.Service) monban.Service {
+	var late net.Error
+	if c.hear() || errors.As(c.err, &late) && late.Timeout() {
+		return monban.Service{Evidence: s.Evidence}
+	}
+	return s
 }
 
 // readVarnish takes a status and a length in 13 bytes, "107 59      \n", and so

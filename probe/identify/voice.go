@@ -82,7 +82,8 @@ func askSTUN(q question) []byte {
 	return append([]byte("\x00\x01\x00\x00"+stunCookie), stunID(q)...)
 }
 
-// readSTUN takes a success or an error to our request.
+// readSTUN takes a success or an error to our request, with the attribute that
+// each must have: the address it came from, or the number of the error.
 func readSTUN(q question, said []byte) (monban.Service, match) {
 	c := cursor{b: said}
 	kind, length := c.be16(), c.be16()
@@ -97,11 +98,17 @@ func readSTUN(q question, said []byte) (monban.Service, match) {
 	if string(cookie) != stunCookie || !bytes.Equal(id, stunID(q)) {
 		return none(no)
 	}
-	s := is("stun", said)
+	s, proven := is("stun", said), false
 	for len(body.b) > 0 && !body.failed {
 		attribute, n := body.be16(), body.be16()
 		value := body.bytes(n)
 		body.bytes(-n & 3)
+		switch attribute {
+		case 0x0001, 0x0020: // MAPPED-ADDRESS, XOR-MAPPED-ADDRESS
+			proven = proven || kind == 0x0101
+		case 0x0009: // ERROR-CODE
+			proven = proven || kind == 0x0111
+		}
 		if attribute == 0x8022 && len(value) > 0 { // SOFTWARE: "Coturn-4.6.1 'Gorst'"
 			text := strings.TrimRight(string(value), "\x00")
 			if product, version, ok := strings.Cut(text, "-"); ok {
@@ -110,6 +117,9 @@ func readSTUN(q question, said []byte) (monban.Service, match) {
 				s.Product = text
 			}
 		}
+	}
+	if !proven || body.failed {
+		return none(no)
 	}
 	return s, yes
 }
