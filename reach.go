@@ -118,6 +118,7 @@ const (
 	ByReverse    Reason = "reverse-path"  // rp_filter drops the other sources
 	ByForwarding Reason = "no-forwarding" // translated elsewhere, and this machine does not forward
 	ByNobody     Reason = "nobody"        // no rule translates them, and nobody listens here
+	ByNoListener Reason = "no-listener"   // a rule leads it to a port of this machine on which nobody listens
 	ByUnseen     Reason = "unseen"        // the ruleset could not be read: see the gaps
 	ByProgram    Reason = "program"       // a BPF program sees packets first
 	ByRouting    Reason = "policy-routing"

@@ -356,6 +356,9 @@ type Set struct {
 	Map, VerdictMap bool
 	// Dynamic: rules add elements while packets pass.
 	Dynamic bool
+	// Limit names what each element keeps and passes by, such as a rate limit or a
+	// quota: who is in the set comes past a look-up only as long as that lets him.
+	Limit string `json:",omitempty"`
 	// Unread: the elements were not asked for, because no rule in question
 	// looks the set up.
 	Unread bool

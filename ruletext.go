@@ -303,7 +303,7 @@ func (w *ruleWriter) number(f Field, v []byte) string {
 	case FieldTCPFlags:
 		return bitNames(v, "fin", "syn", "rst", "psh", "ack", "urg")
 	case FieldSourceType, FieldDestType:
-		names := [...]string{"unspec", "unicast", "local", "broadcast", "anycast", "multicast"}
+		names := [...]string{"unspec", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit"}
 		if n := uintOf(v); n < uint64(len(names)) {
 			return names[n]
 		}

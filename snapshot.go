@@ -4,9 +4,11 @@ import "time"
 
 // Snapshot is the inside view of one machine at one moment.
 type Snapshot struct {
-	At         time.Time
-	Host       Host
-	Doors      []Door
+	At    time.Time
+	Host  Host
+	Doors []Door
+	// DoorsOf are the ports whose doors were looked for; empty is all.
+	DoorsOf    []PortRange `json:",omitempty"`
 	Containers []Container
 	// Stopped are the containers that do not run now and that their engine will
 	// start by itself, with what they will publish then, where that was asked.

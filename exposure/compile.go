@@ -77,6 +77,8 @@ type step struct {
 	target *chain
 	lookup *lookup
 	tag    tag
+	// limit is what an element may not let past, nil for nothing.
+	limit *tag
 	// chosen: a test of the flags of a packet that knocks, which it may have more
 	// of than it needs.
 	chosen bool
@@ -535,6 +537,9 @@ func (c *compiler) compileRule(r *rule, room []step, ch *chain, from *monban.Rul
 			}
 			if set != nil {
 				s.lookup = c.lookup(ch.table, set, s.Key)
+				if set.Limit != "" && !s.Not {
+					s.limit = &tag{monban.ByRate, "@" + s.Set + " " + set.Limit, r}
+				}
 			}
 			s.tag = tag{monban.ByOpaque, "@" + s.Set, r}
 			switch {

@@ -501,13 +501,24 @@ func (e *eval) lookIn(st *step, s *state, t *temps, next *[]*state) *state {
 		*next = append(*next, s.fork(&st.tag))
 		return s
 	}
-	if st.lookup.set.Else != nil {
-		return choose(s, !st.Not, next)
+	var pass *state
+	switch {
+	case st.lookup.set.Else != nil && st.Not:
+		// Linux 5.13 to 6.16 let everybody past, later ones nobody
+		// (nft_lookup_eval).
+		*next = append(*next, s.fork(&st.tag))
+		return s
+	case st.lookup.set.Else != nil:
+		pass = choose(s, !st.Not, next)
+	case st.lookup.remote < 0 || !e.remotePart(st.lookup):
+		pass = choose(s, e.element(st.lookup, a, s) != nil != st.Not, next)
+	default:
+		pass = e.split(s, &a.any, st.Not, next)
 	}
-	if st.lookup.remote < 0 || !e.remotePart(st.lookup) {
-		return choose(s, e.element(st.lookup, a, s) != nil != st.Not, next)
+	if pass != nil && st.limit != nil {
+		*next = append(*next, pass.fork(st.limit))
 	}
-	return e.split(s, &a.any, st.Not, next)
+	return pass
 }
 
 // lookUp does a look-up in a map and goes on with every element that packets may
@@ -515,6 +526,9 @@ func (e *eval) lookIn(st *step, s *state, t *temps, next *[]*state) *state {
 func (e *eval) lookUp(r *rule, i int, s *state, t temps, next, returned *[]*state, depth int) {
 	st := &r.steps[i]
 	meet := func(el *monban.Element, s *state) {
+		if st.limit != nil {
+			*next = append(*next, s.fork(st.limit))
+		}
 		if st.Op == monban.OpVerdict && el.Action.Kind != monban.ActContinue {
 			e.decide(r, el.Action, st.lookup.targets[el.Action.Chain], &st.tag, s, next, returned, depth)
 			return

@@ -89,6 +89,10 @@ type shared struct {
 	byOwner map[int][]*tag
 	// policies are those of IPsec.
 	policies []policy
+	// listening are the doors with a listener, by port; sockets says that there
+	// are no others.
+	listening map[monban.Port][]*monban.Door
+	sockets   bool
 }
 
 // policy is a policy of IPsec, which keeps out what comes from some sources without
@@ -158,6 +162,7 @@ func newJudge(s *monban.Snapshot) *judge {
 			sh.byOwner[pid] = append(sh.byOwner[pid], &tag{monban.ByFilter, f.String(), nil})
 		}
 	}
+	sh.findListeners(s)
 	vrf := map[string]bool{}
 	for _, i := range s.Host.Interfaces {
 		vrf[i.Name] = i.Kind == "vrf"
@@ -474,6 +479,15 @@ func (j *judge) summarise(p *program, w *way, d *monban.Door, here bool) *summar
 			// It arrives, at another door.
 			sum.drops = append(slices.Clip(sum.drops), outcome{by: s.translated, src: s.src, tags: s.tags})
 			continue
+		}
+		if s.translated != nil {
+			somebody, nobody := j.answering(p.family, w.by, d.Bind.Port.Proto, s)
+			if nobody {
+				sum.drops = append(slices.Clip(sum.drops), outcome{by: s.translated, why: monban.ByNoListener, src: s.src, tags: s.tags})
+			}
+			if !somebody {
+				continue
+			}
 		}
 		in.add(&s.src)
 		tags = append(tags, restrict(s.tags, &s.src)...)

@@ -279,6 +279,8 @@ const (
 	typeLocal     = 2
 	typeBroadcast = 3
 	typeMulticast = 5
+	typeBlackhole = 6
+	typeThrow     = 9
 )
 
 // routeTest does a test of what the routing tables say about an address.
@@ -325,17 +327,14 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 	if e.family == monban.IPv6 && !e.host.sure() {
 		return unknown()
 	}
+	if e.family == monban.IPv6 {
+		return e.typeTest6(st, s, next)
+	}
 	var all set
 	for _, span := range st.Within {
 		first, last := binary.BigEndian.Uint32(span.First), binary.BigEndian.Uint32(span.Last)
 		for kind := first; kind <= last && kind < 16; kind++ {
 			atoms := e.host.ofType(e.program, kind)
-			if e.family == monban.IPv6 && e.host.ruled(e.family) && kind != typeLocal && kind != typeMulticast {
-				var sure bool
-				if atoms, sure = e.unicast6(l, s); !sure || kind != typeUnicast {
-					return unknown()
-				}
-			}
 			all.add(&atoms)
 		}
 	}

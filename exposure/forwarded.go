@@ -101,6 +101,10 @@ func (f *forwarder) rule(t *monban.Table, r *monban.Rule, l limits, seen map[str
 							out = append(out, one)
 						}
 					}
+					if set.Else != nil {
+						l.data = set.Else.Data
+						out = append(out, l)
+					}
 					return out
 				})
 			}

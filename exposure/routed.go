@@ -225,16 +225,60 @@ func (e *eval) reverse(l *monban.Load, s *state) (atoms set, sure bool) {
 	return atoms, true
 }
 
-// unicast6 returns the sources to which an ordinary route of IPv6 leads, and whether
-// that can be foreseen.
-func (e *eval) unicast6(l *monban.Load, s *state) (atoms set, sure bool) {
-	if l.ByDevice || e.in == nil {
-		return set{}, false
+// typeTest6 does a test of the kind of route that leads to a source of IPv6, which
+// is asked of the tables like any other (__nft_fib6_eval_type): a source without one
+// has a kind, too.
+func (e *eval) typeTest6(st *step, s *state, next *[]*state) *state {
+	l := &st.Key[0]
+	unicast, sure := e.host.ofType(e.program, typeUnicast), true
+	if e.host.ruled(e.family) {
+		sure = !l.ByDevice && e.in != nil
+		if sure {
+			unicast, sure = e.reverse(l, s)
+		}
 	}
-	atoms, sure = e.reverse(l, s)
-	for _, other := range [...]uint32{typeLocal, typeMulticast} {
-		no := e.host.ofType(e.program, other)
-		atoms.remove(&no)
+	if !sure {
+		*next = append(*next, s.fork(&st.tag))
+		return s
 	}
-	return atoms, sure
+	local, multicast := e.host.ofType(e.program, typeLocal), e.host.ofType(e.program, typeMulticast)
+	unicast.remove(&local)
+	unicast.remove(&multicast)
+	nowhere := s.src
+	var pass set
+	for _, known := range [...]struct {
+		kind  uint32
+		atoms set
+	}{{typeUnicast, unicast}, {typeLocal, local}, {typeMulticast, multicast}} {
+		nowhere.remove(&known.atoms)
+		if inSpans(be32(known.kind), st.Within) {
+			pass.add(&known.atoms)
+		}
+	}
+	asked := 0
+	for kind := uint32(typeBlackhole); kind <= typeThrow; kind++ {
+		if inSpans(be32(kind), st.Within) {
+			asked++
+		}
+	}
+	rest := e.part(s, &nowhere)
+	switch {
+	case rest == nil || asked == 0:
+	case asked == 1+typeThrow-typeBlackhole:
+		pass.add(&nowhere)
+	default: // which kind of nowhere was not read
+		*next = append(*next, rest.fork(&st.tag))
+		if rest == s {
+			return s
+		}
+		if in := e.split(s, &pass, st.Not, next); in != nil {
+			in.absorb(rest)
+			return in
+		}
+		return rest
+	}
+	if rest != nil && rest != s {
+		s.absorb(rest)
+	}
+	return e.split(s, &pass, st.Not, next)
 }

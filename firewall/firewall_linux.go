@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,6 +97,7 @@ func (r *reader) dump(c *nfnl.Conn, o Options) error {
 				return err
 			}
 			h.fill(p.elements)
+			h.set.Limit = cmp.Or(h.set.Limit, p.limit)
 		}
 	}
 	return nil

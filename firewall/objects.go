@@ -207,6 +207,10 @@ func parseSet(attrs []byte) (h setHeader, err error) {
 			})
 		case 15: // NFTA_SET_OBJ_TYPE
 			h.objType = nfnl.Uint32(b)
+		case 17: // NFTA_SET_EXPR
+			return h.keeps(b)
+		case 18: // NFTA_SET_EXPRESSIONS
+			return nfnl.Attrs(b, func(_ uint16, b []byte) error { return h.keeps(b) })
 		}
 		return nil
 	})
@@ -214,6 +218,31 @@ func parseSet(attrs []byte) (h setHeader, err error) {
 		h.keyLen, h.dataLen, h.set.Unread = 1, 1, true
 	}
 	return h, err
+}
+
+// keeps notes an expression that every element has one of. Those that only count
+// let everything pass.
+func (h *setHeader) keeps(expression []byte) error {
+	name, err := expressionName(expression)
+	if name != "" {
+		h.set.Limit = name
+	}
+	return err
+}
+
+// expressionName is what an element's expression is called, "" for one that lets
+// everything pass.
+func expressionName(expression []byte) (name string, err error) {
+	err = nfnl.Attrs(expression, func(kind uint16, b []byte) error {
+		if kind == 1 { // NFTA_EXPR_NAME
+			name = nfnl.String(b)
+		}
+		return nil
+	})
+	if name == "counter" || name == "last" {
+		name = ""
+	}
+	return name, err
 }
 
 // rawElement is an element as the kernel tells it: of a set of ranges it is only
@@ -229,6 +258,8 @@ type rawElement struct {
 type elementParser struct {
 	elements []rawElement
 	arena    []byte
+	// limit is the name of an expression that some element has.
+	limit string
 }
 
 func (p *elementParser) keep(b []byte) []byte {
@@ -285,11 +316,23 @@ func (p *elementParser) element(e *rawElement, attrs []byte) error {
 		case 3:
 			flags := nfnl.Uint32(b)
 			e.end, e.rest = flags&1 != 0, flags&2 != 0
+		case 7: // NFTA_SET_ELEM_EXPR
+			return p.keeps(b)
+		case 11: // NFTA_SET_ELEM_EXPRESSIONS
+			return nfnl.Attrs(b, func(_ uint16, b []byte) error { return p.keeps(b) })
 		case 5:
 			e.element.Expires = time.Duration(nfnl.Uint64(b)) * time.Millisecond
 		}
 		return nil
 	})
+}
+
+func (p *elementParser) keeps(expression []byte) error {
+	name, err := expressionName(expression)
+	if name != "" {
+		p.limit = name
+	}
+	return err
 }
 
 // fill puts the elements into the set, as sorted ranges.

@@ -75,6 +75,9 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 	if before != nil {
 		judgeBoth(before, snap)
 	} else {
+		if len(snap.DoorsOf) > 0 && exposure.LeadsHere(snap) {
+			gather.AddNeighbours(snap, ranges)
+		}
 		judgeReach(snap)
 	}
 	keep := func(d *monban.Door) bool { return inRanges(ranges, d.Bind.Port) }
@@ -88,7 +91,7 @@ func (a *app) ports(ctx context.Context, in *inside, args []string) error {
 	}
 	services := localServices(ranges)
 	views := portViews(ranges, snap, book, services)
-	if in.load == "" && in.save == "" && slices.ContainsFunc(views, refused) {
+	if len(snap.DoorsOf) > 0 && slices.ContainsFunc(views, refused) {
 		gather.AddNeighbours(snap, ranges)
 		views = portViews(ranges, snap, book, services)
 	}

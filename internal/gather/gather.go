@@ -50,7 +50,7 @@ func (want Want) Whole() Want {
 
 // Snapshot looks at this machine.
 func Snapshot(ctx context.Context, want Want) *monban.Snapshot {
-	snap := &monban.Snapshot{At: time.Now(), TrafficOf: want.Traffic}
+	snap := &monban.Snapshot{At: time.Now(), TrafficOf: want.Traffic, DoorsOf: want.Ports}
 	var hostGaps, socketGaps, containerGaps, ruleGaps []monban.Gap
 	// Only engines are worth waiting for beside the rest. To start a thread takes
 	// as long as to read what is left, and `monban 443` is measured beside a
@@ -148,6 +148,7 @@ func rules(snap *monban.Snapshot, want Want) []monban.Gap {
 // opened, a free one can then be named.
 func AddNeighbours(snap *monban.Snapshot, ports []monban.PortRange) {
 	others, _ := sockets.Doors(sockets.Options{}) // its gaps are those of the first look
+	snap.DoorsOf = nil
 	for _, d := range others {
 		if !contains(ports, d.Bind.Port) {
 			snap.Doors = append(snap.Doors, d)

@@ -280,6 +280,9 @@ func (v *view) reachText(p *printer, e entry, lead span, at string) span {
 
 func (v *view) whyText(r *monban.Reach) string {
 	l := v.style.Lang
+	if r.Why == monban.ByNoListener {
+		return l.say("nobody listens where %s leads", "%s の転送先のポートで待ち受けているプログラムがありません", r.Rule.String())
+	}
 	if r.Rule != (monban.RuleRef{}) {
 		text := r.Rule.String()
 		if r.Rule.Table == "" {
