@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/monban-dev/monban/internal/boottime"
 )
 
 // Why an engine is not asked.
@@ -192,7 +194,7 @@ func daemonStarted(socket string) time.Time {
 	defer proc.close()
 	for _, pid := range pidFile(socket) {
 		if stat, ok := daemon(proc, pid); ok {
-			table := processTable{boot: bootTime()}
+			table := processTable{boot: boottime.Read()}
 			return table.startTime(stat)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/boottime"
 )
 
 // fixture is a machine made of files.
@@ -106,7 +107,7 @@ func TestFixtureOwner(t *testing.T) {
 	if len(gaps) != 0 {
 		t.Errorf("gaps %+v", gaps)
 	}
-	boot := bootTime()
+	boot := boottime.Read()
 	o := doors[0].Owners
 	if len(o) != 2 || o[0].PID != 100 || o[1].PID != 101 || len(doors[1].Owners) != 1 || doors[1].Owners[0].PID != 100 {
 		t.Fatalf("owners %+v and %+v", o, doors[1].Owners)

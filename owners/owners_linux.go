@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/boottime"
 )
 
 // look is one answer in the making.
@@ -39,7 +40,7 @@ func name(ctx context.Context, doors []monban.Door, o Options) []monban.Gap {
 	}
 	defer proc.close()
 	l := &look{rootPath: path, root: root, proc: proc, doors: doors, many: cmp.Or(o.many, manyFiles), table: &processTable{
-		proc: proc, boot: bootTime(), users: users{root: root}, ancestors: make(map[int]*ancestor),
+		proc: proc, boot: boottime.Read(), users: users{root: root}, ancestors: make(map[int]*ancestor),
 	}}
 	return l.name(ctx)
 }

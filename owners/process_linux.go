@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/boottime"
 )
 
 // maxFile bounds the small files of /proc and the user table, in bytes.
@@ -82,13 +83,12 @@ func (t *processTable) read(files dirFD, up string) *process {
 	return p
 }
 
-// startTime converts a start time to a date. The kernel counts from boot, in
-// hundredths of a second on every architecture Go knows.
+// startTime converts a start time to a date.
 func (t *processTable) startTime(s procStat) time.Time {
 	if t.boot.IsZero() || s.start > 1<<40 {
 		return time.Time{}
 	}
-	return t.boot.Add(time.Duration(s.start) * (time.Second / 100))
+	return t.boot.Add(time.Duration(s.start) * boottime.Tick)
 }
 
 // parents returns the ancestors of a process, nearest first.
@@ -235,18 +235,6 @@ func leadingInt(b []byte) (n int) {
 		n = n*10 + int(c-'0')
 	}
 	return n
-}
-
-// bootTime returns when the machine started. The kernel keeps the difference of
-// the two clocks constant between two settings of the time, so rounding to the
-// unit of the start times takes out what passes between the two calls, and the
-// same process has the same start time whenever it is asked for.
-func bootTime() time.Time {
-	var wall, boot unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil || unix.ClockGettime(unix.CLOCK_REALTIME, &wall) != nil {
-		return time.Time{}
-	}
-	return time.Unix(0, wall.Nano()-boot.Nano()).Round(time.Second / 100)
 }
 
 // users knows the names of user ids: those of /etc/passwd, and those that

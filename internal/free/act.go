@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/boottime"
 )
 
 // Sent is a signal that was sent.
@@ -35,6 +36,10 @@ const (
 	quiet        = 50 * time.Millisecond
 )
 
+// sameDate is by how much two dates of one process may be apart: they are rounded
+// to ticks, and the clocks were read for each.
+const sameDate = 2 * boottime.Tick
+
 // Same reports whether another plan for the same question does exactly what p
 // does: to the same processes, sockets, units and containers. It is the proof,
 // right before acting, that what was shown is what will be hit. The workers of a
@@ -43,7 +48,7 @@ func (p *Plan) Same(now *Plan) bool {
 	return slices.EqualFunc(p.Steps, now.Steps, func(a, b Step) bool {
 		return a.Action == b.Action && slices.Equal(a.Command, b.Command) && a.Container == b.Container &&
 			slices.EqualFunc(a.masters(), b.masters(), func(x, y monban.Owner) bool {
-				return x.PID == y.PID && x.Started.Sub(y.Started).Abs() <= 20*time.Millisecond
+				return x.PID == y.PID && x.Started.Sub(y.Started).Abs() <= sameDate
 			}) && slices.Equal(a.inodes(), b.inodes())
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/boottime"
 )
 
 // maxRead bounds a small file of /proc, in bytes.
@@ -43,9 +44,7 @@ func hold(o *monban.Owner) (*process, error) {
 		err = p.signal(0)
 	}
 	p.start = st.start
-	// Both are rounded to hundredths of a second; to be off by one of them takes
-	// two readings of the clocks on the two sides of a half.
-	if apart := startTime(st.start).Sub(o.Started).Abs(); err == nil && !o.Started.IsZero() && apart > 20*time.Millisecond {
+	if apart := startTime(st.start).Sub(o.Started).Abs(); err == nil && !o.Started.IsZero() && apart > sameDate {
 		err = errGone
 	}
 	if err != nil {
@@ -168,11 +167,11 @@ func readSmall(path string) ([]byte, error) {
 
 // startTime is how owners dates a process.
 func startTime(ticks uint64) time.Time {
-	var wall, boot unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil || unix.ClockGettime(unix.CLOCK_REALTIME, &wall) != nil {
+	boot := boottime.Read()
+	if boot.IsZero() {
 		return time.Time{}
 	}
-	return time.Unix(0, wall.Nano()-boot.Nano()).Round(time.Second / 100).Add(time.Duration(ticks) * (time.Second / 100))
+	return boot.Add(time.Duration(ticks) * boottime.Tick)
 }
 
 func myself() (Self, error) {

@@ -65,11 +65,15 @@ func law() []layer {
 			why: "Two sources ask the kernel by netlink; they share how its messages are made up, and nothing about what is asked.",
 		},
 		{
+			what: "when the machine started", packages: []string{"internal/boottime"}, others: []string{xsys},
+			why: "Who names a process and who ends it date it alike, or one would not believe the other. It knows clocks and no processes.",
+		},
+		{
 			what: "the reader of YAML", packages: []string{"internal/yaml"},
 			why: "It turns bytes into a tree and knows no ports. A source and the policy's file read with it.",
 		},
 		{
-			what: "a source", packages: sourcePackages(), module: []string{".", "portbook", "internal/netlink", "internal/yaml"},
+			what: "a source", packages: sourcePackages(), module: []string{".", "portbook", "internal/netlink", "internal/yaml", "internal/boottime"},
 			others: []string{xsys, "github.com/mdlayher/netlink/..."},
 			why:    neverEachOther,
 		},
@@ -82,7 +86,7 @@ func law() []layer {
 			why: "gather asks the sources and returns a Snapshot. It judges nothing and prints nothing: that is for internal/cli to join.",
 		},
 		{
-			what: "what acts", packages: []string{"internal/free"}, module: []string{".", "portbook", "conflict"}, others: []string{xsys},
+			what: "what acts", packages: []string{"internal/free"}, module: []string{".", "portbook", "conflict", "internal/boottime"}, others: []string{xsys},
 			why: "It acts on what conflict judged about a Snapshot. What it has to see of the machine again, its caller hands to it as a function.",
 		},
 		{
