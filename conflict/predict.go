@@ -1,6 +1,8 @@
 package conflict
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/monban-dev/monban"
@@ -92,10 +94,7 @@ func newPrediction(claims []monban.Claim, snap *monban.Snapshot) *prediction {
 // claimPorts are the ports of which a claim takes the first that is free.
 func claimPorts(c *monban.Claim) func(yield func(monban.Port) bool) {
 	return func(yield func(monban.Port) bool) {
-		port := c.Bind.Port
-		if port.Proto == monban.AnyProto {
-			port.Proto = monban.TCP
-		}
+		port := firstPort(c)
 		for n := int(port.Num); n <= max(int(port.Num), int(c.UpTo)); n++ {
 			port.Num = uint16(n)
 			if !yield(port) {
@@ -105,10 +104,18 @@ func claimPorts(c *monban.Claim) func(yield func(monban.Port) bool) {
 	}
 }
 
+func firstPort(c *monban.Claim) monban.Port {
+	port := c.Bind.Port
+	if port.Proto == monban.AnyProto {
+		port.Proto = monban.TCP
+	}
+	return port
+}
+
 // check judges the next claim and opens its door where it starts.
 func (p *prediction) check(c *monban.Claim) monban.Checked {
 	has := false // a door at one of its ports already
-	for port := range claimPorts(c) {
+	for _, port := range p.held(c) {
 		done, ok := p.running(c, port)
 		if ok {
 			return done
@@ -141,6 +148,24 @@ func elsewhereForwarded(done, first *monban.Checked) {
 	}
 	j.Cause, j.Against, j.Fix = string(D14), first.Judgement.Against, first.Judgement.Fix
 	done.Rivals = first.Rivals
+}
+
+// held returns those of a claim's ports at which there is a door, in their order.
+// Of the 57,000 that a Vite server would try few have one, and to ask them all
+// took 5 ms a claim.
+func (p *prediction) held(c *monban.Claim) []monban.Port {
+	first := firstPort(c)
+	if c.UpTo <= first.Num {
+		return []monban.Port{first}
+	}
+	var ports []monban.Port
+	for port := range p.doors {
+		if port.Proto == first.Proto && first.Num <= port.Num && port.Num <= c.UpTo {
+			ports = append(ports, port)
+		}
+	}
+	slices.SortFunc(ports, func(a, b monban.Port) int { return cmp.Compare(a.Num, b.Num) })
+	return ports
 }
 
 // running reports whether the claim's own program has the very door.
