@@ -74,7 +74,7 @@ func run(ctx context.Context, only string, runs, load int) error {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	var missed []string
-	known := only == "" || only == "rate"
+	known := only == "" || only == "rate" || only == "memory"
 	for _, c := range cases() {
 		if !strings.HasPrefix(c.name, only) {
 			continue
@@ -90,6 +90,13 @@ func run(ctx context.Context, only string, runs, load int) error {
 		bad, err := rates(ctx, monban)
 		if err != nil {
 			return fmt.Errorf("rate: %w", err)
+		}
+		missed = append(missed, bad...)
+	}
+	if only == "" || only == "memory" {
+		bad, err := memory(ctx, monban)
+		if err != nil {
+			return fmt.Errorf("memory: %w", err)
 		}
 		missed = append(missed, bad...)
 	}
