@@ -4,9 +4,11 @@ package probe
 // the first. So only hosts that have answered are asked again and again, once it is
 // unlikely enough that one is there and was unlucky with every question.
 
-// absent reports whether a door is of a host that is taken to be absent.
+// absent reports whether a door is of a host that is not asked in this pass: nobody
+// can, it is taken to be absent, or a router could not reach it a moment ago.
 func (f *flow) absent(door uint64) bool {
-	return f.sweep && f.pass > f.sought && !f.alive.has(door/uint64(len(f.grid.ports)))
+	host := door / uint64(len(f.grid.ports))
+	return f.sweep && (f.unreachable.has(host) || !f.alive.has(host) && (f.pass > f.sought || f.unreached.has(host)))
 }
 
 // seek decides, when a pass begins, whether it asks the hosts too that have not

@@ -18,4 +18,5 @@ func (b *bitmap) set(i uint64) {
 
 func (b *bitmap) clear(i uint64) { (*b)[i/64].And(^(1 << (i % 64))) }
 
-func (b *bitmap) has(i uint64) bool { return (*b)[i/64].Load()>>(i%64)&1 != 0 }
+// has reports whether a number is in the set; none is in a nil one.
+func (b *bitmap) has(i uint64) bool { return b != nil && (*b)[i/64].Load()>>(i%64)&1 != 0 }

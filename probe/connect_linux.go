@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -110,12 +111,29 @@ func (s *session) connect(ctx context.Context, flows []*flow) error {
 	if most < 64 {
 		threads = 1
 	}
+	if slices.ContainsFunc(flows, func(f *flow) bool { return f.sweep }) {
+		// Who is not there would be asked at every door, and each question waits for
+		// the kernel to give up on him. A sandbox may forbid to look.
+		if err := s.look(ctx, flows); err != nil {
+			s.gap("rtnetlink", err.Error(), 0)
+		}
+	}
 	for ; len(flows) > 0; flows = s.further(ctx, flows) {
 		if err := s.connectors(ctx, flows, threads, most); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// look finds out which hosts there is no way to, unless that is known.
+func (s *session) look(ctx context.Context, flows []*flow) error {
+	if s.looked {
+		s.spare(flows)
+		return nil
+	}
+	_, err := s.ways(ctx, flows, false)
+	return err
 }
 
 // connectors asks by several threads until the flows are over, with at most so many
@@ -416,8 +434,11 @@ func (c *connector) finish(fd int, f *flow, q question, failed error) {
 	case state != silent:
 		c.heard = append(c.heard, flowAnswer{f, answer{door: q.door, slice: q.slice, state: state}})
 	case errors.Is(failed, unix.ENETUNREACH):
-		host, _ := f.grid.door(q.door)
-		c.s.gap(host.String(), NoRoute, 1)
+		source := "network"
+		if host, _ := f.grid.door(q.door); !f.sweep {
+			source = host.String()
+		}
+		c.s.gap(source, NoRoute, 1)
 		c.nowhere = append(c.nowhere, f)
 	case errors.Is(failed, unix.EPERM), errors.Is(failed, unix.EACCES):
 		c.s.gap("connect", failed.Error(), 1)
@@ -441,8 +462,11 @@ func outcome(fd int, failed error) uint64 {
 		return open
 	}
 	if icmp, code := icmpError(fd); icmp {
-		if forbids(code) {
+		switch {
+		case forbids(code):
 			return prohibited
+		case nobodyThere(code):
+			return nobody
 		}
 		return silent
 	}
@@ -461,6 +485,8 @@ func outcomeUDP(fd int, failed error) uint64 {
 			return closed
 		case forbids(code):
 			return prohibited
+		case nobodyThere(code):
+			return nobody
 		}
 		return silent
 	}

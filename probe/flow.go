@@ -9,13 +9,18 @@ import (
 // passes agree. It knows nothing of packets: an engine asks it what to send now,
 // and tells it what came back.
 type flow struct {
-	grid     *grid
-	alive    *bitmap // hosts that have answered
-	from, n  uint64  // doors from … from+n-1 of the grid
-	seed     uint64
-	order    permutation
-	pace     pace
-	canaries canaries
+	grid  *grid
+	alive *bitmap // hosts that have answered
+	// unreachable are the hosts that cannot be asked; nil is none.
+	unreachable *bitmap
+	// unreached are the hosts of a sweep that a router could not reach in this pass;
+	// nil is none.
+	unreached *bitmap
+	from, n   uint64 // doors from … from+n-1 of the grid
+	seed      uint64
+	order     permutation
+	pace      pace
+	canaries  canaries
 
 	pass    int     // from 1
 	pos     uint64  // place in the order of this pass
@@ -127,6 +132,18 @@ func (f *flow) next(now time.Duration) (q question, wait time.Duration, ok bool)
 		f.nextPass(now)
 	}
 	return q, 0, false
+}
+
+// notReached notes that a router could not reach the host of a door. If nobody has
+// heard of it, its other doors wait for the next pass.
+func (f *flow) notReached(door uint64) {
+	if !f.sweep {
+		return
+	}
+	if f.unreached == nil {
+		f.unreached = newBitmap(f.grid.targets.Len())
+	}
+	f.unreached.set(door / uint64(len(f.grid.ports)))
 }
 
 func (f *flow) send(door uint64, canary bool, now time.Duration) question {
@@ -392,6 +409,7 @@ func (f *flow) nextPass(now time.Duration) {
 	f.pass++
 	f.pos, f.began = 0, now
 	f.late = make(map[uint64]bool)
+	f.unreached = nil
 	f.seek()
 	f.reorder()
 	f.passes = append(f.passes, passStat{})

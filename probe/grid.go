@@ -35,6 +35,9 @@ const (
 	open
 	closed
 	prohibited
+	// nobody is what a router says of a host, and nothing that the grid notes of a
+	// door: it may be there the next time.
+	nobody
 )
 
 func newGrid(targets *Targets, ports []uint16, proto monban.Proto) *grid {

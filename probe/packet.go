@@ -176,7 +176,15 @@ func parseTCP(host netip.Addr, hops byte, b []byte) (r reply, ok bool) {
 // ports and the sequence number (RFC 792, RFC 4443 section 2.4).
 func parseICMP(b []byte, v6 bool) (r reply, ok bool) {
 	const header = 8
-	if len(b) < header || !forbids(icmpCode{v6, b[0], b[1]}) {
+	if len(b) < header {
+		return r, false
+	}
+	switch code := (icmpCode{v6, b[0], b[1]}); {
+	case forbids(code):
+		r.state = prohibited
+	case nobodyThere(code):
+		r.state = nobody
+	default:
 		return r, false
 	}
 	q := b[header:]
@@ -197,7 +205,7 @@ func parseICMP(b []byte, v6 bool) (r reply, ok bool) {
 		r.host = netip.AddrFrom4([4]byte(q[16:20]))
 		q = q[n:]
 	}
-	r.from, r.port, r.seq, r.state = binary.BigEndian.Uint16(q), binary.BigEndian.Uint16(q[2:]), binary.BigEndian.Uint32(q[4:]), prohibited
+	r.from, r.port, r.seq = binary.BigEndian.Uint16(q), binary.BigEndian.Uint16(q[2:]), binary.BigEndian.Uint32(q[4:])
 	return r, true
 }
 
@@ -216,6 +224,16 @@ func forbids(c icmpCode) bool {
 		return c.kind == 1 && (c.code == 1 || c.code >= 4 && c.code <= 6)
 	}
 	return c.kind == 3 && (c.code == 2 || c.code == 3 || c.code == 9 || c.code == 10 || c.code == 13)
+}
+
+// nobodyThere reports whether an ICMP error says that a router cannot reach the host:
+// net or host unreachable or unknown (RFC 792, RFC 1122 section 3.2.2.1), no route or
+// address unreachable (RFC 4443 section 3.1).
+func nobodyThere(c icmpCode) bool {
+	if c.v6 {
+		return c.kind == 1 && (c.code == 0 || c.code == 3)
+	}
+	return c.kind == 3 && (c.code == 0 || c.code == 1 || c.code == 6 || c.code == 7)
 }
 
 // sourcePorts chooses where the sliceCount source ports of a scan begin: outside

@@ -258,7 +258,7 @@ func FuzzParseReply(f *testing.F) {
 	f.Add(b)
 	f.Add(append([]byte{0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 3, 10, 0, 0, 1, 3, 13, 0, 0, 0, 0, 0, 0}, b...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, ok := parseReply(b); ok && (r.state < open || r.state > prohibited || !r.host.IsValid()) {
+		if r, ok := parseReply(b); ok && (r.state < open || r.state > nobody || !r.host.IsValid()) {
 			t.Errorf("%x: %+v", b, r)
 		}
 	})

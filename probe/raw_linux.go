@@ -40,11 +40,10 @@ const urgentRate = 50_000
 
 // raw asks with packets of our own making.
 func (s *session) raw(ctx context.Context, flows []*flow) error {
-	ways, err := findHops(s.q.Targets, &s.q.Host)
+	ways, err := s.ways(ctx, flows, true)
 	if err != nil {
 		return err
 	}
-	s.unreachable(ways, flows)
 	threads := 1
 	if s.q.Rate == 0 || s.q.Rate > busyRate {
 		threads = min(runtime.GOMAXPROCS(0), mostThreads)
@@ -119,28 +118,48 @@ func (s *session) deviceName(index int) string {
 	return fmt.Sprintf("interface %d", index)
 }
 
-// unreachable ends the flows of hosts that there is no way to.
-func (s *session) unreachable(ways hops, flows []*flow) {
-	last := 0
-	for _, f := range flows {
-		if f.sweep {
-			continue
-		}
-		h := f.from / uint64(len(f.grid.ports))
-		if way := ways.find(h, &last); !way.ok {
-			f.over = true
-		}
+// ways looks up how to reach every target, and ends the flows of those that cannot
+// be reached.
+func (s *session) ways(ctx context.Context, flows []*flow, allowed bool) (*hops, error) {
+	r, err := openRTNL()
+	if err != nil {
+		return nil, err
 	}
+	defer r.close()
+	hs, err := r.findHops(s.q.Targets, &s.q.Host)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.census(ctx, r, hs, allowed); err != nil || ctx.Err() != nil {
+		return hs, err
+	}
+	s.unreachable(hs)
+	s.looked = true
+	s.spare(flows)
+	return hs, nil
+}
+
+// unreachable notes the hosts that there is no way to.
+func (s *session) unreachable(hs *hops) {
 	missing := make(map[string]int)
-	for _, w := range ways {
+	for i := range hs.runs {
+		h := &hs.runs[i]
 		switch {
-		case w.ok:
-		case w.hop.device == 0:
-			s.gap(s.q.Targets.At(w.from).String(), NoRoute, 1)
-		case w.n > 1:
-			missing[w.gateway.String()] += int(w.n)
+		case h.ok:
+			continue
+		case h.exit < 0:
+			first, last := s.q.Targets.At(h.from), s.q.Targets.At(h.from+h.n-1)
+			s.gap(span{first, last}.String(), NoRoute, int(h.n))
+		case h.gateway.IsValid():
+			missing[h.gateway.String()] += int(h.n)
 		default:
 			missing["link"]++
+		}
+		if s.unreached == nil {
+			s.unreached = newBitmap(s.q.Targets.Len())
+		}
+		for n := range h.n {
+			s.unreached.set(h.from + n)
 		}
 	}
 	for source, n := range missing {
@@ -148,10 +167,20 @@ func (s *session) unreachable(ways hops, flows []*flow) {
 	}
 }
 
+// spare spares flows what cannot be asked.
+func (s *session) spare(flows []*flow) {
+	for _, f := range flows {
+		f.unreachable = s.unreached
+		if !f.sweep && f.unreachable.has(f.from/uint64(len(f.grid.ports))) {
+			f.over = true
+		}
+	}
+}
+
 // rawEngine is what the threads share.
 type rawEngine struct {
 	s     *session
-	hops  hops
+	hops  *hops
 	key   cookie
 	ports uint16 // first of sliceCount source ports
 	stamp uint32 // of the timestamp option
@@ -175,7 +204,7 @@ type way struct {
 	device   int
 	source   netip.Addr
 	loopback bool
-	own      []byte // as in hop
+	own      []byte // as in linkKind
 	in       int    // descriptors
 	out      []int  // one for each thread
 	// xdp are the sockets of the first threads, where AF_XDP was asked for: as
@@ -270,16 +299,8 @@ func (l *link) flush(now time.Duration) error {
 
 // open opens the sockets for every way that the hops need.
 func (e *rawEngine) open(threads int) error {
-	for i := range e.hops {
-		h := &e.hops[i].hop
-		if !e.hops[i].ok {
-			continue
-		}
-		if h.way = slices.IndexFunc(e.ways, func(w way) bool { return w.device == h.device && w.source == h.source }); h.way >= 0 {
-			continue
-		}
-		h.way = len(e.ways)
-		w := way{device: h.device, source: h.source, loopback: h.loopback, own: h.own, in: -1}
+	for _, x := range e.hops.exits {
+		w := way{device: x.device, source: x.source, loopback: x.loopback, own: x.own, in: -1}
 		for _, other := range e.ways {
 			if other.device == w.device {
 				w.xdp = other.xdp // a queue has room for one
@@ -497,7 +518,7 @@ func (r *rawThread) send() error {
 		if !way.ok {
 			continue
 		}
-		l := r.links[way.hop.way]
+		l := r.links[way.exit]
 		for l.out.full() {
 			if err := l.flush(r.s.now()); err != nil {
 				return err
@@ -508,7 +529,7 @@ func (r *rawThread) send() error {
 		}
 		host, port := q.flow.grid.door(q.door)
 		from := r.ports + q.slice
-		l.syn.put(l.out.slot(way.hop.hardware, host), host, port, from, r.key.of(host, port, from))
+		l.syn.put(l.out.slot(way.hardware[:], host), host, port, from, r.key.of(host, port, from))
 	}
 	r.asked = r.asked[:0]
 	for _, l := range r.links {

@@ -7,50 +7,79 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/monban-dev/monban"
 )
 
-// hop is where the packets for a host go first.
-type hop struct {
-	device   int
-	loopback bool
-	own      []byte // link address of the device, where it is an Ethernet
-	hardware []byte // link address of the neighbour; empty where the link has none
+// exit is how packets leave this machine.
+type exit struct {
+	device int
 	// source is unspecified (0.0.0.0, ::) where a target of this machine's own
 	// answers itself: each from its own address.
 	source netip.Addr
-	way    int // see rawEngine.ways
+	linkKind
 }
 
-// hops are the first hops of runs of targets, in order.
-type hops []hopRun
+// hops are where the packets for each target go first: runs of targets in order.
+type hops struct {
+	runs  []hopRun
+	exits []exit
+}
 
+// hopRun is the first hop of some targets. There is one for each host of a link.
 type hopRun struct {
-	from, n uint64 // numbers of the targets
-	hop     hop
-	gateway netip.Addr // the neighbour; the target itself where it is on the link
-	ok      bool
+	from, n uint64     // numbers of the targets
+	gateway netip.Addr // the neighbour; the zero Addr where that is the target itself
+	exit    int32      // in exits; -1 where there is no route
+	ok      bool       // the neighbour is there, where the link has neighbours
+	// hardware is the neighbour's link address, where the link has such.
+	hardware [macLen]byte
 }
 
 // find returns the hop of target h. last is a guess, and is updated.
-func (hs hops) find(h uint64, last *int) *hopRun {
-	if r := &hs[*last]; h-r.from < r.n {
+func (hs *hops) find(h uint64, last *int) *hopRun {
+	if r := &hs.runs[*last]; h-r.from < r.n {
 		return r
 	}
-	lo, hi := 0, len(hs)
+	lo, hi := 0, len(hs.runs)
 	for lo+1 < hi {
-		if mid := (lo + hi) / 2; hs[mid].from <= h {
+		if mid := (lo + hi) / 2; hs.runs[mid].from <= h {
 			lo = mid
 		} else {
 			hi = mid
 		}
 	}
 	*last = lo
-	return &hs[lo]
+	return &hs.runs[lo]
+}
+
+// add appends a run, or makes the last one longer: of targets that go the same way
+// by a gateway, into a link without neighbours, or nowhere.
+func (hs *hops) add(r hopRun, x exit) {
+	r.exit = -1
+	if r.ok {
+		r.exit = int32(slices.IndexFunc(hs.exits, func(o exit) bool { return o.device == x.device && o.source == x.source }))
+		if r.exit < 0 {
+			r.exit = int32(len(hs.exits))
+			hs.exits = append(hs.exits, x)
+		}
+	}
+	if n := len(hs.runs); n > 0 && (r.exit < 0 || far(r, x)) {
+		if last := &hs.runs[n-1]; last.exit == r.exit && last.gateway == r.gateway && last.from+last.n == r.from {
+			last.n += r.n
+			return
+		}
+	}
+	hs.runs = append(hs.runs, r)
+}
+
+// far reports whether a packet goes by a gateway, into a link whose neighbours
+// have no addresses of their own, or back to this machine, so that the next one can
+// go the same way.
+func far(r hopRun, x exit) bool {
+	return r.gateway.IsValid() || x.own == nil && (!x.loopback || x.source.IsUnspecified())
 }
 
 // rtnl is a routing socket.
@@ -212,98 +241,60 @@ func (r *rtnl) link(device int) (k linkKind, err error) {
 	return k, err
 }
 
-type neighbour struct {
-	device int
-	addr   netip.Addr
-}
-
-// neighbours returns the link addresses that the kernel knows, and those it has
-// given up on.
-func (r *rtnl) neighbours(family byte) (known map[neighbour][]byte, failed map[neighbour]bool, err error) {
-	known, failed = make(map[neighbour][]byte), make(map[neighbour]bool)
-	body := make([]byte, 12)
-	body[0] = family
-	err = r.ask(unix.RTM_GETNEIGH, unix.NLM_F_DUMP, body, func(p []byte) {
-		if len(p) < 12 {
-			return
-		}
-		n := neighbour{device: int(int32(binary.NativeEndian.Uint32(p[4:])))}
-		state := binary.NativeEndian.Uint16(p[8:])
-		var hardware []byte
-		attributes(p[12:], func(kind uint16, v []byte) {
-			switch kind {
-			case unix.NDA_DST:
-				n.addr, _ = netip.AddrFromSlice(v)
-			case unix.NDA_LLADDR:
-				hardware = append([]byte(nil), v...)
-			}
-		})
-		const usable = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE | unix.NUD_PERMANENT
-		switch {
-		case state&usable != 0 && len(hardware) > 0:
-			known[n] = hardware
-		case state&unix.NUD_FAILED != 0:
-			failed[n] = true
-		}
-	})
-	return known, failed, err
-}
-
 // manyHops is how many targets of a run are looked up one by one where rules for
 // routing may lead some of them elsewhere; of a longer run the ends decide.
 const manyHops = 1 << 20
 
 // findHops looks up the way to every target. A run of targets that all go through
-// one gateway, or into one tunnel, with no route of their own in between, takes
-// one look.
-func findHops(t *Targets, h *monban.Host) (hops, error) {
-	r, err := openRTNL()
-	if err != nil {
-		return nil, err
-	}
-	defer r.close()
-	var out hops
+// one gateway, into one tunnel, or back to this machine, with no route of their own
+// in between, takes one look. Neighbours are not looked up yet.
+func (r *rtnl) findHops(t *Targets, h *monban.Host) (*hops, error) {
+	out := new(hops)
 	for _, run := range t.runs {
-		whole, err := r.hopOf(run.first)
-		if last, errLast := r.hopOf(plus(run.first, run.n-1)); run.n > 1 && err == nil && errLast == nil &&
-			whole.gateway == last.gateway && whole.hop.device == last.hop.device && r.far(&whole) && !divided(run, h.Routes) &&
-			(h.PolicyRouting != monban.On || run.n > manyHops) {
-			whole.from, whole.n = run.at, run.n
-			out = append(out, whole)
-			continue
-		}
-		for i := range run.n {
-			one, err := r.hopOf(plus(run.first, i))
-			if err != nil && !errors.Is(err, unix.ENETUNREACH) && !errors.Is(err, unix.EHOSTUNREACH) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EINVAL) {
-				return nil, fmt.Errorf("route to %s: %w", plus(run.first, i), err)
+		for _, piece := range pieces(run, h) {
+			if err := r.findPiece(out, piece, h); err != nil {
+				return nil, err
 			}
-			one.from, one.n = run.at+i, 1
-			if n := len(out); i > 0 && one.ok && out[n-1].ok && r.far(&one) && one.gateway == out[n-1].gateway && one.hop.device == out[n-1].hop.device && one.hop.source == out[n-1].hop.source {
-				out[n-1].n++
-				continue
-			}
-			if !one.gateway.IsValid() {
-				one.gateway = plus(run.first, i).WithZone("")
-			}
-			out = append(out, one)
 		}
 	}
-	return out, r.resolve(out)
+	return out, nil
 }
 
-func (r *rtnl) hopOf(to netip.Addr) (hopRun, error) {
-	device, gateway, source, err := r.route(to)
-	if err != nil {
-		return hopRun{}, err
+func (r *rtnl) findPiece(out *hops, p run, h *monban.Host) error {
+	whole, x, err := r.hopOf(p.first)
+	if last, lastX, errLast := r.hopOf(plus(p.first, p.n-1)); p.n > 1 && err == nil && errLast == nil &&
+		whole.gateway == last.gateway && x.device == lastX.device && far(whole, x) && far(last, lastX) &&
+		(h.PolicyRouting != monban.On || p.n > manyHops) {
+		whole.from, whole.n = p.at, p.n
+		out.add(whole, x)
+		return nil
 	}
-	h := hopRun{hop: hop{device: device, source: source}, gateway: gateway, ok: source.IsValid()}
-	if k, err := r.kindOf(device); err == nil && k.loopback && source == to.WithZone("") {
-		h.hop.source = netip.IPv6Unspecified()
+	for i := range p.n {
+		one, x, err := r.hopOf(plus(p.first, i))
+		if err != nil && !errors.Is(err, unix.ENETUNREACH) && !errors.Is(err, unix.EHOSTUNREACH) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("route to %s: %w", plus(p.first, i), err)
+		}
+		one.from, one.n = p.at+i, 1
+		out.add(one, x)
+	}
+	return nil
+}
+
+func (r *rtnl) hopOf(to netip.Addr) (h hopRun, x exit, err error) {
+	if x.device, h.gateway, x.source, err = r.route(to); err != nil {
+		return hopRun{}, exit{}, err
+	}
+	if x.linkKind, err = r.kindOf(x.device); err != nil {
+		return hopRun{}, exit{}, err
+	}
+	if x.loopback && x.source == to.WithZone("") {
+		x.source = netip.IPv6Unspecified()
 		if to.Is4() {
-			h.hop.source = netip.IPv4Unspecified()
+			x.source = netip.IPv4Unspecified()
 		}
 	}
-	return h, nil
+	h.ok = x.source.IsValid()
+	return h, x, nil
 }
 
 // kindOf says what kind of link a device is, asking the kernel once.
@@ -319,116 +310,41 @@ func (r *rtnl) kindOf(device int) (linkKind, error) {
 	return k, nil
 }
 
-// far reports whether a packet goes by a gateway, into a link whose neighbours
-// have no addresses of their own, or back to this machine, so that the next one can
-// go the same way.
-func (r *rtnl) far(h *hopRun) bool {
-	if h.gateway.IsValid() {
-		return true
+// pieces cuts a run where a route begins or ends, and at this machine's own
+// addresses: within a piece, rules for routing aside, all go one way.
+func pieces(r run, h *monban.Host) (out []run) {
+	if r.n == 1 {
+		return []run{r}
 	}
-	k, err := r.kindOf(h.hop.device)
-	return err == nil && k.own == nil && (!k.loopback || h.hop.source.IsUnspecified())
-}
-
-// divided reports whether some route leads to a part of a run only.
-func divided(r run, routes []monban.Route) bool {
 	last := plus(r.first, r.n-1)
-	for _, route := range routes {
-		if !route.Dst.IsValid() || route.Dst.Addr().BitLen() != r.first.BitLen() {
-			continue
+	cuts := []uint64{0, r.n}
+	cut := func(p netip.Prefix) {
+		if !p.IsValid() || p.Addr().BitLen() != r.first.BitLen() {
+			return
 		}
-		s := spanOf(route.Dst)
-		if s.first.Compare(last) <= 0 && s.last.Compare(r.first) >= 0 && (r.first.Less(s.first) || s.last.Less(last)) {
-			return true
+		s := spanOf(p)
+		if s.last.Less(r.first) || last.Less(s.first) {
+			return
 		}
-	}
-	return false
-}
-
-// resolve finds the link addresses of the neighbours, a few hundred at a time,
-// because the kernel's table has room for about a thousand. Whom it does not know
-// it asks for when something is sent there: an empty datagram to the discard
-// port.
-func (r *rtnl) resolve(all hops) error {
-	for from := 0; from < len(all); {
-		var wanted []*hopRun
-		for ; from < len(all) && len(wanted) < 256; from++ {
-			h := &all[from]
-			if !h.ok {
-				continue
-			}
-			k, err := r.kindOf(h.hop.device)
-			if err != nil {
-				return err
-			}
-			h.hop.loopback, h.hop.own = k.loopback, k.own
-			if k.own != nil {
-				h.ok = false
-				wanted = append(wanted, h)
-			}
+		if r.first.Less(s.first) {
+			cuts = append(cuts, minus(s.first, r.first))
 		}
-		if err := r.waitFor(wanted); err != nil {
-			return err
+		if s.last.Less(last) {
+			cuts = append(cuts, minus(s.last, r.first)+1)
 		}
 	}
-	return nil
-}
-
-// waitFor fills in the link addresses of some neighbours. The kernel asks three
-// times, a second apart, and then gives up.
-func (r *rtnl) waitFor(wanted []*hopRun) error {
-	const patience = 3200 * time.Millisecond
-	for began, pause, poked := time.Now(), time.Millisecond, false; len(wanted) > 0; {
-		known, failed := make(map[neighbour][]byte), make(map[neighbour]bool)
-		for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-			k, f, err := r.neighbours(family)
-			if err != nil {
-				return fmt.Errorf("neighbours: %w", err)
-			}
-			for n, v := range k {
-				known[n] = v
-			}
-			for n := range f {
-				failed[n] = true
-			}
-		}
-		var left []*hopRun
-		for _, h := range wanted {
-			n := neighbour{h.hop.device, h.gateway.WithZone("")}
-			switch {
-			case known[n] != nil:
-				h.hop.hardware, h.ok = known[n], true
-			case failed[n] && poked && pause > 8*time.Millisecond:
-			default:
-				left = append(left, h)
-			}
-		}
-		wanted = left
-		if len(wanted) == 0 || time.Since(began) > patience {
-			return nil
-		}
-		if !poked {
-			for _, h := range wanted {
-				poke(h)
-			}
-			poked = true
-		}
-		time.Sleep(pause)
-		pause = min(pause*2, 50*time.Millisecond)
+	for _, route := range h.Routes {
+		cut(route.Dst)
 	}
-	return nil
-}
-
-func poke(h *hopRun) {
-	to := h.gateway
-	fd, err := unix.Socket(int(familyOf(to)), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return // it then counts as not answering
+	for _, i := range h.Interfaces {
+		for _, a := range i.Addrs {
+			cut(netip.PrefixFrom(a.Addr(), a.Addr().BitLen()))
+		}
 	}
-	defer unix.Close(fd)
-	sa := sockaddr(to, 9)
-	if in6, ok := sa.(*unix.SockaddrInet6); ok && to.IsLinkLocalUnicast() {
-		in6.ZoneId = uint32(h.hop.device)
+	slices.Sort(cuts)
+	cuts = slices.Compact(cuts)
+	for i, at := range cuts[:len(cuts)-1] {
+		out = append(out, run{plus(r.first, at), cuts[i+1] - at, r.at + at})
 	}
-	_ = unix.Sendto(fd, nil, 0, sa) // the answer is looked for in the table
+	return out
 }

@@ -107,6 +107,8 @@ type Report struct {
 	// unproven the hosts that have said nothing else.
 	shared   []sharedDoor
 	unproven *bitmap
+	// unreached are the hosts that could not be asked.
+	unreached *bitmap
 }
 
 // Scan asks the doors of the question until it is sure, or the context ends. An
@@ -148,6 +150,7 @@ func Scan(ctx context.Context, q Question) (*Report, error) {
 	for _, g := range r.grids {
 		r.answers = append(r.answers, r.answering(g))
 	}
+	r.unreached = s.unreached
 	r.hostGaps()
 	r.replyLimits()
 	return r, nil
@@ -160,14 +163,16 @@ type session struct {
 	budget *budget
 	ready  sync.Once
 
-	mu       sync.Mutex
-	gaps     []monban.Gap
-	flows    []*flow  // all, in the order in which they began
-	slow     []uint64 // hosts that come by themselves, later
-	slowOf   *flow    // the sweep that met them
-	crowds   map[crowd]*crowdOpen
-	reported time.Duration
-	before   uint64
+	mu        sync.Mutex
+	gaps      []monban.Gap
+	flows     []*flow  // all, in the order in which they began
+	unreached *bitmap  // hosts that cannot be reached; nil is none
+	looked    bool     // for them
+	slow      []uint64 // hosts that come by themselves, later
+	slowOf    *flow    // the sweep that met them
+	crowds    map[crowd]*crowdOpen
+	reported  time.Duration
+	before    uint64
 }
 
 // start is called when the sockets for the doors of a grid are open: nothing that
@@ -211,6 +216,10 @@ type answer struct {
 // heard passes an answer on to its flow, and an open door to whoever waits for
 // it. One thread at a time calls it.
 func (s *session) heard(f *flow, a answer, now time.Duration) {
+	if a.state == nobody {
+		f.notReached(a.door)
+		return
+	}
 	if !f.answer(a.door, a.slice, a.state, now) || a.state != open {
 		return
 	}
@@ -377,11 +386,13 @@ func (b *budget) give(n int) {
 
 // hostGaps says which targets were silent, fell silent, or answer everything.
 func (r *Report) hostGaps() {
-	silentHosts := 0
+	silentHosts, at := 0, uint64(0)
 	for c := range r.Counts() {
 		asked := c.Open + c.Closed + c.Filtered + c.Unknown
-		if c.Open+c.Closed == 0 {
-			silentHosts++
+		if at++; c.Open+c.Closed == 0 {
+			if !r.unreached.has(at - 1) { // that is told of by itself
+				silentHosts++
+			}
 			continue
 		}
 		if asked >= 100 && c.Open*2 > asked {

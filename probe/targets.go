@@ -127,6 +127,16 @@ func spanOf(p netip.Prefix) span {
 	return span{first, plus(first, 1<<host-1)}
 }
 
+// String returns the address, the prefix, or "first-last".
+func (s span) String() string {
+	if p := s.prefix(); p.IsSingleIP() {
+		return s.first.String()
+	} else if spanOf(p) == s {
+		return p.String()
+	}
+	return s.first.String() + "-" + s.last.String()
+}
+
 func (s span) len() uint64 { return minus(s.last, s.first) + 1 }
 
 // without returns what is left of s when out is taken away.

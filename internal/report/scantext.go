@@ -349,6 +349,10 @@ func (v *view) sightingsGap(g monban.Gap) string {
 		return say(plural(g.Count, "%s stopped answering during the scan: it may be gone, or have shut this machine out. %d door is undecided.", "%s stopped answering during the scan: it may be gone, or have shut this machine out. %d doors are undecided."),
 			"%s はスキャンの途中で応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%d 個のドアは判断できません。", g.Source, g.Count)
 	case "no route":
+		if g.Source == "network" {
+			return say(plural(g.Count, "%d question could not be sent: the system knows no route.", "%d questions could not be sent: the system knows no route."),
+				"経路がないため、%d 個の問い合わせを送信できませんでした。", g.Count)
+		}
 		return say("%s cannot be reached: the system knows no route.", "%s に到達できません。経路がありません。", g.Source)
 	case "no neighbour":
 		if g.Source != "link" {
