@@ -35,14 +35,19 @@ type flow struct {
 	probes  uint64
 	answers uint64
 	over    bool
-	lost    bool          // it answered, and then nothing did any more
-	roll    *rollCall     // the last thing
-	gone    []uint64      // hosts that did not answer it, by their numbers in the grid
-	talks   bool          // most doors answer: then every answer is a signal
-	settled bool          // talks is decided
-	window  passStat      // where the doors by which it is decided begin
-	limit   int           // most passes
-	began   time.Duration // when this pass did
+	lost    bool      // it answered, and then nothing did any more
+	roll    *rollCall // the last thing
+	gone    []uint64  // hosts that did not answer it, by their numbers in the grid
+	// lastHeard is when each host answered last, in milliseconds since the scan began,
+	// plus one; nil where there are very many. asked is how many probes had been sent
+	// by the last answer of all.
+	lastHeard []uint32
+	asked     uint64
+	talks     bool          // most doors answer: then every answer is a signal
+	settled   bool          // talks is decided
+	window    passStat      // where the doors by which it is decided begin
+	limit     int           // most passes
+	began     time.Duration // when this pass did
 	// patience is how long the flow may wait for a target that says seldom that a
 	// door is closed; 0 is no such waiting. slow is since when it does, undecided
 	// that it was not enough.
@@ -76,6 +81,9 @@ const (
 func newFlow(g *grid, alive *bitmap, from, n, seed uint64, p pace) *flow {
 	f := &flow{grid: g, alive: alive, from: from, n: n, seed: seed, pace: p, pass: 1, sought: 1, limit: maxPasses}
 	f.sweep = n > uint64(len(g.ports))
+	if f.hosts() <= mostHeard {
+		f.lastHeard = make([]uint32, f.hosts())
+	}
 	f.passes = []passStat{{}}
 	f.reorder()
 	return f
@@ -290,7 +298,7 @@ func (f *flow) answer(door uint64, slice uint16, state uint64, now time.Duration
 		f.news++
 		f.passes[f.pass-1].News++
 		f.alive.set(host)
-		f.roll.present(host - f.from/ports)
+		f.heardOf(host-f.from/ports, now)
 		if f.sweep && f.pass > 1 && len(f.late) < mostLate {
 			f.late[host] = true
 		}
@@ -301,13 +309,25 @@ func (f *flow) answer(door uint64, slice uint16, state uint64, now time.Duration
 		return true
 	}
 	if f.pace.echo(slice, door) {
-		f.roll.present(host - f.from/ports)
+		f.heardOf(host-f.from/ports, now)
 		if pass := f.pace.passOf(slice); pass > 0 {
 			f.passes[pass-1].Echoes++
 		}
 		f.pace.answered(slice, true, true, now)
 	}
 	return false
+}
+
+// mostHeard is of how many hosts it is kept when they answered: in 256 KB.
+const mostHeard = 1 << 16
+
+// heardOf notes that a host is there.
+func (f *flow) heardOf(host uint64, now time.Duration) {
+	f.roll.present(host)
+	f.asked = f.probes
+	if f.lastHeard != nil {
+		f.lastHeard[host] = uint32(now.Milliseconds()) + 1
+	}
 }
 
 func (f *flow) left() uint64 { return f.n - min(f.n, f.news) }

@@ -54,6 +54,13 @@ func TestFallsSilent(t *testing.T) {
 			if is := slices.ContainsFunc(r.Gaps, silent); is != (tt.after < ports) {
 				t.Errorf("gaps %v", r.Gaps)
 			}
+			stopped := slices.ContainsFunc(r.Stopped, func(l probe.LastAnswer) bool {
+				// By itself it was sent about as many probes as it took.
+				return l.Target.String() == gone && l.After > 0 && l.After < r.Elapsed && (l.Probes >= uint64(tt.after)) == (tt.hosts == 0)
+			})
+			if stopped != (tt.after < ports) || len(r.Stopped) > 1 {
+				t.Errorf("stopped %+v", r.Stopped)
+			}
 			if len(r.Gaps) > 1 {
 				t.Errorf("more is said: %v", r.Gaps)
 			}

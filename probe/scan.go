@@ -98,7 +98,9 @@ type Report struct {
 	// continues it.
 	Interrupted bool
 	Gaps        []monban.Gap
-	At          time.Time
+	// Stopped are the targets that stopped answering, if they are few.
+	Stopped []LastAnswer
+	At      time.Time
 
 	grids   []*grid
 	answers []*bitmap // of each grid: see answering
@@ -439,8 +441,38 @@ func (r *Report) fellSilent() {
 			continue
 		}
 		for _, h := range slices.Sorted(maps.Keys(gone)) {
+			r.lastHeard(g, h)
 			r.Gaps = append(r.Gaps, monban.Gap{Source: g.targets.At(h).String(), Err: StoppedAnswering, Hides: monban.HidesSightings, Count: g.silentAt(h)})
 		}
+	}
+}
+
+// LastAnswer is when a target that stopped answering did so for the last time.
+type LastAnswer struct {
+	Target netip.Addr
+	// After is counted from the beginning of the scan, or of this part of one that is
+	// continued.
+	After time.Duration
+	// Probes is how many had been sent to it; 0 is not known, because it was asked
+	// among others.
+	Probes uint64
+}
+
+// lastHeard notes when a host answered last, if that is known. Of the flows that asked
+// it the last one counts.
+func (r *Report) lastHeard(g *grid, h uint64) {
+	ports := uint64(len(g.ports))
+	for _, f := range slices.Backward(r.flows) {
+		n := h - f.from/ports
+		if f.grid != g || n >= f.hosts() || f.lastHeard == nil || f.lastHeard[n] == 0 {
+			continue
+		}
+		last := LastAnswer{Target: g.targets.At(h), After: time.Duration(f.lastHeard[n]-1) * time.Millisecond}
+		if !f.sweep && len(r.flows) == len(r.grids) { // nor by another flow before
+			last.Probes = f.asked
+		}
+		r.Stopped = append(r.Stopped, last)
+		return
 	}
 }
 

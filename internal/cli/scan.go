@@ -351,6 +351,12 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 		data.Total.Filtered += c.Filtered
 		data.Total.Unknown += c.Unknown
 	}
+	for _, last := range r.Stopped {
+		if data.Stopped == nil {
+			data.Stopped = make(map[string]*report.LastAnswer)
+		}
+		data.Stopped[last.Target.String()] = &report.LastAnswer{Seconds: last.After.Seconds(), Probes: last.Probes}
+	}
 	// A long list of targets that said nothing says nothing.
 	const listed = 4096
 	data.Counts = func(yield func(report.ScanCount) bool) {
@@ -359,7 +365,7 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 				continue
 			}
 			if !yield(report.ScanCount{Target: c.Target.String(), Open: c.Open, Closed: c.Closed, Filtered: c.Filtered, Unknown: c.Unknown,
-				From: sourceFor(context.WithoutCancel(ctx), c.Target)}) {
+				From: sourceFor(context.WithoutCancel(ctx), c.Target), LastAnswer: data.Stopped[c.Target.String()]}) {
 				return
 			}
 		}

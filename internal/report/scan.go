@@ -36,6 +36,8 @@ type Scan struct {
 	Interrupted bool
 	Resume      string
 	Diff        *ScanDiff
+	// Stopped are the targets that stopped answering, by address.
+	Stopped map[string]*LastAnswer
 }
 
 // Seen is one door from outside, and from inside where the target is this
@@ -72,6 +74,15 @@ type ScanCount struct {
 	// From is the address that packets to the target leave this machine with; "" is
 	// not known.
 	From string `json:"from"`
+	// LastAnswer is set of a target that stopped answering, if it is known when.
+	LastAnswer *LastAnswer `json:"last_answer,omitempty"`
+}
+
+// LastAnswer is how long after the beginning of the scan a target answered for the
+// last time, and to how many probes; 0 are not known.
+type LastAnswer struct {
+	Seconds float64 `json:"seconds"`
+	Probes  uint64  `json:"probes,omitempty"`
 }
 
 // ScanStats is what the scan took and how sure it is.

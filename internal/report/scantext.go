@@ -326,6 +326,25 @@ func (s Scan) diffText(p *printer, v *view) {
 	}
 }
 
+// stoppedText says that a target stopped answering, and when, if that is known.
+func (v *view) stoppedText(g monban.Gap) string {
+	say := v.style.Lang.say
+	var last *LastAnswer
+	if scan, ok := v.Data.(Scan); ok {
+		last = scan.Stopped[g.Source]
+	}
+	switch {
+	case last == nil:
+		return say(plural(g.Count, "%s stopped answering during the scan: it may be gone, or have shut this machine out. %d door is undecided.", "%s stopped answering during the scan: it may be gone, or have shut this machine out. %d doors are undecided."),
+			"%s はスキャンの途中で応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%d 個のドアは判断できません。", g.Source, g.Count)
+	case last.Probes == 0:
+		return say(plural(g.Count, "%[1]s stopped answering %[3].2f s into the scan: it may be gone, or have shut this machine out. %[2]d door is undecided.", "%[1]s stopped answering %[3].2f s into the scan: it may be gone, or have shut this machine out. %[2]d doors are undecided."),
+			"%[1]s はスキャン開始から %[3].2f 秒後を最後に応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%[2]d 個のドアは判断できません。", g.Source, g.Count, last.Seconds)
+	}
+	return say(plural(g.Count, "%[1]s stopped answering %[3].2f s into the scan, when %[4]d probes had been sent: it may be gone, or have shut this machine out. %[2]d door is undecided.", "%[1]s stopped answering %[3].2f s into the scan, when %[4]d probes had been sent: it may be gone, or have shut this machine out. %[2]d doors are undecided."),
+		"%[1]s はスキャン開始から %[3].2f 秒後、プローブを %[4]d 個送ったところを最後に応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%[2]d 個のドアは判断できません。", g.Source, g.Count, last.Seconds, last.Probes)
+}
+
 // sightingsGap says what a scan could not see.
 func (v *view) sightingsGap(g monban.Gap) string {
 	l := v.style.Lang
@@ -346,8 +365,7 @@ func (v *view) sightingsGap(g monban.Gap) string {
 			return say("%d targets stopped answering during the scan: they may be gone, or have shut this machine out. Their silent doors are undecided.",
 				"%d 個の対象がスキャンの途中で応答しなくなりました。停止したか、このマシンを遮断した可能性があります。これらの対象で応答のないドアは判断できません。", g.Count)
 		}
-		return say(plural(g.Count, "%s stopped answering during the scan: it may be gone, or have shut this machine out. %d door is undecided.", "%s stopped answering during the scan: it may be gone, or have shut this machine out. %d doors are undecided."),
-			"%s はスキャンの途中で応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%d 個のドアは判断できません。", g.Source, g.Count)
+		return v.stoppedText(g)
 	case "no route":
 		if g.Source == "network" {
 			return say(plural(g.Count, "%d question could not be sent: the system knows no route.", "%d questions could not be sent: the system knows no route."),

@@ -31,6 +31,7 @@ func ScanLine(w io.Writer, s monban.Sighting, identified, showSecrets bool) erro
 // ScanLastLine ends the lines of JSON with what the whole scan came to. With All it
 // first writes the doors that are not open.
 func ScanLastLine(w io.Writer, r Result, s Scan, style Style) error {
+	r.Data = s
 	v := &view{Result: r, style: style}
 	if s.All {
 		b := bufio.NewWriterSize(w, 64<<10)
