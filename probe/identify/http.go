@@ -94,8 +94,6 @@ func parseHTTP(said []byte, protocol string) (httpAnswer, match) {
 	return a, yes
 }
 
-func isDigit(b byte) bool { return b >= '0' && b <= '9' }
-
 // cutHead splits an answer at the first empty line.
 func cutHead(said []byte) (head, body []byte, ok bool) {
 	for at := 0; ; {

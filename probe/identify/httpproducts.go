@@ -114,13 +114,8 @@ func (a *httpAnswer) whole() bool {
 	if a.status == 204 || a.status == 304 {
 		return true
 	}
-	length := a.get("content-length")
-	n, ok := 0, length != "" && len(length) < 10
-	for _, d := range length {
-		ok = ok && d >= '0' && d <= '9'
-		n = 10*n + int(d-'0')
-	}
-	return ok && len(a.body) >= n
+	n, err := strconv.ParseUint(a.get("content-length"), 10, 31)
+	return err == nil && uint64(len(a.body)) >= n
 }
 
 // httpAgain makes one more request, on a connection of its own.

@@ -116,6 +116,14 @@ func TestHostile(t *testing.T) {
 			_, _ = c.Read(make([]byte, 4096))
 			_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
 		}, "http"},
+		"HTTP to all but HTTP": {func(c net.Conn) {
+			buf := make([]byte, 4096)
+			if n, _ := c.Read(buf); !strings.HasPrefix(string(buf[:n]), "GET ") {
+				_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+				return
+			}
+			_, _ = c.Read(buf)
+		}, "likely http"},
 		"a GB": {func(c net.Conn) {
 			_, _ = c.Read(make([]byte, 4096))
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")

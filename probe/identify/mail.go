@@ -25,7 +25,7 @@ func mailGreetings() []signature {
 func reply(said []byte) int {
 	if len(said) < 4 {
 		for _, b := range said {
-			if b < '0' || b > '9' {
+			if !isDigit(b) {
 				return -1
 			}
 		}
@@ -55,7 +55,7 @@ func reply(said []byte) int {
 }
 
 func isCode(b []byte) bool {
-	return len(b) >= 3 && b[0] >= '1' && b[0] <= '5' && b[1] >= '0' && b[1] <= '9' && b[2] >= '0' && b[2] <= '9'
+	return len(b) >= 3 && b[0] >= '1' && b[0] <= '5' && isDigit(b[1]) && isDigit(b[2])
 }
 
 // read220 takes the greeting of SMTP, LMTP and FTP. Which of them it is, words

@@ -51,6 +51,12 @@ func (s *session) describe(service monban.Service) monban.Service {
 func (x *race) handshake(until time.Time, raw net.Conn) result {
 	c, peer, said := enter(x.ctx, raw, until)
 	if !peer.Spoke {
+		if said != "" { // the head of a record was read of it, and the rest is mostly here
+			_ = raw.SetReadDeadline(time.Now().Add(quiet))
+			rest := make([]byte, maxHead)
+			n, _ := raw.Read(rest)
+			said += string(rest[:n])
+		}
 		raw.Close()
 		return result{said: said}
 	}

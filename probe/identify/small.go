@@ -110,7 +110,7 @@ func readVarnish(_ question, said []byte) (monban.Service, match) {
 func varnishEnd(said []byte) int {
 	if len(said) < 13 {
 		for i, b := range said {
-			if i < 3 && (b < '0' || b > '9') || i == 3 && b != ' ' {
+			if i < 3 && !isDigit(b) || i == 3 && b != ' ' {
 				return -1
 			}
 		}

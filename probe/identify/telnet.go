@@ -75,7 +75,7 @@ func readVNC(_ question, said []byte) (monban.Service, match) {
 		return none(min(m, more))
 	}
 	for i, b := range said[4:12] {
-		if i == 3 && b != '.' || i == 7 && b != '\n' || i != 3 && i != 7 && (b < '0' || b > '9') {
+		if i == 3 && b != '.' || i == 7 && b != '\n' || i != 3 && i != 7 && !isDigit(b) {
 			return none(no)
 		}
 	}

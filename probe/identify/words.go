@@ -48,6 +48,8 @@ func printable(b []byte) bool {
 	return true
 }
 
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
+
 // versionAfter returns the word after name, if it looks like a version: it begins
 // with a digit, after a "v" perhaps.
 func versionAfter(text, name string) string {
@@ -62,7 +64,7 @@ func versionAfter(text, name string) string {
 // leadingVersion returns the version that a text begins with, or "".
 func leadingVersion(text string) string {
 	text = strings.TrimPrefix(text, "v")
-	if text == "" || text[0] < '0' || text[0] > '9' {
+	if text == "" || !isDigit(text[0]) {
 		return ""
 	}
 	end := strings.IndexFunc(text, func(r rune) bool {
