@@ -75,14 +75,14 @@ func (m *moving) plan(num uint16) (*move.Plan, error) {
 		seen.PolicyFile = m.policyFile(seen)
 	}
 	p, refusals, notes := move.Make(seen)
-	for _, n := range notes {
-		m.note(n.Code, n.Args...)
-	}
 	if len(refusals) > 0 {
 		for _, r := range refusals {
 			m.out.Refused = append(m.out.Refused, report.MoveReason{Code: r.Reason, Args: r.Args})
 		}
 		return nil, m.end(report.MoveRefused)
+	}
+	for _, n := range notes { // of what is refused nobody needs the rest
+		m.note(n.Code, n.Args...)
 	}
 	for _, s := range p.Steps(m.o.timeout, m.machine.Boot) {
 		m.out.Steps = append(m.out.Steps, shownStep(s))

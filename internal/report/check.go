@@ -223,9 +223,18 @@ func (c Check) text(p *printer, v *view) {
 	}
 	unread := slices.ContainsFunc(v.Snapshot.Gaps, func(g monban.Gap) bool { return g.Hides == monban.HidesClaims })
 	p.paragraph(span{}, c.summary(p, unread))
+	if slices.ContainsFunc(c.Claims, movable) {
+		p.paragraph(span{dim, ""}, p.f("To move one side of a conflict to another port, in every file that has to agree: monban fix, with the same arguments (--dry-run shows it only)",
+			"競合の一方を、関係するファイルごと別のポートに移すには: monban fix(引数は同じ。--dry-run を付けると表示だけ)"))
+	}
 	if len(c.Claims) == 0 && !c.System {
 		p.paragraph(span{dim, ""}, p.f("For the daemons of this machine: monban check --system", "このマシンのデーモンを調べるには: monban check --system"))
 	}
+}
+
+// movable reports whether monban fix may end what keeps a claim from starting.
+func movable(done monban.Checked) bool {
+	return done.Judgement.Outcome == monban.Fails && done.Judgement.Errno == "EADDRINUSE" && done.Claim.Pos.File != ""
 }
 
 // claimText writes a claim that has something to tell.

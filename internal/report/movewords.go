@@ -28,7 +28,7 @@ func (m Move) outcome(l Lang) string {
 	say := func(en, ja string, args ...any) string { return fmt.Sprintf(l.pick(en, ja), args...) }
 	switch m.Outcome {
 	case MovePlanned:
-		return say("Nothing was changed.", "何も変更していません。")
+		return say("Nothing was changed. To do it: sudo monban move ssh %d", "何も変更していません。実行するには: sudo monban move ssh %d", m.New)
 	case MoveRefused:
 		if m.Action == "status" {
 			return ""
