@@ -1,6 +1,7 @@
 package conflict
 
 import (
+	"flag"
 	"math/rand/v2"
 	"testing"
 
@@ -9,6 +10,8 @@ import (
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/portbook"
 )
+
+var seedFlag = flag.Uint64("seed", 1, "seed of the random sets")
 
 func span(first, last uint16) monban.PortRange { return monban.PortRange{First: first, Last: last} }
 

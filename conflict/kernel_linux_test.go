@@ -20,10 +20,7 @@ import (
 	"github.com/monban-dev/monban/internal/netnstest"
 )
 
-var (
-	setsFlag = flag.Int("sets", 20000, "how many random sets to compare with the kernel")
-	seedFlag = flag.Uint64("seed", 1, "seed of the random sets")
-)
+var setsFlag = flag.Int("sets", 20000, "how many random sets to compare with the kernel")
 
 // sets is how many sets to try: a tenth with -short.
 func sets() int {
