@@ -63,7 +63,7 @@ func (o *jsonOut) value(value any) error {
 	if !ok {
 		text, err := o.encode(value)
 		if err == nil {
-			o.safe.Write(text)
+			_, _ = o.safe.Write(text) // o.w keeps the error
 		}
 		return err
 	}
@@ -79,7 +79,7 @@ func (o *jsonOut) value(value any) error {
 				continue
 			}
 			o.w.WriteByte(sep)
-			o.safe.Write(text)
+			_, _ = o.safe.Write(text) // o.w keeps the error
 		}
 		if err != nil {
 			return err
