@@ -12,6 +12,10 @@ import (
 // addresses that nobody has, too. What shows it is a port that is open at nearly
 // every address of a network, by answers that one and the same system makes, while
 // many of the addresses say nothing at any other port.
+//
+// A part of a network is told of only if it shows what no farm of equal servers does,
+// which may all drop everything else, too: every address of it answers, and one of
+// them is the first or the last of the network, which on a link is no host's.
 
 // crowd is a door number at the addresses of a network: a /24 (IPv6: a /120).
 type crowd struct {
@@ -19,10 +23,38 @@ type crowd struct {
 	port uint16
 }
 
-// crowdOpen is who answered there: same are answers as the first one was.
-type crowdOpen struct {
+// crowdOpen is who answered there, by quarters of the network.
+type crowdOpen [4]tally
+
+// tally counts answers: same are those that are as the first one was.
+type tally struct {
 	stack       uint32
 	same, other int32
+}
+
+func (t *tally) add(stack uint32) {
+	switch {
+	case t.stack == 0, stack == 0, t.stack == stack:
+		t.stack = max(t.stack, stack)
+		t.same++
+	default:
+		t.other++
+	}
+}
+
+// of puts the tallies of some quarters together.
+func (o *crowdOpen) of(first, n int) (sum tally) {
+	for _, t := range o[first : first+n] {
+		switch {
+		case sum.stack == 0, t.stack == 0, sum.stack == t.stack:
+			sum.stack = max(sum.stack, t.stack)
+			sum.same += t.same
+			sum.other += t.other
+		default:
+			sum.other += t.same + t.other
+		}
+	}
+	return sum
 }
 
 const (
@@ -49,19 +81,17 @@ func (s *session) opened(g *grid, door uint64, stack uint32) {
 	host, port := g.door(door)
 	c := crowdOf(host, port)
 	o := s.crowds[c]
-	switch {
-	case o == nil && len(s.crowds) >= mostCrowds:
-	case o == nil:
+	if o == nil {
+		if len(s.crowds) >= mostCrowds {
+			return
+		}
 		if s.crowds == nil {
 			s.crowds = make(map[crowd]*crowdOpen)
 		}
-		s.crowds[c] = &crowdOpen{stack: stack, same: 1}
-	case o.stack == 0, stack == 0, o.stack == stack:
-		o.stack = max(o.stack, stack)
-		o.same++
-	default:
-		o.other++
+		o = new(crowdOpen)
+		s.crowds[c] = o
 	}
+	o[minus(host.WithZone(""), c.net)>>(crowdBits-2)].add(stack)
 }
 
 // reopened notes the open doors of a scan that goes on, of whom it is not known who
@@ -107,22 +137,10 @@ type sharedDoor struct {
 
 // oneForAll finds them, and the addresses that have said nothing else.
 func (r *Report) oneForAll(g *grid, crowds map[crowd]*crowdOpen) {
-	byNet := make(map[netip.Addr][]uint16)
+	byNet := make(map[netip.Prefix][]uint16)
 	for c, o := range crowds {
-		all := float64(o.same + o.other)
-		if float64(o.same) < nearly*all {
-			continue
-		}
-		asked, opened := 0, 0.0
-		at, _ := g.place(c.port) // it answered, so it was asked
-		for h := range g.network(c.net) {
-			asked++
-			if g.get(h*uint64(len(g.ports))+uint64(at)) == open {
-				opened++
-			}
-		}
-		if asked >= crowdFew && opened >= nearly*float64(asked) {
-			byNet[c.net] = append(byNet[c.net], c.port)
+		if net, ok := g.answeredByOne(c, o); ok {
+			byNet[net] = append(byNet[net], c.port)
 		}
 	}
 	byPort := make(map[uint16][]sharedDoor)
@@ -166,11 +184,42 @@ func (r *Report) oneForAll(g *grid, crowds map[crowd]*crowdOpen) {
 	}
 }
 
+// answeredByOne returns the network, or the part of it, for which one system seems to
+// answer.
+func (g *grid) answeredByOne(c crowd, o *crowdOpen) (netip.Prefix, bool) {
+	bits := c.net.BitLen() - crowdBits
+	place, ok := g.place(c.port)
+	if !ok {
+		return netip.Prefix{}, false
+	}
+	for _, part := range []struct{ first, quarters, longer int }{{0, 4, 0}, {0, 2, 1}, {2, 2, 1}, {0, 1, 2}, {3, 1, 2}} {
+		t := o.of(part.first, part.quarters)
+		if t.same == 0 || float64(t.same) < nearly*float64(t.same+t.other) {
+			continue
+		}
+		net := netip.PrefixFrom(plus(c.net, uint64(part.first)<<(crowdBits-2)), bits+part.longer)
+		asked, opened := 0, 0
+		for h := range g.network(net) {
+			asked++
+			if g.get(h*uint64(len(g.ports))+uint64(place)) == open {
+				opened++
+			}
+		}
+		switch whole := part.quarters == 4; {
+		case whole && asked >= crowdFew && float64(opened) >= nearly*float64(asked):
+			return net, true
+		case !whole && opened == part.quarters<<(crowdBits-2):
+			return net, true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
 // network returns the hosts of a network that were asked.
-func (g *grid) network(first netip.Addr) iter.Seq[uint64] {
+func (g *grid) network(net netip.Prefix) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
-		for i := range uint64(1) << crowdBits {
-			if h, ok := g.targets.Index(plus(first, i)); ok && !yield(h) {
+		for i := range uint64(1) << (net.Addr().BitLen() - net.Bits()) {
+			if h, ok := g.targets.Index(plus(net.Addr(), i)); ok && !yield(h) {
 				return
 			}
 		}

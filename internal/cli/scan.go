@@ -91,6 +91,9 @@ func (a *app) scan(cmd *cobra.Command, o *scanOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	if old != nil && !old.overlaps(&j.question) {
+		return report.NothingInCommon(o.diff)
+	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second one ends the program
@@ -162,6 +165,9 @@ func (j *scanJob) prepare(cmd *cobra.Command, args []string) error {
 	set := cmd.Flags().Changed
 	if set("rate") && o.rate != 0 && (o.rate < 1 || o.rate != o.rate) {
 		return report.BadRate(o.rate)
+	}
+	if set("ports") && len(splitList(o.ports)) == 0 {
+		return report.EmptyPorts()
 	}
 	if o.connect && o.xdp {
 		return report.Together("--connect", "--xdp")

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/internal/report"
@@ -96,9 +98,18 @@ func resolve(ctx context.Context, arg string) (out places, err error) {
 		out.add(a)
 		return out, nil
 	}
+	switch {
+	case strings.Contains(arg, "/"):
+		return out, report.BadNetwork(arg)
+	case strings.ContainsFunc(arg, func(r rune) bool { return r > unicode.MaxASCII && unicode.IsLetter(r) }):
+		return out, report.ASCIIName(arg)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", arg)
+	if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
+		err = errors.New(dns.Err) // without the name, which is told of anyway
+	}
 	if err != nil || len(addrs) == 0 {
 		return out, report.BadTarget(arg, err)
 	}
@@ -328,6 +339,19 @@ func (o *oldScan) of(p monban.Proto) map[netip.AddrPort]monban.Sighting {
 func (o *oldScan) hasAsked(target netip.Addr, p monban.Port) bool {
 	_, ok := o.targets.Index(target)
 	return ok && inRanges(o.asked, p)
+}
+
+// overlaps reports whether the old scan asked any door that is asked now.
+func (o *oldScan) overlaps(q *probe.Question) bool {
+	asked := func(ports []uint16, proto monban.Proto) bool {
+		return slices.ContainsFunc(ports, func(p uint16) bool { return inRanges(o.asked, monban.Port{Num: p, Proto: proto}) })
+	}
+	if !asked(q.TCP, monban.TCP) && !asked(q.UDP, monban.UDP) {
+		return false
+	}
+	before := o.targets.Prefixes()
+	return slices.ContainsFunc(q.Targets.Prefixes(), func(p netip.Prefix) bool { return slices.ContainsFunc(before, p.Overlaps) }) ||
+		slices.ContainsFunc(q.Targets.Zoned(), func(a netip.Addr) bool { _, ok := o.targets.Index(a); return ok })
 }
 
 // compare returns what opened, closed and changed among the doors that both

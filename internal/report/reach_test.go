@@ -115,3 +115,24 @@ func TestReachCounts(t *testing.T) {
 		t.Errorf("nobody %d, unknown %d, want 1 and 2", nobody, unknown)
 	}
 }
+
+// TestStoppedAnswering: the sentence says when, as far as it is known.
+func TestStoppedAnswering(t *testing.T) {
+	const host = "10.0.0.9"
+	for _, tt := range []struct {
+		last   *LastAnswer
+		en, ja string
+	}{
+		{nil, "stopped answering during the scan", "スキャンの途中で"},
+		{&LastAnswer{Seconds: 1.5}, "stopped answering 1.50 s into the scan:", "スキャン開始から 1.50 秒後を最後に"},
+		{&LastAnswer{Seconds: 1.5, Probes: 812}, "1.50 s into the scan, when 812 probes had been sent:", "1.50 秒後、プローブを 812 個送ったところを最後に"},
+	} {
+		for lang, want := range map[Lang]string{EN: tt.en, JA: tt.ja} {
+			v := &view{Result: Result{Data: Scan{Stopped: map[string]*LastAnswer{host: tt.last}}}, style: Style{Lang: lang}}
+			got := v.sightingsGap(monban.Gap{Source: host, Err: "stopped answering", Count: 7})
+			if !strings.Contains(got, want) || !strings.Contains(got, "7") || strings.Contains(got, "%!") {
+				t.Errorf("%s", got)
+			}
+		}
+	}
+}

@@ -300,7 +300,7 @@ func ScanBudget(w io.Writer, targets uint64, doors uint64, rate float64, lang La
 		limit = lang.pick("no limit on packets a second", "毎秒のパケット数の上限なし")
 	}
 	fmt.Fprintf(w, lang.pick(
-		plural(int(targets), "monban: scanning %[2]d doors on %[1]d address; %[2]d packets or more, %[3]s.\n", "monban: scanning %[2]d doors on %[1]d addresses; %[2]d packets or more, %[3]s.\n"),
+		"monban: scanning "+plural(int(doors), "%[2]d door", "%[2]d doors")+" on "+plural(int(targets), "%[1]d address", "%[1]d addresses")+"; "+plural(int(doors), "%[2]d packet", "%[2]d packets")+" or more, %[3]s.\n",
 		"monban: %[1]d 個のアドレスの %[2]d 個のドアを調べます。送信は %[2]d パケット以上、%[3]s。\n"),
 		targets, doors, limit)
 }

@@ -13,6 +13,22 @@ func BadTarget(target string, err error) error {
 	return p
 }
 
+// BadNetwork says that a word with a slash is no network.
+func BadNetwork(target string) error {
+	return usageProblem("%s is no network: want an address and how many bits of it all have in common, for example 192.168.1.0/24 or fd00::/120",
+		"%s はネットワークではありません。192.168.1.0/24 や fd00::/120 のように、アドレスと共通部分のビット数を指定してください", target)
+}
+
+// ASCIIName says that names have to be in the form that DNS has them in.
+func ASCIIName(target string) error {
+	return usageProblem("%s: write names with letters beyond ASCII as DNS has them (xn--…)", "%s: ASCII 以外の文字を含む名前は、DNS での形式(xn--…)で指定してください", target)
+}
+
+// EmptyPorts says that -p names nothing.
+func EmptyPorts() error {
+	return usageProblem("-p names no port: write numbers (22,80), ranges (8000-8100) or service names (http), - for all, or leave it out", "-p にポートの指定がありません。番号(22,80)、範囲(8000-8100)、サービス名(http)、またはすべてを表す - を指定するか、-p を省略してください")
+}
+
 // NoHost says that an address is nobody's own.
 func NoHost(target string) error {
 	return usageProblem("%s is a multicast, broadcast or reserved address; name hosts or their networks", "%s はマルチキャスト、ブロードキャスト、または予約されたアドレスです。ホストかネットワークを指定してください", target)
@@ -78,6 +94,11 @@ func NotInterrupted(path string) error {
 func OldInterrupted(path string) error {
 	return usageProblem("%s: that scan was interrupted, and what it did not reach would look opened; compare with one that ended",
 		"%s: このスキャンは途中で中断されています。調べていないドアが新しく開いたように見えるため、最後まで終わったスキャンと比べてください", path)
+}
+
+// NothingInCommon says that an earlier scan asked none of the doors that are asked now.
+func NothingInCommon(path string) error {
+	return usageProblem("%s: that scan asked none of these doors, so there is nothing to compare; name the targets and ports that it had", "%s: このスキャンは今回のドアを 1 つも調べていないため、比較できません。同じ対象とポートを指定してください", path)
 }
 
 // CannotScan says that nothing could be asked.

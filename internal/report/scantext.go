@@ -197,7 +197,7 @@ func (s Scan) closing(p *printer, v *view) {
 	sum := s.Total
 	p.paragraph(span{}, p.f(plural(sum.Open, "%d open door", "%d open doors")+", %d closed, %d filtered, %d unknown.",
 		"開いているドア %d、閉じている %d、遮断 %d、不明 %d。", sum.Open, sum.Closed, sum.Filtered, sum.Unknown))
-	p.paragraph(span{dim, ""}, p.f("%d probes and %d answers in %.2f s, %s; %s.",
+	p.paragraph(span{dim, ""}, p.f(plural(int(s.Stats.Probes), "%d probe", "%d probes")+" and "+plural(int(s.Stats.Answers), "%d answer", "%d answers")+" in %.2f s, %s; %s.",
 		"%d 個のプローブと %d 個の応答、%.2f 秒、%s。%s。",
 		s.Stats.Probes, s.Stats.Answers, s.Stats.Seconds,
 		p.f(plural(s.Stats.Passes, "%d pass", "%d passes"), "%d 周", s.Stats.Passes), s.missed(p, v)))
@@ -338,11 +338,11 @@ func (v *view) stoppedText(g monban.Gap) string {
 		return say(plural(g.Count, "%s stopped answering during the scan: it may be gone, or have shut this machine out. %d door is undecided.", "%s stopped answering during the scan: it may be gone, or have shut this machine out. %d doors are undecided."),
 			"%s はスキャンの途中で応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%d 個のドアは判断できません。", g.Source, g.Count)
 	case last.Probes == 0:
-		return say(plural(g.Count, "%[1]s stopped answering %[3].2f s into the scan: it may be gone, or have shut this machine out. %[2]d door is undecided.", "%[1]s stopped answering %[3].2f s into the scan: it may be gone, or have shut this machine out. %[2]d doors are undecided."),
-			"%[1]s はスキャン開始から %[3].2f 秒後を最後に応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%[2]d 個のドアは判断できません。", g.Source, g.Count, last.Seconds)
+		return say(plural(g.Count, "%[1]s stopped answering %.2[3]f s into the scan: it may be gone, or have shut this machine out. %[2]d door is undecided.", "%[1]s stopped answering %.2[3]f s into the scan: it may be gone, or have shut this machine out. %[2]d doors are undecided."),
+			"%[1]s はスキャン開始から %.2[3]f 秒後を最後に応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%[2]d 個のドアは判断できません。", g.Source, g.Count, last.Seconds)
 	}
-	return say(plural(g.Count, "%[1]s stopped answering %[3].2f s into the scan, when %[4]d probes had been sent: it may be gone, or have shut this machine out. %[2]d door is undecided.", "%[1]s stopped answering %[3].2f s into the scan, when %[4]d probes had been sent: it may be gone, or have shut this machine out. %[2]d doors are undecided."),
-		"%[1]s はスキャン開始から %[3].2f 秒後、プローブを %[4]d 個送ったところを最後に応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%[2]d 個のドアは判断できません。", g.Source, g.Count, last.Seconds, last.Probes)
+	return say(plural(g.Count, "%[1]s stopped answering %.2[3]f s into the scan, when %[4]d probes had been sent: it may be gone, or have shut this machine out. %[2]d door is undecided.", "%[1]s stopped answering %.2[3]f s into the scan, when %[4]d probes had been sent: it may be gone, or have shut this machine out. %[2]d doors are undecided."),
+		"%[1]s はスキャン開始から %.2[3]f 秒後、プローブを %[4]d 個送ったところを最後に応答しなくなりました。停止したか、このマシンが遮断された可能性があります。%[2]d 個のドアは判断できません。", g.Source, g.Count, last.Seconds, last.Probes)
 }
 
 // sightingsGap says what a scan could not see.
