@@ -224,6 +224,7 @@ func (s *session) askLink(ctx context.Context, hs *hops, exit int32, wanted []*h
 		rate = min(rate, s.q.Rate)
 	}
 	in := newReceiver()
+	var question []byte
 	last, there := 0, 0
 	listen := func() {
 		in.drain(fd, func(b []byte) {
@@ -250,7 +251,7 @@ func (s *session) askLink(ctx context.Context, hs *hops, exit int32, wanted []*h
 			if h.ok {
 				continue
 			}
-			question := whoHas(x, s.q.Targets.At(h.from).WithZone(""))
+			question = whoHas(question[:0], x, s.q.Targets.At(h.from).WithZone(""))
 			// A device without room loses it: there are more rounds.
 			_ = unix.Sendto(fd, question, unix.MSG_DONTWAIT, &unix.SockaddrLinklayer{Ifindex: x.device})
 			for sent++; sent > rate*(s.now()-began).Seconds()+8; {
@@ -293,12 +294,12 @@ const (
 	nsLen  = 32 // a neighbour solicitation with the sender's link address
 )
 
-// whoHas returns the frame that asks a link who has an address: an ARP request
+// whoHas appends the frame that asks a link who has an address: an ARP request
 // (RFC 826), or a neighbour solicitation to the address's multicast group (RFC 4861
 // sections 4.3 and 7.2.2).
-func whoHas(x *exit, host netip.Addr) []byte {
+func whoHas(f []byte, x *exit, host netip.Addr) []byte {
 	if host.Is4() {
-		f := append(make([]byte, 0, etherLen+arpLen), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+		f = append(f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
 		f = append(append(f, x.own...), 0x08, 0x06)
 		f = append(f, 0, 1, 8, 0, macLen, 4, 0, 1) // Ethernet, IPv4, a request
 		f = append(append(f, x.own...), x.source.AsSlice()...)
@@ -307,7 +308,7 @@ func whoHas(x *exit, host netip.Addr) []byte {
 	}
 	to, from := host.As16(), x.source.As16()
 	group := [16]byte{0xff, 2, 11: 1, 12: 0xff, 13: to[13], 14: to[14], 15: to[15]}
-	f := append(make([]byte, 0, etherLen+ip6Len+nsLen), 0x33, 0x33, 0xff, to[13], to[14], to[15])
+	f = append(f, 0x33, 0x33, 0xff, to[13], to[14], to[15])
 	f = append(append(f, x.own...), 0x86, 0xdd)
 	f = append(f, 0x60, 0, 0, 0, 0, nsLen, 58, 255)
 	f = append(append(f, from[:]...), group[:]...)

@@ -87,6 +87,7 @@ type rtnl struct {
 	fd    int
 	seq   uint32
 	kinds map[int]linkKind // those that were looked at
+	buf   []byte           // for answers: there is one for each host of a link
 }
 
 func openRTNL() (*rtnl, error) {
@@ -98,7 +99,7 @@ func openRTNL() (*rtnl, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("bind", err)
 	}
-	return &rtnl{fd: fd, kinds: make(map[int]linkKind)}, nil
+	return &rtnl{fd: fd, kinds: make(map[int]linkKind), buf: make([]byte, 1<<16)}, nil
 }
 
 func (r *rtnl) close() { unix.Close(r.fd) }
@@ -115,7 +116,7 @@ func (r *rtnl) ask(kind, flags uint16, body []byte, each func([]byte)) error {
 	if err := unix.Sendto(r.fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return os.NewSyscallError("sendto", err)
 	}
-	buf := make([]byte, 1<<16)
+	buf := r.buf
 	for {
 		n, _, err := unix.Recvfrom(r.fd, buf, 0)
 		if err != nil {
