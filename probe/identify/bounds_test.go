@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -172,31 +173,117 @@ func (c *counting) Close() error {
 	return c.Conn.Close()
 }
 
-// TestPrinters wants nothing sent to the ports where printers print it, not even
-// to one that greets like a mail server.
+// TestPrinters wants nothing sent to the ports where printers print it: neither
+// to a silent one, nor to one that greets like a mail server. Their neighbours
+// are asked, so that nothing sent is no accident.
 func TestPrinters(t *testing.T) {
-	for _, port := range []uint16{9100, 9107} {
-		var sent atomic.Int64
-		target := serve(t, func(c net.Conn) {
-			_, _ = io.WriteString(c, "220 printer.example ESMTP\r\n")
-			n, _ := io.Copy(io.Discard, c)
-			sent.Add(n)
-		})
-		id := &identify.Identifier{Patience: 2 * time.Second, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, target.String())
-		}}
-		s := ask(t, id, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
-		if s.Protocol != "smtp" || s.Grade != monban.GradeLikely || sent.Load() != 0 {
-			t.Errorf("port %d: %+v after %d bytes", port, s, sent.Load())
+	var wg sync.WaitGroup
+	for port := uint16(9099); port <= 9108; port++ {
+		printer := port >= 9100 && port <= 9107
+		for _, greeting := range []string{"", "220 printer.example ESMTP\r\n"} {
+			wg.Go(func() {
+				var sent, dialed, ended atomic.Int64
+				target := serve(t, func(c net.Conn) {
+					_, _ = io.WriteString(c, greeting)
+					n, _ := io.Copy(io.Discard, c)
+					sent.Add(n)
+					ended.Add(1)
+				})
+				id := &identify.Identifier{Patience: 2 * time.Second, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+					c, err := new(net.Dialer).DialContext(ctx, network, target.String())
+					if err == nil {
+						dialed.Add(1)
+					}
+					return c, err
+				}}
+				s, err := id.Identify(t.Context(), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), monban.TCP)
+				for end := time.Now().Add(time.Minute); ended.Load() < dialed.Load(); time.Sleep(10 * time.Millisecond) {
+					if time.Now().After(end) {
+						t.Errorf("port %d: %d of %d connections are not closed", port, dialed.Load()-ended.Load(), dialed.Load())
+						break
+					}
+				}
+				switch {
+				case err != nil:
+					t.Errorf("port %d: %v", port, err)
+				case printer && (sent.Load() != 0 || s.Grade == monban.GradeIdentified || (s.Protocol == "smtp") != (greeting != "")):
+					t.Errorf("port %d, which says %q: %+v after %d bytes", port, greeting, s, sent.Load())
+				case !printer && sent.Load() == 0:
+					t.Errorf("port %d is not asked", port)
+				}
+			})
 		}
-		id.ListenPacket = func(context.Context, string, string) (net.PacketConn, error) {
-			t.Errorf("port %d/udp is asked", port)
-			return nil, net.ErrClosed
-		}
-		if s, err := id.Identify(t.Context(), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), monban.UDP); err != nil || s.Grade != monban.GradeUnknown {
-			t.Errorf("port %d/udp: %+v, %v", port, s, err)
+		if printer {
+			id := &identify.Identifier{ListenPacket: func(context.Context, string, string) (net.PacketConn, error) {
+				t.Errorf("port %d/udp is asked", port)
+				return nil, net.ErrClosed
+			}}
+			if s, err := id.Identify(t.Context(), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), monban.UDP); err != nil || s.Grade != monban.GradeUnknown {
+				t.Errorf("port %d/udp: %+v, %v", port, s, err)
+			}
 		}
 	}
+	wg.Wait()
+}
+
+// TestReadBudget counts what is read of servers that do not stop talking, plain
+// and inside TLS, as a greeting and as an answer: 64 KiB a connection, and what
+// TLS and its certificate add.
+func TestReadBudget(t *testing.T) {
+	config := &tls.Config{Certificates: []tls.Certificate{certificate(t, "talks.example")}}
+	talk := func(c net.Conn, head string) {
+		_, _ = io.WriteString(c, head)
+		line := []byte(strings.Repeat("x", 1000) + "\r\n")
+		for {
+			if _, err := c.Write(line); err != nil {
+				return
+			}
+		}
+	}
+	const body = "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n"
+	for name, say := range map[string]func(c net.Conn){
+		"greeting": func(c net.Conn) { talk(c, "") },
+		"mail":     func(c net.Conn) { talk(c, "220 talks.example ESMTP\r\n") },
+		"answer": func(c net.Conn) {
+			_, _ = c.Read(make([]byte, 4096))
+			talk(c, body)
+		},
+		"answer inside TLS": func(raw net.Conn) {
+			if c := tls.Server(raw, config); c.Handshake() == nil {
+				_, _ = c.Read(make([]byte, 4096))
+				talk(c, body)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := serve(t, say)
+			var most atomic.Int64
+			id := &identify.Identifier{Patience: 2 * time.Second, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := new(net.Dialer).DialContext(ctx, network, address)
+				return &metered{Conn: c, most: &most}, err
+			}}
+			s := ask(t, id, target)
+			if n := most.Load(); n > 80<<10 || n < 1<<10 {
+				t.Errorf("%d bytes were read of one connection; %+v", n, s)
+			}
+		})
+	}
+}
+
+// metered is a connection that counts what was read of it, and keeps the most.
+type metered struct {
+	net.Conn
+	n    int64
+	most *atomic.Int64
+}
+
+func (c *metered) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.n += int64(n)
+	for m := c.most.Load(); c.n > m && !c.most.CompareAndSwap(m, c.n); m = c.most.Load() {
+	}
+	return n, err
 }
 
 // TestOneAtATime: a server that serves one connection after the other is asked
