@@ -10,7 +10,7 @@ import (
 // namespace: the table inet monban and nothing else, which is never flushed with
 // others' and is never any other's. Each is one transaction of the kernel that
 // is taken whole, only if nobody has changed any rule since the table was read,
-// or not at all. They need CAP_NET_ADMIN; on other systems than Linux they fail
+// or not at all; what depends on nobody else's rules is then tried again. They need CAP_NET_ADMIN; on other systems than Linux they fail
 // with errors.ErrUnsupported.
 
 // ReadGuard reads monban's own table. It fails with [ErrForeign] where a table of

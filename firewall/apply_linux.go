@@ -117,7 +117,22 @@ func tryOut(rules *monban.Ruleset, timeout time.Duration, generation uint32) err
 	return commit(b)
 }
 
+// persist does what depends on nobody's rules but monban's own, again where somebody
+// else has changed any in between: at boot others load theirs at the same moment.
+func persist(do func() error) error {
+	for range attempts {
+		if err := do(); !errors.Is(err, ErrChanged) {
+			return err
+		}
+	}
+	return ErrChanged
+}
+
 func settleTrial(write func(*monban.Table, uint32) (*batch, error), needTrial bool) error {
+	return persist(func() error { return settleOnce(write, needTrial) })
+}
+
+func settleOnce(write func(*monban.Table, uint32) (*batch, error), needTrial bool) error {
 	old, now, err := readOwn()
 	if err != nil {
 		return err
@@ -141,6 +156,10 @@ func settleTrial(write func(*monban.Table, uint32) (*batch, error), needTrial bo
 }
 
 func loadNow(rules *monban.Ruleset) error {
+	return persist(func() error { return loadOnce(rules) })
+}
+
+func loadOnce(rules *monban.Ruleset) error {
 	old, now, err := readOwn()
 	if err != nil {
 		return err
@@ -158,7 +177,9 @@ func loadNow(rules *monban.Ruleset) error {
 	return commit(b)
 }
 
-func remove() error {
+func remove() error { return persist(removeOnce) }
+
+func removeOnce() error {
 	old, now, err := readOwn()
 	if err != nil || old == nil {
 		return err

@@ -167,7 +167,7 @@ func (g *guarding) end(outcome report.GuardOutcome) error {
 		return err
 	}
 	switch outcome {
-	case report.GuardRefused, report.GuardDeclined:
+	case report.GuardRefused, report.GuardDeclined, report.GuardUnsaved:
 		return shownError{exitFailed}
 	case report.GuardDiffers:
 		return foundError{}

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/monban-dev/monban"
@@ -44,11 +45,53 @@ func (g *guarding) runApply([]string) error {
 	if p.unproven != nil {
 		return g.failed(p.unproven)
 	}
-	if err := g.store.Try(p.proof, r, g.o.timeout, p.have.Generation); err != nil {
+	if err := g.try(p, r); err != nil {
 		return g.failed(err)
 	}
 	g.out.State.Table, g.out.State.Left = true, g.o.timeout
 	return g.end(report.GuardOnTrial)
+}
+
+// tries is how often a plan is judged anew that somebody else has outrun.
+const tries = 20
+
+// try puts the policy on trial, on the very ruleset that the plan was judged by. Where
+// somebody changes rules all the time, as fail2ban under attack, the plan is judged
+// anew, and goes on as long as it says what was shown.
+func (g *guarding) try(p *planned, r *guard.Record) error {
+	for range tries {
+		generation := p.have.Generation
+		if g.snap.Rules != nil {
+			generation = g.snap.Rules.Generation
+		}
+		err := g.store.Try(p.proof, r, g.o.timeout, generation)
+		if !errors.Is(err, firewall.ErrChanged) {
+			return err
+		}
+		if same, again := g.again(p); again != nil || !same {
+			return errors.Join(err, again)
+		}
+	}
+	return firewall.ErrChanged
+}
+
+// again judges the plan by the rules as they are now, and reports whether it is the
+// one that was shown.
+func (g *guarding) again(p *planned) (same bool, err error) {
+	shown, looked := g.out, *g.snap
+	defer func() { g.out = shown }()
+	g.out.Changes, g.out.Differences, g.out.Refused, g.out.Notes = nil, nil, nil, nil
+	g.snap.Doors, g.snap.Gaps = p.looked, nil
+	if g.snap.Rules, _ = firewall.Read(firewall.Options{}); g.snap.Rules == nil && looked.Rules != nil {
+		return false, nil
+	}
+	if p.have, err = firewall.ReadGuard(); err != nil {
+		return false, err
+	}
+	err = g.judge(p)
+	g.snap.Gaps = looked.Gaps
+	return err == nil && reflect.DeepEqual(g.out.Changes, shown.Changes) && reflect.DeepEqual(g.out.Differences, shown.Differences) &&
+		reflect.DeepEqual(g.out.Refused, shown.Refused), err
 }
 
 // rulesGap is why the rules could not be read.
@@ -108,6 +151,8 @@ func (g *guarding) failed(err error) error {
 		return g.refuse("unproven", err.Error())
 	case errors.Is(err, guard.ErrSameSession):
 		return g.refuse("same-session")
+	case errors.Is(err, guard.ErrUnclearSession):
+		return g.refuse("unclear-session")
 	case errors.Is(err, guard.ErrTouched):
 		return g.refuse("touched")
 	case errors.Is(err, guard.ErrNoRecord):
@@ -115,7 +160,8 @@ func (g *guarding) failed(err error) error {
 	case errors.Is(err, guard.ErrNothingSaved):
 		return g.refuse("nothing-saved")
 	case errors.As(err, &notSaved):
-		return g.refuse("not-saved", notSaved.Path, notSaved.Err.Error())
+		g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "not-saved", Args: []string{notSaved.Path, notSaved.Err.Error()}})
+		return g.end(report.GuardUnsaved)
 	case errors.As(err, &untrusted):
 		return report.UntrustedFile(untrusted.Path, fmt.Sprintf("%04o", untrusted.Mode), untrusted.UID)
 	case denied(err):
@@ -139,13 +185,11 @@ func (g *guarding) load() error {
 }
 
 func (g *guarding) runConfirm([]string) error {
-	var from guard.Session
-	if sessions := guard.Sessions(g.app.sys.Getenv); len(sessions) > 0 {
-		from = sessions[0]
-	}
+	from := guard.Sessions(g.app.sys.Getenv)
+	unclear := len(from) == 0 && len(guard.Perhaps()) > 0
 	g.app.keep(g.toSettle()...)
 	g.identity()
-	r, err := g.store.Confirm(from, g.o.sameSession)
+	r, err := g.store.Confirm(from, unclear, g.o.sameSession)
 	if r != nil {
 		g.out.Policy, g.out.File = &r.Policy, r.File
 	}
@@ -154,8 +198,7 @@ func (g *guarding) runConfirm([]string) error {
 	}
 	manager, err := g.boot.Install()
 	if err != nil {
-		g.note("not-at-boot")
-		g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "boot", Args: []string{err.Error()}})
+		g.note("boot", err.Error())
 	}
 	g.out.State = report.GuardState{Table: true, Saved: true, At: r.At, Boot: err == nil && manager != guard.NoManager, Manager: string(manager)}
 	return g.end(report.GuardConfirmed)

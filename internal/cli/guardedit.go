@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -186,6 +187,9 @@ func (g *guarding) runImport([]string) error {
 	g.out.File, g.out.Named = g.o.file, true
 	if _, err := os.Lstat(g.out.File); !errors.Is(err, fs.ErrNotExist) {
 		return report.PolicyFileThere(g.out.File) // it may be the work of hours
+	}
+	if err := os.MkdirAll(filepath.Dir(g.out.File), 0o755); err != nil {
+		return report.CannotWrite(g.out.File, err)
 	}
 	if err := g.writeFile([]byte(g.out.Text)); err != nil {
 		return err

@@ -116,8 +116,13 @@ func (g *guarding) record(sessions []session) (*guard.Record, error) {
 		return nil, err
 	}
 	r := &guard.Record{Monban: 1, At: g.app.now().UTC(), File: file, Policy: *g.out.Policy}
-	if len(sessions) > 0 {
-		r.From = sessions[0].over
+	for i, s := range sessions {
+		switch {
+		case s.unsure:
+			r.Perhaps = append(r.Perhaps, s.over)
+		case i == 0:
+			r.From = s.over
+		}
 	}
 	return r, nil
 }

@@ -69,7 +69,8 @@ func shownGuards() map[string]report.Guard {
 		"guard-declined":  {Action: "apply", Outcome: report.GuardDeclined, File: file, Policy: p, PlanShown: true},
 		"guard-confirmed": {Action: "confirm", Outcome: report.GuardConfirmed, State: in},
 		"guard-confirmed-not-at-boot": {Action: "confirm", Outcome: report.GuardConfirmed, State: report.GuardState{Table: true, Saved: true},
-			Notes: notes([]string{"not-at-boot"}), Refused: reasons([]string{"boot", "/home/hana/monban: others may write"})},
+			Notes: notes([]string{"boot", "/home/hana/monban: others may write"})},
+		"guard-unsaved":     {Action: "confirm", Outcome: report.GuardUnsaved, Policy: p, File: file, Refused: reasons([]string{"not-saved", "/var/lib/monban/guard.json", "read-only file system"})},
 		"guard-loaded":      {Action: "apply", Outcome: report.GuardLoaded, State: in, PlanShown: true},
 		"guard-rolled-back": {Action: "rollback", Outcome: report.GuardRolledBack},
 		"guard-off":         {Action: "off", Outcome: report.GuardOff},
@@ -79,9 +80,9 @@ func shownGuards() map[string]report.Guard {
 		"guard-drift":       {Action: "status", Outcome: report.GuardDiffers, File: file, Policy: p, State: in, Differences: differs},
 		"guard-gone":        {Action: "status", Outcome: report.GuardDiffers, File: file, Policy: p, State: report.GuardState{Saved: true}, Differences: differs, Notes: notes([]string{"not-at-boot"})},
 		"guard-refused": {Action: "apply", Outcome: report.GuardRefused, File: file, PlanShown: true, Refused: reasons(
-			[]string{"cuts-session", "192.0.2.7", "22/tcp"}, []string{"last-administrator", "22/tcp"}, []string{"trial"}, []string{"no-trial"}, []string{"same-session"},
+			[]string{"cuts-session", "192.0.2.7", "22/tcp"}, []string{"last-administrator", "22/tcp"}, []string{"trial"}, []string{"no-trial"}, []string{"same-session"}, []string{"may-cut-session", "192.0.2.9", "22/tcp"}, []string{"unclear-session"},
 			[]string{"changed"}, []string{"touched"}, []string{"foreign"}, []string{"unproven", "after that trial a port was reached: false"}, []string{"privilege", "operation not permitted"},
-			[]string{"nothing-saved"}, []string{"no-record", "/run/monban"}, []string{"not-saved", "/var/lib/monban/guard.json", "no space left on device"},
+			[]string{"nothing-saved"}, []string{"no-record", "/run/monban"},
 			[]string{"cannot-save", "no space left on device"})},
 	}
 }

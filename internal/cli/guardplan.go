@@ -24,6 +24,7 @@ type planned struct {
 	have     *firewall.Guard // nil where it could not be read
 	unread   error           // why
 	sessions []session
+	looked   []monban.Door // without those that only rules make
 	proof    guard.Proof
 	unproven error
 }
@@ -79,7 +80,7 @@ func (g *guarding) before(later ...privilege.Capability) (*planned, []byte, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &planned{sessions: g.sessions()}
+	p := &planned{sessions: g.sessions(), looked: slices.Clone(g.snap.Doors)}
 	if p.have, p.unread = firewall.ReadGuard(); p.unread != nil {
 		p.have = nil
 	}

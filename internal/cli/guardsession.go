@@ -13,16 +13,23 @@ import (
 
 // session is a connection that somebody works over, and what rules are asked about:
 // who knocked and where. A rule of this machine's may have led it on from there.
+// unsure: it may be somebody else's.
 type session struct {
 	over            guard.Session
+	unsure          bool
 	client, knocked netip.AddrPort
 }
 
 // sessions finds those who work here.
 func (g *guarding) sessions() (out []session) {
-	for _, s := range guard.Sessions(g.app.sys.Getenv) {
+	list := guard.Sessions(g.app.sys.Getenv)
+	unsure := len(list) == 0
+	if unsure {
+		list = guard.Perhaps()
+	}
+	for _, s := range list {
 		client, knocked := g.origin(s)
-		out = append(out, session{s, client, knocked})
+		out = append(out, session{s, unsure, client, knocked})
 	}
 	return out
 }
@@ -35,16 +42,21 @@ func (g *guarding) cuts(p *planned) {
 		port := monban.Port{Num: knocked.Port(), Proto: monban.TCP}
 		from, to := client.Addr().String(), port.String()
 		if client.Addr().IsLoopback() || g.snap.Host.HasAddr(client.Addr()) {
-			g.note("session", from, to)
+			if !s.unsure {
+				g.note("session", from, to)
+			}
 			continue
 		}
 		one := monban.PortRange{First: port.Num, Last: port.Num, Proto: port.Proto}
 		lets := policy.Admits(g.out.Policy, one, g.app.now()).Lets(client.Addr(), arrival(&g.snap.Host, client.Addr(), knocked.Addr()))
-		before, after := g.again(g.snap, client.Addr(), knocked), g.again(g.then, client.Addr(), knocked)
+		before, after := g.knock(g.snap, client.Addr(), knocked), g.knock(g.then, client.Addr(), knocked)
 		cuts := !lets || after.Computed == monban.VerdictClosed && before.Computed != monban.VerdictClosed
 		switch {
 		case cuts && g.o.allowCut:
 			g.note("cut-allowed")
+		case cuts && s.unsure:
+			g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "may-cut-session", Args: []string{from, to}})
+		case s.unsure:
 		case cuts:
 			g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "cuts-session", Args: []string{from, to}})
 		case after.Computed == monban.VerdictClosed:
@@ -69,8 +81,8 @@ func (g *guarding) origin(s guard.Session) (client, knocked netip.AddrPort) {
 	return client, knocked
 }
 
-// again says what somebody meets who knocks again; unknown where it cannot be judged.
-func (g *guarding) again(snap *monban.Snapshot, client netip.Addr, knocked netip.AddrPort) monban.Comparison {
+// knock says what somebody meets who knocks again; unknown where it cannot be judged.
+func (g *guarding) knock(snap *monban.Snapshot, client netip.Addr, knocked netip.AddrPort) monban.Comparison {
 	c := monban.Comparison{Target: knocked.Addr(), From: client, Port: monban.Port{Num: knocked.Port(), Proto: monban.TCP}}
 	if snap == nil || snap.Rules == nil {
 		return c

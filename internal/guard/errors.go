@@ -23,6 +23,9 @@ var (
 	// ErrSameSession says that the policy on trial was to be confirmed over the
 	// connection that put it there, which proves nothing about new ones.
 	ErrSameSession = errors.New("this is the connection that put the policy on trial")
+	// ErrUnclearSession says that it may be that connection, or another from before
+	// the trial.
+	ErrUnclearSession = errors.New("this may be a connection from before the trial")
 	// ErrNoRecord says that a trial runs of which there is no record.
 	ErrNoRecord = errors.New("the record of the policy on trial is missing")
 	// ErrTouched says that somebody changed the rules on trial.

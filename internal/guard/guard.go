@@ -59,14 +59,17 @@ func (s Store) Try(proof Proof, r *Record, timeout time.Duration, generation uin
 }
 
 // Confirm makes the policy on trial the one that stays and saves it. It is
-// refused over the connection that began the trial, unless same is set.
-func (s Store) Confirm(from Session, same bool) (*Record, error) {
+// refused over the connection that began the trial, or where that may be so, unless
+// same is set. from are the connections that this is run over; where none is known,
+// unclear says that it may be some. Where an
+// earlier one could only not save it ([NotSavedError]), that is done now.
+func (s Store) Confirm(from []Session, unclear, same bool) (*Record, error) {
 	g, err := firewall.ReadGuard()
 	if err != nil {
 		return nil, err
 	}
 	if g.Trial == nil {
-		return nil, firewall.ErrNoTrial
+		return s.saveConfirmed(g)
 	}
 	r, err := s.Trial()
 	switch {
@@ -81,8 +84,11 @@ func (s Store) Confirm(from Session, same bool) (*Record, error) {
 		return r, err
 	case len(Differences(&rules.Tables[0], g.Trial)) > 0:
 		return r, ErrTouched
-	case !same && r.From.Known() && from == r.From:
+	case !same && r.From.Known() && len(from) > 0 && from[0] == r.From:
 		return r, ErrSameSession
+	case !same && slices.ContainsFunc(from, func(s Session) bool { return slices.Contains(r.Perhaps, s) }),
+		!same && unclear && (r.From.Known() || len(r.Perhaps) > 0):
+		return r, ErrUnclearSession
 	}
 	saved, err := prepare(s.SavedFile(), r)
 	if err != nil {
@@ -92,11 +98,34 @@ func (s Store) Confirm(from Session, same bool) (*Record, error) {
 		saved.drop()
 		return r, err
 	}
-	if err := saved.commit(); err != nil {
-		saved.drop()
+	return r, s.keep(saved)
+}
+
+// saveConfirmed saves the policy of a trial that is over and that has become the one
+// that stays: only a confirmation does that.
+func (s Store) saveConfirmed(g *firewall.Guard) (*Record, error) {
+	r, err := s.Trial()
+	if err != nil || r == nil || g.Table == nil {
+		return nil, firewall.ErrNoTrial
+	}
+	rules, err := policy.Compile(&r.Policy, time.Now())
+	if err != nil || len(Differences(&rules.Tables[0], g.Table)) > 0 {
+		return nil, firewall.ErrNoTrial
+	}
+	saved, err := prepare(s.SavedFile(), r)
+	if err != nil {
 		return r, &NotSavedError{s.SavedFile(), err}
 	}
-	return r, durable.Forget(s.trialFile())
+	return r, s.keep(saved)
+}
+
+// keep makes a policy that is in force the saved one.
+func (s Store) keep(saved *pending) error {
+	if err := saved.commit(); err != nil {
+		saved.drop()
+		return &NotSavedError{s.SavedFile(), err}
+	}
+	return durable.Forget(s.trialFile())
 }
 
 // Rollback ends a trial at once, or clears away what is left of one.
@@ -115,6 +144,11 @@ func (s Store) Load(now time.Time) (*Record, error) {
 		return nil, err
 	case r == nil:
 		return nil, ErrNothingSaved
+	}
+	// A machine without a clock of its own thinks of some past at boot, and a door
+	// would be open for longer than anybody said.
+	if now.Before(r.At) {
+		now = r.At
 	}
 	rules, err := policy.Compile(&r.Policy, now)
 	if err != nil {
@@ -170,9 +204,5 @@ func (s Store) Replace(r *Record) error {
 		saved.drop()
 		return err
 	}
-	if err := saved.commit(); err != nil {
-		saved.drop()
-		return &NotSavedError{s.SavedFile(), err}
-	}
-	return durable.Forget(s.trialFile())
+	return s.keep(saved)
 }

@@ -33,19 +33,51 @@ func above() []Session {
 	return nil
 }
 
-func parentOf(pid int) int {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+func parentOf(pid int) int { return statOf(strconv.Itoa(pid), 1) }
+
+// statOf returns a number of a process's /proc/PID/stat, counted from the one after
+// the name: 1 is the parent, 4 the terminal. It is 0 where it cannot be read.
+func statOf(pid string, field int) int {
+	text, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
 		return 0
 	}
 	// The name, in brackets, may have anything in it.
-	_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
-	f := strings.Fields(rest)
-	if len(f) < 2 {
+	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(f) <= field {
 		return 0
 	}
-	parent, _ := strconv.Atoi(f[1])
-	return parent
+	n, _ := strconv.Atoi(f[field])
+	return n
+}
+
+// hidden returns the connections of all SSH servers of this network namespace, where
+// this process has a terminal that some program made.
+func hidden() (out []Session) {
+	// Unix98 terminals (Documentation/admin-guide/devices.txt).
+	if major := statOf("self", 4) >> 8 & 0xfff; major < 136 || major > 143 {
+		return nil
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	here, _ := os.Readlink("/proc/self/ns/net")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || !serves(pid) {
+			continue
+		}
+		if there, err := os.Readlink("/proc/" + e.Name() + "/ns/net"); err != nil || there != here {
+			continue
+		}
+		for _, s := range established(pid, socketsOf(pid)) {
+			if !slices.Contains(out, s) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
 }
 
 // socketsOf returns the inodes of a process's sockets, none where they cannot be

@@ -3,3 +3,5 @@
 package guard
 
 func above() []Session { return nil }
+
+func hidden() []Session { return nil }

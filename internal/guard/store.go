@@ -32,6 +32,9 @@ type Record struct {
 	// From is the connection over which it was put on trial; the zero Session
 	// is none.
 	From Session `json:"from,omitzero"`
+	// Perhaps are connections one of which it may have been, where that cannot be
+	// seen.
+	Perhaps []Session `json:"perhaps,omitempty"`
 }
 
 const (

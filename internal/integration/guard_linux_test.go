@@ -635,14 +635,16 @@ func TestGuardPlan(t *testing.T) {
 	}
 }
 
-// TestGuardOverSSH works over a real sshd, as through sudo, which takes
-// SSH_CONNECTION away: the connection is found by its socket. A policy that would
-// not let it in again is refused, and so is a confirmation over the connection that
-// applied, however many commands go through it; a new one confirms.
-func TestGuardOverSSH(t *testing.T) {
-	t.Parallel()
+// sshGuarded is a guarded machine with a real sshd, and somebody who comes in by it.
+type sshGuarded struct {
+	*guarded
+	control string // of the connection that stays
+}
+
+func newSSHGuarded(t *testing.T) *sshGuarded {
+	t.Helper()
 	netnstest.Need(t, "ssh")
-	g := &guarded{room: newRoom(t, false), outside: netnstest.New(t)}
+	g := &sshGuarded{&guarded{room: newRoom(t, false), outside: netnstest.New(t)}, filepath.Join(t.TempDir(), "c")}
 	netnstest.Connect(g.ns, "eth0", g.outside, "eth0")
 	g.ns.AddAddr("eth0", machineAddr+"/24")
 	g.outside.AddAddr("eth0", clientAddr+"/24")
@@ -654,28 +656,44 @@ func TestGuardOverSSH(t *testing.T) {
 	config := g.file("sshd_config", fmt.Sprintf("Port 22\nHostKey %[1]s/host\nAuthorizedKeysFile %[1]s/user.pub\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\n", g.dir))
 	g.daemon("root", netnstest.Need(t, "sshd"), "-D", "-e", "-f", config)
 	g.waitFor("tcp 22")
-	monban := program(t, "monban")
-	control := filepath.Join(t.TempDir(), "c")
-	ssh := func(options []string, command ...string) *exec.Cmd {
-		args := append([]string{"-F", "none", "-i", filepath.Join(g.dir, "user"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes",
-			"-o", "LogLevel=ERROR", "-o", "ConnectTimeout=60"}, options...)
-		return g.outside.Command("ssh", append(append(args, "root@"+machineAddr), command...)...)
-	}
 	// One connection stays, and further commands go through it.
-	g.outside.Start(ssh([]string{"-N", "-M", "-S", control}))
+	g.outside.Start(g.ssh([]string{"-N", "-M", "-S", g.control}))
 	eventually(t, "ssh connects", func() bool {
-		_, err := os.Stat(control)
+		_, err := os.Stat(g.control)
 		return err == nil
 	})
+	return g
+}
+
+func (g *sshGuarded) ssh(options []string, command ...string) *exec.Cmd {
+	args := append([]string{"-F", "none", "-i", filepath.Join(g.dir, "user"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes",
+		"-o", "LogLevel=ERROR", "-o", "ConnectTimeout=60"}, options...)
+	return g.outside.Command("ssh", append(append(args, "root@"+machineAddr), command...)...)
+}
+
+// over runs a verb of guard over SSH, by the connection that stays or by a new one,
+// without SSH_CONNECTION.
+func (g *sshGuarded) over(same bool, args ...string) (int, string) {
+	g.t.Helper()
+	options := []string{"-S", "none"}
+	if same {
+		options = []string{"-S", g.control}
+	}
+	cmd := g.ssh(options, append([]string{"env", "-u", "SSH_CONNECTION", program(g.t, "monban"), "guard"}, args...)...)
+	out, _ := cmd.CombinedOutput()
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// TestGuardOverSSH works over a real sshd, as through sudo, which takes
+// SSH_CONNECTION away: the connection is found by its socket. A policy that would
+// not let it in again is refused, and so is a confirmation over the connection that
+// applied, however many commands go through it; a new one confirms.
+func TestGuardOverSSH(t *testing.T) {
+	t.Parallel()
+	g := newSSHGuarded(t)
 	over := func(same bool, code int, say string, args ...string) {
 		t.Helper()
-		options := []string{"-S", "none"}
-		if same {
-			options = []string{"-S", control}
-		}
-		cmd := ssh(options, append([]string{"env", "-u", "SSH_CONNECTION", monban, "guard"}, args...)...)
-		out, _ := cmd.CombinedOutput()
-		if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), say) {
+		if got, out := g.over(same, args...); got != code || !strings.Contains(out, say) {
 			t.Errorf("guard %s: status %d, want %d and %q\n%s", strings.Join(args, " "), got, code, say, out)
 		}
 	}
@@ -686,4 +704,41 @@ func TestGuardOverSSH(t *testing.T) {
 	over(true, 0, "This connection (192.0.2.2) is let in at 22/tcp", "apply", "--yes", "-f", g.file("good.yaml", goodPolicy))
 	over(true, 4, "the very connection", "confirm")
 	over(false, 0, "Confirmed", "confirm")
+}
+
+// TestGuardInTmux works in a terminal that no connection is above, as that of tmux,
+// screen or mosh: whoever is connected by SSH may be the one who works there.
+func TestGuardInTmux(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "script")
+	g := newSSHGuarded(t)
+	monban := program(t, "monban")
+	n := 0
+	inside := func(code int, say string, args ...string) {
+		t.Helper()
+		n++
+		done := filepath.Join(g.dir, fmt.Sprint("done.", n))
+		line := fmt.Sprintf("env -u SSH_CONNECTION %s guard %s >%[3]s.out 2>&1; echo $? >%[3]s.new; mv %[3]s.new %[3]s", monban, strings.Join(args, " "), done)
+		if out, err := g.ssh([]string{"-S", g.control}, "setsid", "--fork", "script", "--quiet", "--command", "'"+line+"'", "/dev/null", "</dev/null", ">/dev/null", "2>&1").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		eventually(t, "guard "+args[0]+" ends", func() bool { _, err := os.Stat(done); return err == nil })
+		status, _ := os.ReadFile(done)
+		out, _ := os.ReadFile(done + ".out")
+		text := strings.Join(strings.Fields(string(out)), " ")
+		if got := strings.TrimSpace(string(status)); got != fmt.Sprint(code) || !strings.Contains(text, say) {
+			t.Errorf("guard %s: status %s, want %d and %q\n%s", strings.Join(args, " "), got, code, say, out)
+		}
+	}
+	inside(4, "it may be you", "apply", "--yes", "-f", g.file("bad.yaml", badPolicy))
+	inside(0, "On trial", "apply", "--yes", "-f", g.file("good.yaml", goodPolicy))
+	inside(4, "cannot be seen from here", "confirm")
+	if code, out := g.over(true, "confirm"); code != 4 || !strings.Contains(out, "cannot be seen from here") {
+		t.Errorf("over a connection from before: status %d\n%s", code, out)
+	}
+	if code, out := g.over(false, "confirm"); code != 0 {
+		t.Errorf("over a new connection: status %d\n%s", code, out)
+	}
+	inside(0, "On trial", "apply", "--yes", "-f", g.file("more.yaml", goodPolicy+"  - {port: 443, to: any}\n"))
+	inside(0, "Confirmed", "confirm", "--same-session")
 }

@@ -31,7 +31,7 @@ func (m *Machine) guardKeep(s *State) error {
 		return nil
 	}
 	// After a reboot the trial is over, and the policy from before in force.
-	_, err := m.Guard.Confirm(guard.Session{}, true)
+	_, err := m.Guard.Confirm(nil, false, true)
 	if errors.Is(err, firewall.ErrNoTrial) || errors.Is(err, guard.ErrNoRecord) {
 		return m.Guard.Replace(&s.Plan.Guard.Both)
 	}

@@ -44,6 +44,7 @@ const (
 	GuardDeclined   GuardOutcome = "declined"    // the user said no
 	GuardOnTrial    GuardOutcome = "on-trial"    // until confirmed, for State.Left
 	GuardConfirmed  GuardOutcome = "confirmed"   // in force and saved
+	GuardUnsaved    GuardOutcome = "unsaved"     // in force, but not saved
 	GuardLoaded     GuardOutcome = "loaded"      // the saved policy was put in force
 	GuardRolledBack GuardOutcome = "rolled-back" // what was before is in force
 	GuardOff        GuardOutcome = "off"         // no rule of monban's is left
@@ -206,7 +207,7 @@ func (g Guard) wire(v *view) any {
 		out.Differences = append(out.Differences, guardDifferenceWire{d.Missing, d.Line})
 	}
 	for _, r := range g.Refused {
-		out.Refused = append(out.Refused, guardReasonWire{r.Reason, v.guardRefusal(r)})
+		out.Refused = append(out.Refused, guardReasonWire{r.Reason, v.guardRefusal(g, r)})
 	}
 	for _, n := range g.Notes {
 		out.Notes = append(out.Notes, guardNoteWire{guardReasonWire{n.Code, v.guardNote(n)}, nonNil(n.Commands)})
@@ -248,12 +249,12 @@ func (g Guard) text(p *printer, v *view) {
 		g.plan(p, v)
 	}
 	for _, r := range g.Refused {
-		p.paragraph(span{red, p.f("refused  ", "中止  ")}, v.guardRefusal(r))
+		p.paragraph(span{red, p.f("refused  ", "中止  ")}, v.guardRefusal(g, r))
 	}
 	if text := v.guardOutcome(g); text != "" {
 		style := plain
 		switch g.Outcome {
-		case GuardOnTrial, GuardRefused, GuardDeclined:
+		case GuardOnTrial, GuardRefused, GuardDeclined, GuardUnsaved:
 			style = yellow
 		case GuardConfirmed, GuardSame:
 			style = green
@@ -263,6 +264,9 @@ func (g Guard) text(p *printer, v *view) {
 		}
 	}
 	for _, n := range g.Notes {
+		if n.Code == "trial-running" && g.Outcome == GuardNoPolicy {
+			continue // that has been said
+		}
 		p.paragraph(span{dim, p.f("note  ", "注意  ")}, v.guardNote(n))
 		for _, c := range n.Commands {
 			p.line(span{bold, "        " + shellLine(c)})

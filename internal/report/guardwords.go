@@ -29,7 +29,9 @@ func (v *view) guardOutcome(g Guard) string {
 		if g.State.Boot {
 			return text + say(" It is loaded at every boot, before the network.", "起動のたびに、ネットワークより先に読み込まれます。")
 		}
-		return text + say(" It is NOT loaded at boot: start \"monban guard apply --saved\" before the network there.", "起動時には読み込まれません。ネットワークより先に「monban guard apply --saved」が実行されるようにしてください。")
+		return text + say(" It is NOT loaded at boot. See to it that this is run there before the network: monban guard apply --saved", "起動時には読み込まれません。ネットワークより先に次が実行されるようにしてください: monban guard apply --saved")
+	case GuardUnsaved:
+		return say("The policy is in force and stays so until the next boot, which loads what was saved before.", "ポリシーは効いており、次の起動まで続きます。起動時には、前に保存した内容が読み込まれます。")
 	case GuardLoaded:
 		return say("The saved policy is in force.", "保存したポリシーを適用しました。")
 	case GuardRolledBack:
@@ -43,10 +45,11 @@ func (v *view) guardOutcome(g Guard) string {
 			"%s に、いま開いているドアをすべて書き出しました。不要な行を消し、何が変わるかを確かめてください: %s", g.File, g.command("plan"))
 	case GuardNoPolicy:
 		if g.State.Left > 0 {
-			return say("No policy has been confirmed on this machine; the one on trial is in force for another %s.",
-				"このマシンで確定したポリシーはありません。試しに適用しているポリシーが効いています(残り %s)。", l.seconds(g.State.Left.Round(time.Second)))
+			return say("No policy has been confirmed on this machine; the one on trial is in force for another %s. To keep it, from a new connection: monban guard confirm",
+				"このマシンで確定したポリシーはありません。試しに適用しているポリシーが効いています(残り %s)。残すには、新しい接続から monban guard confirm を実行してください。", l.seconds(g.State.Left.Round(time.Second)))
 		}
-		return say("No policy has been confirmed on this machine: monban keeps no door closed.", "このマシンで確定したポリシーはありません。monban はどのドアも閉じていません。")
+		return say("No policy has been confirmed on this machine: monban keeps no door closed. To begin with what is in use now: sudo monban guard import -f /etc/monban/monban.yaml",
+			"このマシンで確定したポリシーはありません。monban はどのドアも閉じていません。いま使われているドアから始めるには: sudo monban guard import -f /etc/monban/monban.yaml")
 	}
 	return ""
 }
@@ -62,6 +65,9 @@ func (g Guard) command(verb string) string {
 
 // differs says in which way the kernel is not as wanted.
 func (g Guard) differs(say func(en, ja string, args ...any) string) string {
+	if g.Action == "plan" && g.State.Left > 0 {
+		return say("This is not confirmed yet; a policy is on trial.", "まだ確定していません。ポリシーを試しに適用しているところです。")
+	}
 	if g.Action == "plan" {
 		return say("This is not in force yet. To put it on trial: %s", "まだ適用していません。試しに適用するには: %s", g.command("apply"))
 	}
@@ -74,7 +80,7 @@ func (g Guard) differs(say func(en, ja string, args ...any) string) string {
 }
 
 // guardRefusal says why nothing was done.
-func (v *view) guardRefusal(r GuardRefusal) string {
+func (v *view) guardRefusal(g Guard, r GuardRefusal) string {
 	l := v.style.Lang
 	arg := func(i int) string {
 		if i < len(r.Args) {
@@ -83,12 +89,15 @@ func (v *view) guardRefusal(r GuardRefusal) string {
 		return ""
 	}
 	say := func(en, ja string) string {
-		return strings.NewReplacer("{0}", arg(0), "{1}", arg(1)).Replace(l.pick(en, ja))
+		return strings.NewReplacer("{0}", arg(0), "{1}", arg(1), "{apply}", g.command("apply")).Replace(l.pick(en, ja))
 	}
 	switch r.Reason {
 	case "cuts-session":
-		return say("The policy would not let {0} in at {1}, the connection that you are working over. Add a door for it, or say --allow-cut.",
-			"このポリシーでは、いま作業に使っている接続({0} から {1})で入れなくなります。その相手のドアを加えるか、--allow-cut を指定してください。")
+		return say("The policy would not let {0} in at {1}, the connection that you are working over. Add a door for it (monban guard open {1} --to {0}), or say --allow-cut.",
+			"このポリシーでは、いま作業に使っている接続({0} から {1})で入れなくなります。その相手のドアを加えるか(monban guard open {1} --to {0})、--allow-cut を指定してください。")
+	case "may-cut-session":
+		return say("The policy would not let {0} in at {1}. Somebody is connected from there by SSH, and it may be you: over which connection you work cannot be seen from here (tmux, screen, mosh). Add a door for it (monban guard open {1} --to {0}), or say --allow-cut.",
+			"このポリシーでは {0} から {1} へ入れなくなります。そこから SSH で接続中の人がいて、あなた自身かもしれません(tmux、screen、mosh の中では、どの接続で作業しているか分かりません)。その相手のドアを加えるか(monban guard open {1} --to {0})、--allow-cut を指定してください。")
 	case "last-administrator":
 		return say("Every door for administrators ({0}) has an \"until\": after that nobody could come in to change it. Leave one without, or say --allow-cut.",
 			"管理用のドア({0})すべてに until があり、期限が過ぎると誰も入れなくなります。期限のないドアを 1 つ残すか、--allow-cut を指定してください。")
@@ -96,36 +105,40 @@ func (v *view) guardRefusal(r GuardRefusal) string {
 		return say("A policy is on trial already. Confirm it or take it back first: monban guard confirm, monban guard rollback",
 			"別のポリシーを試している最中です。先に monban guard confirm で確定するか、monban guard rollback で戻してください。")
 	case "no-trial":
-		return say("No policy is on trial: it was not put there, or its time is over and what was before is in force.",
-			"試しに適用しているポリシーはありません。適用していないか、時間切れで元の状態に戻っています。")
+		return say("No policy is on trial: it was not put there, or its time is over and what was before is in force. To put it on trial: {apply}",
+			"試しに適用しているポリシーはありません。適用していないか、時間切れで元の状態に戻っています。試しに適用するには: {apply}")
 	case "same-session":
 		return say("This is the very connection that put the policy on trial. It stays open whatever the policy says and proves nothing. Open a new one and confirm there, or say --same-session.",
 			"ポリシーを適用したときと同じ接続です。この接続はポリシーの内容に関係なく続くため、確認になりません。新しく接続し直してそこで確定するか、--same-session を指定してください。")
+	case "unclear-session":
+		return say("Over which connection you work cannot be seen from here (tmux, screen, mosh). It may be one from before the trial, which goes on whatever the policy says and proves nothing. Open a new SSH connection and confirm there, or say --same-session.",
+			"どの接続で作業しているか分かりません(tmux、screen、mosh の中など)。試しの適用より前からの接続は、ポリシーの内容に関係なく続くため、確認になりません。新しく SSH で接続し、その接続で確定するか、--same-session を指定してください。")
 	case "changed":
 		return say("Somebody else changed the firewall at the same moment. Look again: monban guard plan", "同時にほかのプログラムがファイアウォールを変更しました。monban guard plan で確認し直してください。")
 	case "touched":
-		return say("The rules on trial are not those that were put there; somebody changed them.", "試しに適用したルールが、ほかのプログラムによって変更されています。")
+		return say("The rules on trial are not those that were put there; somebody changed them. Begin again: monban guard rollback, and then {apply}",
+			"試しに適用したルールが、ほかのプログラムによって変更されています。monban guard rollback で戻してから、もう一度 {apply} を実行してください。")
 	case "foreign":
 		return say("The table inet monban has rules in it that are not monban's; it is left alone. Look with: nft list table inet monban",
 			"テーブル inet monban に monban のものではないルールがあるため、手を付けません。nft list table inet monban で確認してください。")
 	case "unproven":
 		return say("A trial does not end by itself on this kernel ({0}), so nothing is put on trial.", "このカーネルでは試用が自動で終わることを確かめられなかったため({0})、適用しません。")
 	case "privilege":
-		return say("This needs root: the kernel does not let this user change the firewall ({0}).", "root 権限が必要です。このユーザーはファイアウォールを変更できません({0})。")
+		return say("This needs root, as with sudo: the kernel does not let this user change the firewall ({0}).", "root 権限が必要です。sudo などで実行してください。このユーザーはファイアウォールを変更できません({0})。")
 	case "unsupported":
 		return say("Putting a policy in force is for Linux only so far; monban guard plan prints what to tell this system's own firewall.",
 			"ポリシーの適用は、いまのところ Linux だけで使えます。このシステムのファイアウォールに設定する内容は monban guard plan で表示できます。")
 	case "nothing-saved":
-		return say("No policy has been confirmed on this machine.", "このマシンで確定したポリシーはありません。")
+		return say("No policy has been confirmed on this machine. First: {apply}, and then from a new connection: monban guard confirm",
+			"このマシンで確定したポリシーはありません。先に {apply} を実行し、新しい接続から monban guard confirm で確定してください。")
 	case "no-record":
-		return say("There is no record of the policy on trial ({0}). It ends by itself.", "試しに適用しているポリシーの記録がありません({0})。時間が来れば自動で元に戻ります。")
+		return say("There is no record of the policy on trial ({0}), so it cannot be confirmed. It ends by itself, or at once: monban guard rollback",
+			"試しに適用しているポリシーの記録がないため({0})、確定できません。時間が来れば自動で元に戻ります。すぐに戻すには: monban guard rollback")
 	case "not-saved":
-		return say("The policy is in force but could NOT be saved in {0}: {1}. Free some space and put it on trial again.",
-			"ポリシーは効いていますが、{0} に保存できませんでした: {1}。空き容量を作ってから、もう一度適用してください。")
+		return say("It could NOT be saved in {0}: {1}. Mend that, and say once more: monban guard confirm",
+			"{0} に保存できませんでした: {1}。原因を取り除いてから、もう一度実行してください: monban guard confirm")
 	case "cannot-save":
 		return say("It could not be written to disk ({0}), so nothing was changed.", "ディスクに書き込めないため({0})、何も変更していません。")
-	case "boot":
-		return say("It could not be arranged that the policy is loaded at boot: {0}", "起動時に読み込まれるように設定できませんでした: {0}")
 	}
 	return say("{0}", "{0}")
 }
@@ -167,7 +180,9 @@ func (v *view) guardNote(n GuardNote) string {
 	case "native-others":
 		return say("Rules that programs have made for themselves stay and let in what they say; look through them: netsh advfirewall firewall show rule name=all dir=in", "ほかのプログラムが登録した許可ルールはそのまま残ります。次のコマンドで確認してください: netsh advfirewall firewall show rule name=all dir=in")
 	case "trial-running":
-		return say("A policy is on trial for another {0} s.", "ポリシーを試しに適用しています(残り {0} 秒)。")
+		return say("A policy is on trial for another {0} s. To keep it, from a new connection: monban guard confirm", "ポリシーを試しに適用しています(残り {0} 秒)。残すには、新しい接続から monban guard confirm を実行してください。")
+	case "boot":
+		return say("It could not be arranged that the policy is loaded at boot: {0}", "起動時に読み込まれるように設定できませんでした: {0}")
 	case "not-at-boot":
 		return say("The policy is not loaded at boot.", "このポリシーは起動時に読み込まれません。")
 	case "cut-allowed":
@@ -199,7 +214,7 @@ func BadTimeout(value, least, most time.Duration) error {
 // NoPolicyFile says that there is no policy file, and how to get one.
 func NoPolicyFile(places ...string) error {
 	list := strings.Join(places, ", ")
-	return usageProblem("no policy file (%[1]s). To begin with what is in use now: monban guard import > monban.yaml", "ポリシーファイルがありません(%[1]s)。いま使われているドアから作るには: monban guard import > monban.yaml", list)
+	return usageProblem("no policy file (%[1]s). To begin with what is in use now: sudo monban guard import -f /etc/monban/monban.yaml", "ポリシーファイルがありません(%[1]s)。いま使われているドアから作るには: sudo monban guard import -f /etc/monban/monban.yaml", list)
 }
 
 // PolicyFileThere says that import does not write over a file.
@@ -210,8 +225,8 @@ func PolicyFileThere(path string) error {
 
 // UntrustedFile says that somebody else may write a policy file.
 func UntrustedFile(path, mode string, uid int) error {
-	return usageProblem("%[1]s: others may write it (mode %[2]s, owner %[3]d), so its word does not count; chown and chmod it first",
-		"%[1]s: ほかのユーザーが書き込めるため(モード %[2]s、所有者 %[3]d)、使いません。先に chown と chmod で直してください", path, mode, uid)
+	return usageProblem("%[1]s: others may write it (mode %[2]s, owner %[3]d), so its word does not count; chown and chmod it, or keep the policy in /etc/monban/monban.yaml",
+		"%[1]s: ほかのユーザーが書き込めるため(モード %[2]s、所有者 %[3]d)、使いません。chown と chmod で直すか、ポリシーを /etc/monban/monban.yaml に置いてください", path, mode, uid)
 }
 
 // OverlappingLimits says that two entries limit the same source differently.

@@ -408,8 +408,8 @@ func topics() []topic {
 				},
 			},
 			examples: []example{
-				{"monban guard import > monban.yaml", [2]string{"begin with what is open now", "いま開いているドアから始める"}},
-				{"monban guard plan", [2]string{"what would change for whom", "誰に何が変わるかを見る"}},
+				{"sudo monban guard import -f /etc/monban/monban.yaml", [2]string{"begin with what is open now", "いま開いているドアから始める"}},
+				{"sudo monban guard plan", [2]string{"what would change for whom", "誰に何が変わるかを見る"}},
 				{"sudo monban guard apply", [2]string{"on trial, for a minute", "1 分間、試しに適用する"}},
 				{"sudo monban guard confirm", [2]string{"over a new connection: keep it", "新しい接続から確定する"}},
 			},
@@ -467,8 +467,8 @@ func topics() []topic {
 			command: "monban guard import",
 			short:   [2]string{"Write a policy that keeps what is open now, with a comment about each door.", "いま開いているドアを保つポリシーを、ドアごとの説明付きで書き出します。"},
 			examples: []example{
-				{"sudo monban guard import > monban.yaml", [2]string{"then take out what is not needed", "その後、不要な行を消す"}},
-				{"sudo monban guard import -f /etc/monban/monban.yaml", [2]string{"to a new file that only root can write", "root だけが書き込める新しいファイルに"}},
+				{"sudo monban guard import -f /etc/monban/monban.yaml", [2]string{"then take out what is not needed", "その後、不要な行を消す"}},
+				{"sudo monban guard import", [2]string{"only to look at it", "見るだけ"}},
 			},
 		},
 		{
