@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -111,19 +112,22 @@ func newReading(p Place) *reading {
 	return &reading{files: &files{place: p}, names: newNames(p), readers: readers()}
 }
 
+// refused reports whether a tree does not take a name because it is no UTF-8, as
+// package fs has it. That of Files on Linux does.
+func refused(name string, err error) bool {
+	return !utf8.ValidString(name) && errors.Is(err, fs.ErrInvalid)
+}
+
 // add puts a path the user named on the list.
 func (r *reading) add(path string) error {
 	name, ok := r.files.place.inside(path)
-	if dir := r.files.place.Dir; !ok && !isAbs(path) && !utf8.ValidString(dir) {
-		return &Error{Pos: monban.Pos{File: path}, Problem: BadName, Text: dir}
-	}
-	if !ok && !utf8.ValidString(path) {
-		return &Error{Pos: monban.Pos{File: path}, Problem: BadName, Text: path}
-	}
 	if !ok {
 		return &Error{Pos: monban.Pos{File: path}, Problem: Outside, Text: path}
 	}
 	info, err := fs.Stat(r.files.place.FS, name)
+	if refused(name, err) {
+		return &Error{Pos: monban.Pos{File: path}, Problem: BadName, Text: name}
+	}
 	if err != nil {
 		return err
 	}
@@ -203,7 +207,7 @@ func (r *reading) declined() error {
 }
 
 func (r *reading) result() ([]monban.Claim, []monban.Gap) {
-	onceCompose(r.jobs)
+	onceEach(r.jobs)
 	r.outOfContainers()
 	r.agree()
 	claims := []monban.Claim{}
@@ -285,7 +289,7 @@ func (d *found) look() error {
 	}
 	if err != nil {
 		problem, text := openProblem(err)
-		if !utf8.ValidString(d.dir) { // which package fs refuses
+		if refused(d.dir, err) {
 			problem, text = BadName, d.dir
 		}
 		d.miss(d.dir, problem, text)

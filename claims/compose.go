@@ -224,20 +224,20 @@ func (c *composeScan) service(service *composeService, dir string) {
 	}
 }
 
-// onceCompose leaves a project out that is a part of another one: included, or
-// merged as an override.
-func onceCompose(jobs []job) {
+// onceEach leaves a configuration out that is a part of another one: of Compose
+// what is included or merged as an override, of Spring what lies beside it.
+func onceEach(jobs []job) {
 	if !slices.ContainsFunc(jobs, func(j job) bool { return j.scan != nil && len(j.scan.whole) > 0 }) {
 		return
 	}
 	for i := range jobs {
 		one := jobs[i].scan
-		if one == nil || jobs[i].reader.by != "compose" {
+		if one == nil || jobs[i].reader.by != "compose" && jobs[i].reader.by != "spring" {
 			continue
 		}
 		for k := range jobs {
 			other := jobs[k].scan
-			if k != i && other != nil && !other.declined && slices.Contains(other.whole, one.main) {
+			if k != i && other != nil && !other.declined && jobs[k].reader.by == jobs[i].reader.by && slices.Contains(other.whole, one.main) {
 				one.declined = true
 			}
 		}

@@ -9,27 +9,51 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// osFS is what [os.DirFS] promises to be.
-type osFS interface {
-	fs.StatFS
-	fs.ReadDirFS
-	fs.ReadLinkFS
-}
+// dirFS is [os.DirFS] that takes names of any bytes, as the kernel does, and with a
+// shorter way to a regular file. os.Open offers each file to the runtime's poller,
+// which wants none of them: that is five system calls of the ten that a file takes.
+type dirFS struct{ root string }
 
-// dirFS is [os.DirFS] with a shorter way to a regular file. os.Open offers each
-// file to the runtime's poller, which wants none of them: that is five system
-// calls of the ten that a file takes.
-type dirFS struct {
-	osFS
-	root string
-}
+func filesOf(root string) fs.FS { return dirFS{root} }
 
-func filesOf(root string) fs.FS {
-	tree := os.DirFS(root)
-	if tree, ok := tree.(osFS); ok {
-		return dirFS{tree, root}
+// at calls an operation with the path of a name, and has its error speak of the
+// name.
+func at[T any](d dirFS, op, name string, do func(path string) (T, error)) (T, error) {
+	if !validPath(name) {
+		var none T
+		return none, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
-	return tree
+	out, err := do(filepath.Join(d.root, name))
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		pathErr.Path = name
+	}
+	return out, err
+}
+
+// Open implements fs.FS.
+func (d dirFS) Open(name string) (fs.File, error) {
+	return at(d, "open", name, func(path string) (fs.File, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err // and not a *os.File that is nil
+		}
+		return f, nil
+	})
+}
+
+// Stat implements fs.StatFS.
+func (d dirFS) Stat(name string) (fs.FileInfo, error) { return at(d, "stat", name, os.Stat) }
+
+// Lstat implements fs.ReadLinkFS.
+func (d dirFS) Lstat(name string) (fs.FileInfo, error) { return at(d, "lstat", name, os.Lstat) }
+
+// ReadLink implements fs.ReadLinkFS.
+func (d dirFS) ReadLink(name string) (string, error) { return at(d, "readlink", name, os.Readlink) }
+
+// ReadDir implements fs.ReadDirFS.
+func (d dirFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	return at(d, "readdir", name, os.ReadDir)
 }
 
 // loadMet reads a file that the walk has met as a regular one. It is not asked

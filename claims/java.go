@@ -1,7 +1,6 @@
 package claims
 
 import (
-	"bytes"
 	"net/netip"
 	"path"
 	"slices"
@@ -117,93 +116,6 @@ func readZooKeeper(s *scan) {
 	slices.SortFunc(s.gaps, func(a, b monban.Gap) int { return strings.Compare(a.Source, b.Source) })
 }
 
-// readSpringProperties reads application.properties.
-func readSpringProperties(s *scan) {
-	s.open(monban.Pos{}, s.main, func(f file) {
-		set := properties(f)
-		s.spring(f, func(key string) word { return set[key].value })
-	})
-}
-
-// readSpringYAML reads application.yml. Of its documents only those without a
-// profile hold for everybody; the last one wins.
-func readSpringYAML(s *scan) {
-	s.open(monban.Pos{}, s.main, func(f file) {
-		docs := s.documents(f)
-		s.spring(f, func(key string) (found word) {
-			for _, doc := range docs {
-				if doc.find("spring.config.activate.on-profile") != nil || doc.find("spring.profiles") != nil && doc.find("spring.profiles").is(scalar) {
-					continue
-				}
-				if v := doc.find(key); v.is(scalar) {
-					found = v.at
-				}
-			}
-			return found
-		})
-	})
-}
-
-// spring claims the server's port and that of the management endpoints, if one
-// is set. Without a server.port it is 8080, if the project is a web server at
-// all, which its build file says.
-func (s *scan) spring(f file, get func(key string) word) {
-	who := asker{by: "spring", uid: -1, reuseAddr: monban.On, reusePort: monban.Off,
-		program: monban.Program{Exes: []string{"java"}, Dir: s.place.abs(springRoot(s.main))}}
-	for _, one := range [...]struct{ name, port, address string }{
-		{"spring", "server.port", "server.address"},
-		{"spring management", "management.server.port", "management.server.address"},
-	} {
-		who.name = one.name
-		at := get(one.port)
-		if at.line == 0 {
-			if one.name == "spring" && s.isSpringWeb() {
-				s.javaSocket(f, who, get(one.address).text, at, socket{at: netip.AddrPortFrom(any6(), 8080), absent: true})
-			}
-			continue
-		}
-		text, pos := at.text, at.pos(f)
-		if inner, ok := strings.CutPrefix(text, "${"); ok { // ${PORT:8080}
-			name, usual, hasUsual := strings.Cut(strings.TrimSuffix(inner, "}"), ":")
-			value, ok := s.place.getenv(name)
-			if !ok && !hasUsual {
-				s.gap(pos, Undefined, name)
-				continue
-			}
-			if text = value; !ok {
-				text = usual
-			}
-			pos = placeIn(at, text).pos(f)
-		}
-		num, err := monban.ParsePort(text)
-		if err != nil {
-			if text != "-1" { // off
-				s.gap(pos, BadPort, text)
-			}
-			continue
-		}
-		if num.Num == 0 {
-			continue // of the kernel's choice
-		}
-		s.javaSocket(f, who, get(one.address).text, at, tcp(any6(), num.Num, pos))
-	}
-}
-
-// isSpringWeb looks into the build file for one of Spring's web servers.
-func (s *scan) isSpringWeb() bool {
-	for _, base := range [...]string{"pom.xml", "build.gradle", "build.gradle.kts"} {
-		name := path.Join(springRoot(s.main), base)
-		if !s.exists(name) {
-			continue
-		}
-		data, err := s.load(name, false)
-		if err == nil && (bytes.Contains(data, []byte("spring-boot-starter-web")) || bytes.Contains(data, []byte("spring-boot-starter-jersey"))) {
-			return true
-		}
-	}
-	return false
-}
-
 // placeIn is the place of a text inside a word, or the word without a length
 // where it does not stand there.
 func placeIn(w word, text string) word {
@@ -211,15 +123,6 @@ func placeIn(w word, text string) word {
 		return w.sub(i, i+len(text))
 	}
 	return word{text: "", line: w.line, col: w.col}
-}
-
-// springRoot is the project around src/main/resources.
-func springRoot(name string) string {
-	dir := path.Dir(name)
-	if root, ok := strings.CutSuffix(dir, "src/main/resources"); ok {
-		return path.Clean("./" + root)
-	}
-	return dir
 }
 
 // readElastic reads elasticsearch.yml and opensearch.yml. A port that is absent

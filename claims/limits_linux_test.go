@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -169,14 +170,29 @@ func TestNamesOfOneFile(t *testing.T) {
 	}
 }
 
-// TestNamesOtherThanUTF8 says what is wrong with a directory whose name package fs
-// refuses: of EUC-JP, here.
+// TestNamesOtherThanUTF8 reads a directory whose name is of EUC-JP, and where package
+// fs refuses that says what is wrong.
 func TestNamesOtherThanUTF8(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	name := "\xc6\xfc\xcb\xdc"
 	if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name, "redis.conf"), []byte("bind 127.0.0.1\nport 7000\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tree := Files(dir)
+	for _, p := range []Place{{FS: tree}, {FS: tree, Dir: name}} {
+		found, gaps, err := Read(p)
+		if len(found) != 1 || len(gaps) != 0 || err != nil || found[0].Pos.File != path.Join(strings.Repeat(name, 1-len(p.Dir)/len(name)), "redis.conf") {
+			t.Errorf("%q: %+v %v %v", p.Dir, found, gaps, err)
+		}
+	}
+	for _, bad := range []string{"../x", "/x", name + "/../x", name + "/", name + "//x", ""} {
+		if _, err := fs.Stat(tree, bad); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 	found, gaps, err := Read(Place{FS: os.DirFS(dir)})
 	if len(found) != 0 || len(gaps) != 1 || err != nil || !strings.Contains(gaps[0].Err, "not in UTF-8") {
@@ -195,16 +211,8 @@ func TestNamesOtherThanUTF8(t *testing.T) {
 func TestUTF16(t *testing.T) {
 	t.Parallel()
 	tree := fstest.MapFS{}
-	for i, name := range []string{"my.ini", "httpd.conf", "sshd_config", "server.xml", "compose.yaml", ".env", "launchSettings.json", "xampp-control.ini"} {
-		order := binary.AppendByteOrder(binary.LittleEndian)
-		data := []byte{0xff, 0xfe}
-		if i%2 == 1 {
-			order, data = binary.BigEndian, []byte{0xfe, 0xff}
-		}
-		for _, u := range utf16.Encode([]rune("port=1\r\nListen 2\r\n")) {
-			data = order.AppendUint16(data, u)
-		}
-		tree[name] = &fstest.MapFile{Data: data}
+	for i, name := range []string{"my.ini", "httpd.conf", "sshd_config", ".env", "launchSettings.json", "xampp-control.ini"} {
+		tree[name] = &fstest.MapFile{Data: wide("port=1\r\nListen 2\r\n", i%2 == 1)}
 	}
 	found, gaps, err := Read(Place{FS: tree})
 	if err != nil {
@@ -222,6 +230,34 @@ func TestUTF16(t *testing.T) {
 	if _, _, err := Read(Place{FS: tree}, "my.ini"); !errors.As(err, &problem) || problem.Problem != UTF16 {
 		t.Errorf("named: %v", err)
 	}
+}
+
+// TestUTF16Read: what has to be readable in UTF-16 is, with the places that an
+// editor shows.
+func TestUTF16Read(t *testing.T) {
+	t.Parallel()
+	for _, big := range []bool{false, true} {
+		tree := fstest.MapFS{
+			"compose.yaml": {Data: wide("# 日本語 𩸽\r\nservices:\r\n  web:\r\n    image: x\r\n    ports: [\"8081:80\"]\r\n", big)},
+			"server.xml":   {Data: wide(`<?xml version="1.0" encoding="UTF-16"?><Server port="-1"><Service name="Catalina"><Connector port="8082"/><Engine/></Service></Server>`, big)},
+		}
+		found, gaps, err := Read(Place{FS: tree})
+		if err != nil || len(gaps) != 0 || len(found) != 2 || found[0].Bind.Port.Num != 8081 || found[0].Pos.Line != 5 || found[0].Pos.Col != 14 || found[1].Bind.Port.Num != 8082 {
+			t.Errorf("%v\n%s", err, show(found, gaps))
+		}
+	}
+}
+
+// wide is a text in UTF-16 with its byte order mark.
+func wide(text string, big bool) []byte {
+	order, data := binary.AppendByteOrder(binary.LittleEndian), []byte{0xff, 0xfe}
+	if big {
+		order, data = binary.BigEndian, []byte{0xfe, 0xff}
+	}
+	for _, u := range utf16.Encode([]rune(text)) {
+		data = order.AppendUint16(data, u)
+	}
+	return data
 }
 
 // TestLoadMet reads what was a regular file when it was met, and may be something

@@ -1,10 +1,13 @@
 package claims
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
+	"path"
 	"sync/atomic"
+	"unicode/utf16"
 
 	"github.com/monban-dev/monban"
 )
@@ -54,10 +57,41 @@ func (f *files) load(name string, met bool) ([]byte, *Error) {
 		return fail(problem, text)
 	case len(data) > maxFile:
 		return fail(TooLarge, name)
-	case len(data) >= 2 && (data[0] == 0xff && data[1] == 0xfe || data[0] == 0xfe && data[1] == 0xff):
+	case isUTF16(data) && wideReaders(name):
+		return fromUTF16(data), nil
+	case isUTF16(data):
 		return fail(UTF16, name)
 	}
 	return withoutBOM(data), nil
+}
+
+func isUTF16(data []byte) bool {
+	return len(data) >= 2 && (data[0] == 0xff && data[1] == 0xfe || data[0] == 0xfe && data[1] == 0xff)
+}
+
+// wideReaders reports whether the programs that read files of such a name take
+// UTF-16 as well as UTF-8: YAML and XML have to (YAML 1.2.2 section 5.2, XML 1.0
+// section 4.3.3).
+func wideReaders(name string) bool {
+	switch path.Ext(name) {
+	case ".yml", ".yaml", ".xml", ".config":
+		return true
+	}
+	return false
+}
+
+// fromUTF16 returns a text without its byte order mark in UTF-8. What is no
+// character becomes U+FFFD, as everywhere.
+func fromUTF16(data []byte) []byte {
+	var order binary.ByteOrder = binary.LittleEndian
+	if data[0] == 0xfe {
+		order = binary.BigEndian
+	}
+	units := make([]uint16, 0, len(data)/2)
+	for i := 2; i+1 < len(data); i += 2 {
+		units = append(units, order.Uint16(data[i:]))
+	}
+	return []byte(string(utf16.Decode(units)))
 }
 
 // loadAsked reads a file that may be anything: that is asked before opening, for

@@ -31,8 +31,12 @@ func (p Place) inside(name string) (string, bool) {
 		return p.fromAbs(name)
 	}
 	name = path.Join(p.Dir, slashes(name))
-	return name, fs.ValidPath(name)
+	return name, validPath(name)
 }
+
+// validPath is [fs.ValidPath] for names of any bytes: directories were named in
+// EUC-JP and Shift_JIS, and some still are.
+func validPath(name string) bool { return fs.ValidPath(strings.ToValidUTF8(name, "x")) }
 
 // fromAbs returns the name inside FS of an absolute path.
 func (p Place) fromAbs(name string) (string, bool) {
@@ -52,7 +56,7 @@ func (p Place) fromAbs(name string) (string, bool) {
 	if name == "" {
 		name = "."
 	}
-	return name, fs.ValidPath(name)
+	return name, validPath(name)
 }
 
 // abs returns the absolute path of a name inside FS, or "" where Root is not known.

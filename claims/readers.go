@@ -64,8 +64,7 @@ func readers() []reader {
 		{by: "zookeeper", is: named("zoo.cfg", "zookeeper.properties"), read: readZooKeeper, system: []string{"etc/zookeeper/conf/zoo.cfg", "opt/kafka/config/zookeeper.properties"}},
 		{by: "elasticsearch", is: named("elasticsearch.yml", "opensearch.yml"), read: readElastic, system: []string{"etc/elasticsearch/elasticsearch.yml", "etc/opensearch/opensearch.yml"}},
 		{by: "kibana", is: named("kibana.yml"), read: readKibana, system: []string{"etc/kibana/kibana.yml"}},
-		{by: "spring", is: named("application.properties"), read: readSpringProperties},
-		{by: "spring", is: named("application.yml", "application.yaml"), read: readSpringYAML},
+		{by: "spring", is: named("application.properties", "application.yml", "application.yaml"), read: readSpring},
 		{by: "aspnet", is: named("launchSettings.json"), read: readLaunchSettings},
 
 		{by: "compose", is: isCompose, looks: looksLikeCompose, read: readCompose},

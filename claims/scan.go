@@ -107,7 +107,7 @@ func (s *scan) find(dir, pattern, home, here string) ([]string, error) {
 			}
 		}
 	}
-	if !fs.ValidPath(name) {
+	if !validPath(name) {
 		return nil, errOutside
 	}
 	if !strings.ContainsAny(name, "*?[") {

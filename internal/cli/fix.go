@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"bufio"
 	"context"
 	"errors"
@@ -223,6 +224,8 @@ func (f *fixing) source(name string) mend.Source {
 	src := mend.Source{Path: file.Path, Data: file.Data, Own: file.OwnedBy(caller(f.app.sys.Getenv))}
 	if e, ok := errors.AsType[*edit.Error](err); ok {
 		src.Obstacle = mend.Obstacle(e.Problem.String())
+	} else if bytes.HasPrefix(file.Data, []byte{0xff, 0xfe}) || bytes.HasPrefix(file.Data, []byte{0xfe, 0xff}) {
+		src.Obstacle = mend.Wide
 	}
 	return src
 }

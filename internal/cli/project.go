@@ -28,7 +28,7 @@ func (a *app) projectClaims(dir string) ([]monban.Claim, []monban.Gap) {
 		return nil, []monban.Gap{{Source: dir, Err: "not a project", Hides: monban.HidesClaims}}
 	}
 	found, gaps, err := claims.Read(claims.Place{
-		FS: hurried{os.DirFS(root), time.Now().Add(projectWait)}, Root: filepath.ToSlash(root), Dir: rel, Env: os.LookupEnv,
+		FS: hurried{claims.Files(root), time.Now().Add(projectWait)}, Root: filepath.ToSlash(root), Dir: rel, Env: os.LookupEnv,
 	})
 	if err != nil {
 		gaps = append(gaps, monban.Gap{Source: dir, Err: err.Error(), Hides: monban.HidesClaims})

@@ -19,6 +19,7 @@ const (
 	CommandLine Obstacle = "command-line" // no file says so, but the command line of a program
 	Default     Obstacle = "default"      // no line says so: it is the program's default
 	Computed    Obstacle = "computed"     // the number is not written there: a variable, a range
+	Wide        Obstacle = "wide"         // it is written in UTF-16
 	Mismatch    Obstacle = "mismatch"     // something else stands there now
 	Generated   Obstacle = "generated"    // a program writes the file: the edit would be lost
 	Package     Obstacle = "package"      // the file is a package's, to be replaced with it

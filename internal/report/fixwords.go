@@ -87,6 +87,9 @@ func (v *view) obstacleSentence(left *FixLeft) string {
 			"%s にはポートの指定がなく、プログラムの既定値です。ポートを指定する行を追加してください。")
 	case "computed":
 		text = say("The number does not stand in %s as such, but in a variable or a range.", "%s には番号がそのまま書かれておらず、変数または範囲になっています。")
+	case "wide":
+		text = say("%s is written in UTF-16, which fix does not edit. Save it as UTF-8 and try again.",
+			"%s は UTF-16 で書かれているため、fix では編集できません。UTF-8 で保存し直してから、もう一度実行してください。")
 	case "mismatch":
 		text = say("%s has changed while it was read.", "%s が読み取り中に変更されました。")
 	case "generated":
