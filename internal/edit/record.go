@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Store is the directory in which records are kept.
@@ -60,8 +61,31 @@ const keep = 100
 // magic is the first line of a record; the second is the SHA-256 of the rest.
 const magic = "monban fix 1\n"
 
+// recordFile is a record as it is written: with the bytes of the names that are no
+// UTF-8, which JSON cannot have, beside them.
+type recordFile struct {
+	*Record
+	DirBytes  []byte     `json:"dir_bytes,omitempty"`
+	PathBytes []nameFile `json:"path_bytes,omitempty"`
+}
+
+// nameFile is the name of one of the files.
+type nameFile struct {
+	File int    `json:"file"`
+	Path []byte `json:"path"`
+}
+
 func (r *Record) encode() ([]byte, error) {
-	text, err := json.Marshal(r)
+	w := recordFile{Record: r}
+	if !utf8.ValidString(r.Dir) {
+		w.DirBytes = []byte(r.Dir)
+	}
+	for i, f := range r.Files {
+		if !utf8.ValidString(f.Path) {
+			w.PathBytes = append(w.PathBytes, nameFile{i, []byte(f.Path)})
+		}
+	}
+	text, err := json.Marshal(w)
 	return slices.Concat([]byte(magic), []byte(sum(text)), []byte("\n"), text), err
 }
 
@@ -75,8 +99,18 @@ func decode(data []byte) (*Record, error) {
 		return nil, errors.New("line 2: cut off or damaged")
 	}
 	r := new(Record)
-	if err := json.Unmarshal(text, r); err != nil {
+	w := recordFile{Record: r}
+	if err := json.Unmarshal(text, &w); err != nil {
 		return nil, err
+	}
+	if len(w.DirBytes) > 0 {
+		r.Dir = string(w.DirBytes)
+	}
+	for _, name := range w.PathBytes {
+		if name.File < 0 || name.File >= len(r.Files) {
+			return nil, errors.New("names a file that it does not have")
+		}
+		r.Files[name.File].Path = string(name.Path)
 	}
 	if !validID(r.ID) || len(r.Files) == 0 {
 		return nil, errors.New("names no change")

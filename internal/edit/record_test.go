@@ -35,3 +35,17 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+// TestRecordNames keeps names that are no UTF-8: a directory of EUC-JP.
+func TestRecordNames(t *testing.T) {
+	r := &Record{ID: "20261126-220000-000", At: time.Unix(1, 0).UTC(), Dir: "/srv/\xc6\xfc\xcb\xdc", Files: []Kept{
+		{Path: "/srv/a", Temp: ".monban-1", Before: []byte("x"), After: []byte("y")},
+		{Path: "/srv/\xc6\xfc\xcb\xdc/a", Temp: ".monban-2", Before: []byte("x"), After: []byte("y")}}}
+	data, err := r.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := decode(data); err != nil || !reflect.DeepEqual(r, back) {
+		t.Errorf("%v\n%+v\n%+v", err, r, back)
+	}
+}
