@@ -36,10 +36,7 @@ func TestMain(m *testing.M) {
 	if !asked {
 		_ = flag.Set("test.parallel", atOnce) // a number: it cannot fail
 	}
-	dir, err := os.MkdirTemp("", "monban-integration-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755) // nobody runs monban too
-	}
+	dir, err := ownDir()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -70,6 +70,9 @@ func newRoom(t testing.TB, ownPIDs bool) *room {
 func openDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
+	if err := noteRoom(filepath.Dir(dir)); err != nil {
+		t.Fatal(err)
+	}
 	for _, d := range []string{filepath.Dir(dir), dir} {
 		if err := os.Chmod(d, 0o755); err != nil {
 			t.Fatal(err)
