@@ -107,7 +107,7 @@ func (a *apache) applies(f file, section string, arg word) bool {
 }
 
 // hasModule answers for "ssl_module" and "mod_ssl.c". Where no LoadModule line
-// has been seen every module may be built in, and is taken to be.
+// has been seen every module of httpd may be built in, and is taken to be.
 func (a *apache) hasModule(name string) bool {
 	name = lower(name)
 	if file, ok := strings.CutPrefix(name, "mod_"); ok {
@@ -117,7 +117,7 @@ func (a *apache) hasModule(name string) bool {
 	}
 	builtIn := []string{"core_module", "so_module", "http_module", "unixd_module", "log_config_module",
 		"logio_module", "version_module", "watchdog_module", "mpm_winnt_module"}
-	return !a.loads || slices.Contains(builtIn, name) || slices.Contains(a.modules, name)
+	return !a.loads && name != "gnutls_module" || slices.Contains(builtIn, name) || slices.Contains(a.modules, name)
 }
 
 // apacheVersion decides <IfVersion>: the server is taken to be of the 2.4 series.

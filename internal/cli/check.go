@@ -67,16 +67,19 @@ func (a *app) check(ctx context.Context, in *inside, system bool, paths []string
 	case len(snap.TrafficOf) == 0:
 		snap.Gaps = append(snap.Gaps, monban.Gap{Source: in.load, Err: "not saved", Hides: monban.HidesTraffic})
 	}
+	var ran []monban.Claim
+	var ranGaps []monban.Gap
 	if system {
-		more, moreGaps := running(snap)
-		asked, gaps = append(asked, more...), append(gaps, moreGaps...)
+		ran, ranGaps = running(snap)
+		asked, gaps = append(asked, ran...), append(gaps, ranGaps...)
 	}
 	if in.load == "" {
 		sockets.ReadShareOptions(deciding(asked, snap))
 	}
 	book, bookGaps := a.book()
 	checked := conflict.Predict(asked, snap)
-	a.advise(checked, snap, in, system, paths)
+	f := &fixing{app: a, o: &fixOptions{in: *in, system: system}, paths: paths, files: map[string]*edit.File{}, why: map[string]error{}}
+	a.advise(f, checked, snap, f.question(asked, gaps, ran, ranGaps))
 	snap.Gaps = slices.Concat(snap.Gaps, gaps, bookGaps)
 	result := report.Result{Verb: "check", Snapshot: snap, Book: book, Findings: conflict.Warn(checked, snap),
 		Data: report.Check{Claims: checked, System: system, Release: ownVersion()}}
@@ -89,13 +92,13 @@ func (a *app) check(ctx context.Context, in *inside, system bool, paths []string
 // advise puts the ports that fix would choose into what is advised about claims
 // that cannot start, so that both say the same. Where it cannot be told what is
 // leased, the advice of the judgement stays.
-func (a *app) advise(checked []monban.Checked, snap *monban.Snapshot, in *inside, system bool, paths []string) {
+func (a *app) advise(f *fixing, checked []monban.Checked, snap *monban.Snapshot, q *mend.Question) {
 	if !slices.ContainsFunc(checked, func(c monban.Checked) bool { return c.Judgement.Outcome == monban.Fails }) {
 		return
 	}
 	view := *snap
-	f := &fixing{app: a, o: &fixOptions{in: *in, system: system}, paths: paths, snap: &view, files: map[string]*edit.File{}, why: map[string]error{}}
-	if in.load != "" {
+	f.snap, q.Snapshot = &view, &view
+	if f.o.in.load != "" {
 		f.saved = snap
 	} else {
 		// A connection may have any of the ports to choose from.
@@ -105,12 +108,7 @@ func (a *app) advise(checked []monban.Checked, snap *monban.Snapshot, in *inside
 	if f.dir, err = workTree(); err != nil {
 		return
 	}
-	asked := make([]monban.Claim, len(checked))
-	for i := range checked {
-		asked[i] = checked[i].Claim
-	}
-	q := &mend.Question{Claims: asked, Snapshot: &view, File: f.source}
-	if q.Numbers, err = f.numbers(asked); err != nil {
+	if q.Numbers, err = f.numbers(q.Claims); err != nil {
 		return
 	}
 	q.Advise(checked)

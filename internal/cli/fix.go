@@ -1,8 +1,8 @@
 package cli
 
 import (
-	"bytes"
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -134,8 +134,19 @@ func (f *fixing) plan(ctx context.Context) (*mend.Question, *mend.Plan, error) {
 	if f.o.system {
 		ran, ranGaps = running(f.snap)
 	}
-	q := &mend.Question{
-		Claims: append(asked, ran...), Gaps: append(gaps, ranGaps...), Snapshot: f.snap, File: f.source,
+	q := f.question(append(asked, ran...), append(gaps, ranGaps...), ran, ranGaps)
+	q.Snapshot = f.snap
+	if q.Numbers, err = f.numbers(q.Claims); err != nil {
+		return nil, nil, err
+	}
+	plan := mend.Make(q)
+	q.AdviseBy(plan, plan.Before)
+	return q, plan, nil
+}
+
+// question asks about claims, the last of which are those of running programs.
+func (f *fixing) question(asked []monban.Claim, gaps []monban.Gap, ran []monban.Claim, ranGaps []monban.Gap) *mend.Question {
+	return &mend.Question{Claims: asked, Gaps: gaps, File: f.source,
 		Read: func(edited map[string][]byte) ([]monban.Claim, []monban.Gap) {
 			again, againGaps, err := f.read(edited)
 			if err != nil {
@@ -144,10 +155,6 @@ func (f *fixing) plan(ctx context.Context) (*mend.Question, *mend.Plan, error) {
 			return append(again, ran...), append(againGaps, ranGaps...)
 		},
 	}
-	if q.Numbers, err = f.numbers(q.Claims); err != nil {
-		return nil, nil, err
-	}
-	return q, mend.Make(q), nil
 }
 
 // numbers knows which ports are free for whom.

@@ -12,9 +12,21 @@ import (
 // do: the side that moves, and the port that it moves to. What no plan would move
 // keeps its advice, unless a plan gives that port away. checked are the claims of
 // the question as they were judged; the advice is replaced and not changed in
-// place. The plan is not proven: that would take reading every file again.
+// place. The plan is proven, as that of fix is, unless it moves very many.
 func (q *Question) Advise(checked []monban.Checked) {
 	plan := q.plan(nil)
+	if q.Read != nil && len(plan.Moves) > 0 && len(plan.Moves) <= maxProven {
+		plan = Make(q)
+	}
+	q.AdviseBy(plan, checked)
+}
+
+// maxProven bounds how many moves are proven for the sake of advice: to prove is to
+// read everything once more. What is advised beyond is what fix tries first.
+const maxProven = 100
+
+// AdviseBy is [Question.Advise] with a plan that has been made.
+func (q *Question) AdviseBy(plan *Plan, checked []monban.Checked) {
 	moves := movesOf(plan)
 	taken := newGiven()
 	for i := range plan.Moves {

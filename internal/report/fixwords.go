@@ -73,6 +73,9 @@ func (v *view) obstacleSentence(left *FixLeft) string {
 		file = l.pick("its file", "設定ファイル")
 	}
 	say := func(en, ja string) string {
+		if left.File == "" {
+			ja = strings.ReplaceAll(ja, "%s ", "%s") // no blank between Japanese words
+		}
 		en, ja = strings.ReplaceAll(en, "%s", file), strings.ReplaceAll(ja, "%s", file)
 		return l.pick(en, ja)
 	}
