@@ -1,6 +1,9 @@
 package monban
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Host is the machine, as far as its ports are concerned, seen by the user who
 // looks.
@@ -175,6 +178,29 @@ func (h Host) HasAddr(addr netip.Addr) bool {
 		if r.Kind == RouteLocal && r.Table == 0 && r.Dst.Contains(addr) {
 			return true
 		}
+	}
+	return false
+}
+
+// Overlay reports whether an interface leads into an overlay: a VPN or another
+// tunnel, or a bridge with nothing but containers and virtual machines on it.
+func (h Host) Overlay(name string) bool {
+	k := slices.IndexFunc(h.Interfaces, func(i Interface) bool { return i.Name == name })
+	if k < 0 {
+		return false
+	}
+	if slices.ContainsFunc(h.Routes, func(r Route) bool { return r.Device == name && r.Dst.IsValid() && r.Dst.Bits() == 0 }) {
+		return false // this machine's own way out
+	}
+	switch i := &h.Interfaces[k]; i.Kind {
+	case "wireguard", "tun", "vxlan", "geneve", "gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "ipip", "sit", "ip6tnl",
+		"vti", "vti6", "xfrm", "ppp", "bareudp", "ovpn", "amt", "openvswitch":
+		return true
+	case "bridge":
+		// A network card on it makes it the network itself.
+		return !slices.ContainsFunc(h.Interfaces, func(o Interface) bool {
+			return o.Master == name && (o.Kind == "" || o.Kind == "vlan" || o.Kind == "bond" || o.Kind == "team")
+		})
 	}
 	return false
 }

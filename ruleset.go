@@ -36,11 +36,12 @@ type Table struct {
 // packets and may keep them back. What it does with them is not known.
 type Filter struct {
 	// Kind is "tc" for a filter of tc(8), "tcx" and "cgroup" for BPF programs at
-	// these places, "xfrm" for a policy of IPsec.
+	// these places, "sk_lookup" for one that chooses the socket for whatever
+	// arrives in the network namespace, "xfrm" for a policy of IPsec.
 	Kind string
 	// Name is the filter's kind or the program's name, raw.
 	Name string
-	// Device is the interface that it is on, "" for a cgroup's.
+	// Device is the interface that it is on, "" for a cgroup's or a namespace's.
 	Device string
 	// PIDs are the doors' owners in the cgroup.
 	PIDs []int `json:",omitempty"`

@@ -178,7 +178,7 @@ func (j *judge) single(d *monban.Door, f monban.Family, dev *monban.Interface) [
 	if tags := j.filtersOf(d); len(tags) > 0 {
 		sum = sum.behind(tags)
 	}
-	return j.report(nil, sum, v, dev)
+	return j.steered(d, j.report(nil, sum, v, dev))
 }
 
 // Contradictions returns the findings of a comparison, one for each port and way in

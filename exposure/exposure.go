@@ -89,6 +89,8 @@ type shared struct {
 	byOwner map[int][]*tag
 	// policies are those of IPsec.
 	policies []policy
+	// steering are programs that choose the socket for whatever arrives.
+	steering []*tag
 	// listening are the doors with a listener, by port; sockets says that there
 	// are no others.
 	listening map[monban.Port][]*monban.Door
@@ -158,6 +160,9 @@ func newJudge(s *monban.Snapshot) *judge {
 		if f.From.IsValid() {
 			sh.policies = append(sh.policies, policy{f.From, &tag{monban.ByOpaque, f.String(), nil}})
 		}
+		if f.Kind == "sk_lookup" {
+			sh.steering = append(sh.steering, &tag{monban.ByFilter, f.String(), nil})
+		}
 		for _, pid := range f.PIDs {
 			sh.byOwner[pid] = append(sh.byOwner[pid], &tag{monban.ByFilter, f.String(), nil})
 		}
@@ -221,7 +226,8 @@ func (j *judge) door(d *monban.Door) []monban.Reach {
 			continue
 		}
 		for _, dev := range j.devs {
-			out = j.reach(out, d, f, dev)
+			n := len(out)
+			out = append(out[:n], j.steered(d, j.reach(out, d, f, dev)[n:])...)
 		}
 	}
 	return out

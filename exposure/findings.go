@@ -40,7 +40,7 @@ func Inspect(s *monban.Snapshot, book *portbook.Book, found []monban.Finding) []
 func public(h *monban.Host, doors []monban.Door, shares *monban.Shares) *monban.Reach {
 	for i := range doors {
 		for k := range doors[i].Reach {
-			if r := &doors[i].Reach[k]; shares.Public(r) && !tunnel(h, r.Device) {
+			if r := &doors[i].Reach[k]; shares.Public(r) && !h.Overlay(r.Device) {
 				return r
 			}
 		}
@@ -99,7 +99,7 @@ const many = 1 << 16
 // networks and computers that somebody has named.
 func beyond(r *monban.Reach, h *monban.Host) bool {
 	switch {
-	case tunnel(h, r.Device):
+	case h.Overlay(r.Device):
 		return false
 	case r.Verdict == monban.VerdictOpen:
 		return true
@@ -300,12 +300,12 @@ func otherFamily(s *monban.Snapshot, shares *monban.Shares) (out []monban.Findin
 			r := &d.Reach[n]
 			switch {
 			case r.Family == monban.IPv4 && r.Verdict != monban.VerdictClosed:
-				if !tunnel(&s.Host, r.Device) { // a VPN that gets in everywhere says nothing of the others
+				if !s.Host.Overlay(r.Device) { // a VPN that gets in everywhere says nothing of the others
 					v.open4 = r
 				}
 			case closed4(*r):
 				v.closed4 = r
-			case r.Family == monban.IPv6 && shares.Public(r) && !tunnel(&s.Host, r.Device):
+			case r.Family == monban.IPv6 && shares.Public(r) && !s.Host.Overlay(r.Device):
 				if v.open6 == nil {
 					v.doors = append(v.doors, *d)
 				}

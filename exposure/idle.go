@@ -56,7 +56,7 @@ func Idle(s *monban.Snapshot) []monban.Finding {
 			continue
 		}
 		severity := monban.Info
-		if reach.Public() && !tunnel(&s.Host, reach.Device) {
+		if reach.Public() && !s.Host.Overlay(reach.Device) {
 			severity = monban.Low
 		}
 		text := r.String()

@@ -13,7 +13,7 @@ import (
 func KeptOut(s *monban.Snapshot, wanted func(*monban.Door) bool) [][]monban.Reach {
 	out := make([][]monban.Reach, len(s.Doors))
 	j := newJudge(s)
-	if j.unseen {
+	if j.unseen || len(j.steering) > 0 {
 		return out
 	}
 	for i := range s.Doors {

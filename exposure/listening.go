@@ -37,6 +37,24 @@ func (j *judge) answering(f monban.Family, by *monban.Interface, proto monban.Pr
 	return somebody, nobody
 }
 
+// steered returns the answers to one family and interface where a program may choose
+// another socket for what arrives (sk_lookup): it may lead packets for any port and
+// address to the door, and those for the door elsewhere.
+func (j *judge) steered(d *monban.Door, reach []monban.Reach) []monban.Reach {
+	if len(j.steering) == 0 || d.State == monban.Forwarded || d.Bind.Port.Proto != monban.TCP && d.Bind.Port.Proto != monban.UDP || len(reach) == 0 {
+		return reach
+	}
+	one := reach[0]
+	if len(reach) > 1 || one.Verdict != monban.VerdictOpen {
+		return []monban.Reach{{Family: one.Family, Device: one.Device, Rule: j.steering[0].ref()}}
+	}
+	one.Conditions = slices.Clone(one.Conditions)
+	for _, t := range j.steering {
+		one.Conditions = append(one.Conditions, monban.Condition{Kind: t.kind, Text: t.text, Rule: t.ref()})
+	}
+	return []monban.Reach{one}
+}
+
 // LeadsHere reports whether a rule leads one of the ports that were looked at to
 // another port of this machine, where somebody listens or not.
 func LeadsHere(s *monban.Snapshot) bool {

@@ -30,29 +30,6 @@ func FrontEnds(rules *monban.Ruleset) []string {
 	return slices.Compact(out)
 }
 
-// tunnel reports whether an interface leads into an overlay: a VPN or another
-// tunnel, or a bridge with nothing but containers and virtual machines on it.
-func tunnel(h *monban.Host, name string) bool {
-	k := slices.IndexFunc(h.Interfaces, func(i monban.Interface) bool { return i.Name == name })
-	if k < 0 {
-		return false
-	}
-	if slices.ContainsFunc(h.Routes, func(r monban.Route) bool { return r.Device == name && r.Dst.IsValid() && r.Dst.Bits() == 0 }) {
-		return false // this machine's own way out
-	}
-	switch i := &h.Interfaces[k]; i.Kind {
-	case "wireguard", "tun", "vxlan", "geneve", "gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "ipip", "sit", "ip6tnl",
-		"vti", "vti6", "xfrm", "ppp", "bareudp", "ovpn", "amt", "openvswitch":
-		return true
-	case "bridge":
-		// A network card on it makes it the network itself.
-		return !slices.ContainsFunc(h.Interfaces, func(o monban.Interface) bool {
-			return o.Master == name && (o.Kind == "" || o.Kind == "vlan" || o.Kind == "bond" || o.Kind == "team")
-		})
-	}
-	return false
-}
-
 // overlays finds interfaces of overlays by which everybody gets to doors that the
 // rules close everywhere else, because a rule lets in whatever comes by that
 // interface. A rule that lets in some ports by it is meant so and no finding.
@@ -70,7 +47,7 @@ func overlays(s *monban.Snapshot) (out []monban.Finding) {
 		d := &s.Doors[i]
 		for k := range d.Reach {
 			r := &d.Reach[k]
-			if r.Verdict != monban.VerdictOpen && r.Verdict != monban.VerdictPartly || r.Rule == (monban.RuleRef{}) || !tunnel(&s.Host, r.Device) {
+			if r.Verdict != monban.VerdictOpen && r.Verdict != monban.VerdictPartly || r.Rule == (monban.RuleRef{}) || !s.Host.Overlay(r.Device) {
 				continue
 			}
 			closed := closedElsewhere(d, r.Family, &s.Host)
@@ -107,7 +84,7 @@ func closedElsewhere(d *monban.Door, f monban.Family, h *monban.Host) (closed *m
 	for i := range d.Reach {
 		r := &d.Reach[i]
 		switch {
-		case tunnel(h, r.Device) || r.Why == monban.ByAddress || r.Why == monban.ByDevice:
+		case h.Overlay(r.Device) || r.Why == monban.ByAddress || r.Why == monban.ByDevice:
 		case r.Verdict != monban.VerdictClosed:
 			return nil
 		case r.Family == f && r.Rule != (monban.RuleRef{}):

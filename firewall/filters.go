@@ -12,8 +12,10 @@ import (
 
 // Filters notices what sees the packets of doors besides the rules of [Read]: tc
 // filters and BPF programs on the interfaces, BPF programs on the cgroups of the
-// doors' owners, which are told apart by their process IDs, and policies of IPsec. What they do with
-// a packet is not known. Virtual services of IPVS are a gap that names them. It
+// doors' owners, which are told apart by their process IDs, those that choose a
+// socket for what arrives (sk_lookup), and policies of IPsec. What they do with a
+// packet is not known. BPF programs at netfilter's own hooks are not seen: the kernel
+// tells of no link to what namespace it belongs. Virtual services of IPVS are a gap that names them. It
 // needs CAP_NET_ADMIN; the names of BPF programs need CAP_SYS_ADMIN. XDP is a fact
 // of an interface (monban.Interface.Program).
 func Filters(interfaces []monban.Interface, doors []monban.Door) ([]monban.Filter, []monban.Gap) {

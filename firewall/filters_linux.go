@@ -155,6 +155,7 @@ const (
 
 	cgroupIn, cgroupOut = 0, 1
 	tcxIn, tcxOut       = 46, 47
+	socketLookup        = 36
 
 	queryEffective = 1
 )
@@ -181,6 +182,11 @@ tcx:
 				out = append(out, monban.Filter{Kind: "tcx", Name: name, Device: dev.Name})
 			}
 		}
+	}
+	steering, err := steeringPrograms()
+	out = append(out, steering...)
+	if err != nil {
+		return out, err
 	}
 	byCgroup := map[string][]int{}
 	asked := map[int]bool{} // 10,000 doors may have one owner
@@ -218,6 +224,24 @@ tcx:
 		unix.Close(fd)
 	}
 	return out, nil
+}
+
+// steeringPrograms lists the programs that choose the socket for what arrives in this
+// network namespace (sk_lookup, since Linux 5.9).
+func steeringPrograms() (out []monban.Filter, err error) {
+	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("open", err)
+	}
+	defer unix.Close(fd)
+	names, err := attached(uint32(fd), socketLookup, 0)
+	if errors.Is(err, unix.EINVAL) {
+		return nil, nil // an older kernel
+	}
+	for _, name := range names {
+		out = append(out, monban.Filter{Kind: "sk_lookup", Name: name})
+	}
+	return out, err
 }
 
 // openCgroup opens a directory of the unified hierarchy, where systemd and others

@@ -33,6 +33,9 @@ func loadBPF(t *testing.T, kind uint32, name string, answer uint32) int {
 		ifindex, expected, btf, size, a, b uint32
 	}{kind: kind, count: 2, program: uint64(uintptr(unsafe.Pointer(&program[0]))), licence: uint64(uintptr(unsafe.Pointer(&licence[0])))}
 	copy(attr.name[:15], name)
+	if kind == 30 { // BPF_PROG_TYPE_SK_LOOKUP wants to be told what for
+		attr.expected = socketLookup
+	}
 	const load = 5
 	fd, err := bpf(load, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 	if err != nil {
@@ -119,6 +122,25 @@ func TestFilters(t *testing.T) {
 			t.Cleanup(func() { unix.Close(int(fd)) })
 			want = append(want, "tcx gate_in on eth1")
 		}
+	})
+	ns.Do(func() {
+		const skLookup, create = 30, 28
+		prog := loadBPF(t, skLookup, "steer", 1)
+		space, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(space)
+		attr := struct {
+			prog, target, kind, flags uint32
+			_                         [48]byte
+		}{uint32(prog), uint32(space), socketLookup, 0, [48]byte{}}
+		fd, err := bpf(create, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(int(fd)) })
+		want = append(want, "sk_lookup steer")
 	})
 	if root := cgroup2(); root == "" {
 		t.Log("no unified hierarchy is mounted")

@@ -350,6 +350,7 @@ func (v *view) conditionText(c monban.Condition) string {
 
 // reachCounts counts entries by who can come in from outside.
 func (v *view) reachCounts(all []entry) (everyone, some, nobody, unknown int) {
+	overlays := map[string]bool{}
 	for _, e := range all {
 		best := monban.VerdictClosed
 		open, undecided := false, false
@@ -360,12 +361,18 @@ func (v *view) reachCounts(all []entry) (everyone, some, nobody, unknown int) {
 				undecided = true
 			}
 			for _, r := range d.Reach {
+				overlay, known := overlays[r.Device]
+				if !known { // whoever is at the other end of a VPN is not everyone
+					overlay = v.Snapshot.Host.Overlay(r.Device)
+					overlays[r.Device] = overlay
+				}
 				switch r.Verdict {
 				case monban.VerdictOpen:
-					open = true
+					best = monban.VerdictPartly
+					open = open || !overlay
 				case monban.VerdictPartly:
 					best = monban.VerdictPartly
-					open = open || v.nearlyAll(r.Sources)
+					open = open || !overlay && v.nearlyAll(r.Sources)
 				case monban.VerdictUnknown:
 					undecided = true
 				}
