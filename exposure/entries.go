@@ -134,6 +134,11 @@ func (j *judge) classes(v *view) {
 		if p.family == monban.IPv4 && dev.ReversePath == monban.ReversePathStrict {
 			strict = dev.Name
 		}
+		if p.family == monban.IPv6 { // who has a link-local address is answered on this link only
+			near, here := p.space.prefix(linkLocal()), j.routed(p, dev.Name)
+			near = and(&near, &here)
+			fmt.Fprint(&b, near.hash(), " ")
+		}
 		fmt.Fprint(&b, sources.hash(), strict, dev.ReversePath, dev.Forward4, dev.Forward6, dev.RouteLocalnet, dev.Program)
 		if v.each || len(j.filters[dev.Name]) > 0 || dev.Kind == "bridge" && len(p.bridge) > 0 {
 			b.WriteString(dev.Name)

@@ -40,7 +40,15 @@ func (e *eval) enter(i *monban.Interface, to place) []*state {
 	switch {
 	case !answered(e.proto):
 	case !e.bound:
-		keep(e.host.routed(e.program, ""), monban.ByRoute)
+		back := e.host.routed(e.program, "")
+		if e.family == monban.IPv6 {
+			// Who has a link-local address is on the link that the packets came by.
+			near, here := e.space.prefix(linkLocal()), e.host.routed(e.program, i.Name)
+			here = and(&here, &near)
+			back.remove(&near)
+			back.add(&here)
+		}
+		keep(back, monban.ByRoute)
 	case e.family == monban.IPv6:
 		keep(e.host.routed(e.program, i.Name), monban.ByRoute)
 		// For IPv4 whoever has no route is taken to be on the link of the socket
