@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/netlink"
 	"github.com/monban-dev/monban/internal/netnstest"
 )
 
@@ -687,22 +688,24 @@ func TestRecord(t *testing.T) {
 // answer returns the raw datagrams of an answer, one a line.
 func answer(t testing.TB, kind uint16, request []byte) (lines []byte) {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	c, err := netlink.Dial(unix.NETLINK_ROUTE)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
-	if err := ask(fd, kind, request); err != nil {
+	defer c.Close()
+	if err := unix.SetsockoptInt(c.FD(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1); err != nil {
 		t.Fatal(err)
 	}
-	buf := make([]byte, 64<<10)
+	if err := c.Send(append(netlink.AppendHeader(nil, kind, netlink.Request|netlink.Dump, 0, len(request)), request...)); err != nil {
+		t.Fatal(err)
+	}
 	for {
-		n, _, err := unix.Recvfrom(fd, buf, 0)
+		b, err := c.Receive()
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines = append(hex.AppendEncode(lines, buf[:n]), '\n')
-		done, err := messages(buf[:n], func([]byte) error { return nil })
+		lines = append(hex.AppendEncode(lines, b), '\n')
+		done, err := messages(b, func([]byte) error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,18 +2,18 @@ package host
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/netlink"
 )
 
 // network reads interfaces, addresses, routes and forwarding.
@@ -227,9 +227,9 @@ func standard(rules []monban.RoutingRule) bool {
 func allLinks() []byte {
 	const skipStatistics = 1 << 3 // RTEXT_FILTER_SKIP_STATS
 	request := make([]byte, unix.SizeofIfInfomsg+8)
-	native.PutUint16(request[unix.SizeofIfInfomsg:], 8)
-	native.PutUint16(request[unix.SizeofIfInfomsg+2:], unix.IFLA_EXT_MASK)
-	native.PutUint32(request[unix.SizeofIfInfomsg+4:], skipStatistics)
+	binary.NativeEndian.PutUint16(request[unix.SizeofIfInfomsg:], 8)
+	binary.NativeEndian.PutUint16(request[unix.SizeofIfInfomsg+2:], unix.IFLA_EXT_MASK)
+	binary.NativeEndian.PutUint32(request[unix.SizeofIfInfomsg+4:], skipStatistics)
 	return request
 }
 
@@ -303,69 +303,42 @@ func dumpRoutes(family byte, request []byte, name func(int) string, wanted func(
 // of the answer. When the table changed meanwhile it calls restart and begins
 // again.
 func dump(kind uint16, request []byte, each func([]byte) error, restart func()) error {
+	c, err := netlink.Dial(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	const attempts = 5
-	var err error
-	for range attempts {
-		if err = dumpOnce(kind, request, each); !errors.Is(err, errChanged) {
+	for try := 1; ; try++ {
+		err := ask(c, kind, request, func(_ uint16, payload []byte) error { return each(payload) })
+		if !errors.Is(err, netlink.ErrInterrupted) {
+			return err
+		}
+		if try == attempts {
+			return errChanged
+		}
+		if err := c.Again(); err != nil {
 			return err
 		}
 		restart()
 	}
-	return err
 }
 
-func dumpOnce(kind uint16, request []byte, each func([]byte) error) error {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	defer unix.Close(fd)
-	if err := ask(fd, kind, request); err != nil {
-		return err
-	}
-	return receive(fd, each)
-}
-
-func ask(fd int, kind uint16, request []byte) error {
+// ask asks once, on a new connection.
+func ask(c *netlink.Conn, kind uint16, request []byte, each func(kind uint16, payload []byte) error) error {
 	// Kernels before 4.20 do not know the option; they send all tables and the
 	// decoder picks.
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
-	// The kernel answers at once. The limit is for a sandbox that never does.
-	limit := unix.NsecToTimeval(int64(2 * time.Second))
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
-		return os.NewSyscallError("setsockopt", err)
+	_ = unix.SetsockoptInt(c.FD(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
+	const seq = 1
+	if err := c.Send(append(netlink.AppendHeader(nil, kind, netlink.Request|netlink.Dump, seq, len(request)), request...)); err != nil {
+		return err
 	}
-	message := make([]byte, unix.SizeofNlMsghdr, unix.SizeofNlMsghdr+len(request))
-	message = append(message, request...)
-	native.PutUint32(message, uint32(len(message)))
-	native.PutUint16(message[4:], kind)
-	native.PutUint16(message[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	return os.NewSyscallError("sendto", unix.Sendto(fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
-}
-
-func receive(fd int, each func([]byte) error) error {
-	// One datagram has at most 32 KiB, unless a single interface needs more
-	// (netlink_dump in net/netlink/af_netlink.c).
-	buf := make([]byte, 64<<10)
 	for {
-		n, from, err := unix.Recvfrom(fd, buf, unix.MSG_TRUNC)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case err != nil:
-			return os.NewSyscallError("recvfrom", err)
-		case n > len(buf):
-			return fmt.Errorf("rtnetlink: a message of %d bytes", n)
+		b, err := c.Receive()
+		if err != nil {
+			return err
 		}
-		if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
-			continue // not from the kernel
-		}
-		done, err := messages(buf[:n], each)
-		var kernel kernelError
-		if errors.As(err, &kernel) {
-			return fmt.Errorf("rtnetlink: %w", unix.Errno(kernel))
-		}
-		if done || err != nil {
+		if done, err := netlink.Answers(b, seq, each); done || err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/monban-dev/monban"
+	"github.com/monban-dev/monban/internal/netlink"
 )
 
 // This file decodes the messages of rtnetlink(7). The numbers are those of
@@ -15,73 +16,9 @@ import (
 
 var (
 	errShort = errors.New("rtnetlink: message too short")
-	// errChanged is NLM_F_DUMP_INTR: the table changed while it was read.
+	// errChanged is what is left of netlink.ErrInterrupted after some attempts.
 	errChanged = errors.New("rtnetlink: the table kept changing while it was read")
 )
-
-// kernelError is the errno of an answer that is an error.
-type kernelError int32
-
-func (e kernelError) Error() string { return fmt.Sprintf("rtnetlink: errno %d", int32(e)) }
-
-const (
-	nlmsgError = 2
-	nlmsgDone  = 3
-
-	nlmFlagDumpInterrupted = 0x10
-)
-
-// messages calls each with the payload of every message in a datagram. It
-// reports whether the answer ends with it.
-func messages(datagram []byte, each func(payload []byte) error) (done bool, err error) {
-	for len(datagram) > 0 {
-		length := 0
-		if len(datagram) >= 16 {
-			length = int(native.Uint32(datagram))
-		}
-		if length < 16 || length > len(datagram) {
-			return false, errShort
-		}
-		kind, flags, payload := native.Uint16(datagram[4:]), native.Uint16(datagram[6:]), datagram[16:length]
-		switch {
-		case flags&nlmFlagDumpInterrupted != 0:
-			return false, errChanged
-		case kind == nlmsgDone || kind == nlmsgError:
-			// Both begin with an errno, negative; 0 is success.
-			if len(payload) >= 4 {
-				if errno := int32(native.Uint32(payload)); errno != 0 {
-					return true, kernelError(-errno)
-				}
-			}
-			return true, nil
-		}
-		if err := each(payload); err != nil {
-			return false, err
-		}
-		datagram = datagram[min(align(length), len(datagram)):]
-	}
-	return false, nil
-}
-
-var native = binary.NativeEndian
-
-func align(n int) int { return (n + 3) &^ 3 }
-
-// attributes calls each with every attribute in b.
-func attributes(b []byte, each func(kind uint16, value []byte) error) error {
-	for len(b) >= 4 {
-		length := int(native.Uint16(b))
-		if length < 4 || length > len(b) {
-			return errShort
-		}
-		const flags = 0xc000 // NLA_F_NESTED, NLA_F_NET_BYTEORDER
-		if err := each(native.Uint16(b[2:])&^flags, b[4:length]); err != nil {
-			return err
-		}
-		b = b[min(align(length), len(b)):]
-	}
-	return nil
-}
 
 // link is an interface and its switches of the two protocols.
 type link struct {
@@ -112,14 +49,14 @@ func parseLink(b []byte) (link, error) {
 	if len(b) < 16 { // struct ifinfomsg
 		return link{}, errShort
 	}
-	flags := native.Uint32(b[8:])
+	flags := binary.NativeEndian.Uint32(b[8:])
 	l := link{Interface: monban.Interface{
-		Index:    int(int32(native.Uint32(b[4:]))),
+		Index:    int(int32(binary.NativeEndian.Uint32(b[4:]))),
 		Up:       flags&iffUp != 0,
 		Loopback: flags&iffLoopback != 0,
 	}}
 	l.IPv6 = monban.Off
-	err := attributes(b[16:], func(kind uint16, value []byte) error {
+	err := netlink.Attrs(b[16:], func(kind uint16, value []byte) error {
 		switch kind {
 		case iflaName:
 			l.Name = cString(value)
@@ -128,11 +65,11 @@ func parseLink(b []byte) (link, error) {
 		case iflaMaster:
 			l.master = int(int32(element(value, 0)))
 		case iflaXDP:
-			return attributes(value, l.xdp)
+			return netlink.Attrs(value, l.xdp)
 		case iflaLinkInfo:
-			return attributes(value, l.linkInfo)
+			return netlink.Attrs(value, l.linkInfo)
 		case iflaAFSpec:
-			return attributes(value, l.family)
+			return netlink.Attrs(value, l.family)
 		}
 		return nil
 	})
@@ -176,7 +113,7 @@ func (l *link) family(family uint16, value []byte) error {
 		disable6         = 26
 		forceForwarding6 = 59
 	)
-	return attributes(value, func(kind uint16, conf []byte) error {
+	return netlink.Attrs(value, func(kind uint16, conf []byte) error {
 		switch {
 		case family == afInet && kind == conf4:
 			l.forwards4 = element(conf, forwarding4) != 0
@@ -204,7 +141,7 @@ func element(array []byte, i int) uint32 {
 	if len(array) < 4*(i+1) {
 		return 0
 	}
-	return native.Uint32(array[4*i:])
+	return binary.NativeEndian.Uint32(array[4*i:])
 }
 
 // address is an address of the interface with the given index.
@@ -231,9 +168,9 @@ func parseAddress(b []byte) (address, error) {
 		return address{}, errShort
 	}
 	bits, flags := int(b[1]), uint32(b[2])
-	a := address{index: int(int32(native.Uint32(b[4:])))}
+	a := address{index: int(int32(binary.NativeEndian.Uint32(b[4:])))}
 	var local, other netip.Addr
-	err := attributes(b[8:], func(kind uint16, value []byte) (err error) {
+	err := netlink.Attrs(b[8:], func(kind uint16, value []byte) (err error) {
 		switch kind {
 		case ifaLocal:
 			local, err = ip(value)
@@ -293,7 +230,7 @@ func parseRoute(b []byte) ([]hop, error) {
 	if len(b) < 12 { // struct rtmsg
 		return nil, errShort
 	}
-	family, bits, table, kind, flags := b[0], int(b[1]), uint32(b[4]), b[7], native.Uint32(b[8:])
+	family, bits, table, kind, flags := b[0], int(b[1]), uint32(b[4]), b[7], binary.NativeEndian.Uint32(b[8:])
 	dst := netip.IPv4Unspecified()
 	if family == afInet6 {
 		dst = netip.IPv6Unspecified()
@@ -317,7 +254,7 @@ func parseRoute(b []byte) ([]hop, error) {
 			return err
 		}
 	}
-	err := attributes(b[12:], func(kind uint16, value []byte) (err error) {
+	err := netlink.Attrs(b[12:], func(kind uint16, value []byte) (err error) {
 		switch kind {
 		case rtaDst:
 			dst, err = ip(value)
@@ -329,15 +266,15 @@ func parseRoute(b []byte) ([]hop, error) {
 			for len(value) > 0 && err == nil { // struct rtnexthop
 				length := 0
 				if len(value) >= 8 {
-					length = int(native.Uint16(value))
+					length = int(binary.NativeEndian.Uint16(value))
 				}
 				if length < 8 || length > len(value) {
 					return errShort
 				}
-				h := hop{index: int(int32(native.Uint32(value[4:])))}
-				err = attributes(value[8:length], nextHop(&h))
+				h := hop{index: int(int32(binary.NativeEndian.Uint32(value[4:])))}
+				err = netlink.Attrs(value[8:length], nextHop(&h))
 				hops = append(hops, h)
-				value = value[min(align(length), len(value)):]
+				value = value[min((length+3)&^3, len(value)):]
 			}
 		default:
 			err = nextHop(&single)(kind, value)
@@ -412,13 +349,13 @@ func parseRule(b []byte) (r monban.RoutingRule, err error) {
 	if len(b) < 12 { // struct fib_rule_hdr
 		return r, errShort
 	}
-	family, dstLen, srcLen, action, flags := b[0], int(b[1]), int(b[2]), b[7], native.Uint32(b[8:])
+	family, dstLen, srcLen, action, flags := b[0], int(b[1]), int(b[2]), b[7], binary.NativeEndian.Uint32(b[8:])
 	r = monban.RoutingRule{Family: monban.IPv4, TOS: b[3], Table: uint32(b[4]), Not: flags&inverted != 0}
 	if family == afInet6 {
 		r.Family = monban.IPv6
 	}
 	var dst, src netip.Addr
-	err = attributes(b[12:], func(kind uint16, value []byte) (err error) {
+	err = netlink.Attrs(b[12:], func(kind uint16, value []byte) (err error) {
 		switch kind {
 		case fraDst:
 			dst, err = ip(value)
@@ -448,7 +385,7 @@ func parseRule(b []byte) (r monban.RoutingRule, err error) {
 			if len(value) < 8 {
 				return errShort
 			}
-			if u := (monban.UIDRange{First: native.Uint32(value), Last: native.Uint32(value[4:])}); u.First != 0 || u.Last != none {
+			if u := (monban.UIDRange{First: binary.NativeEndian.Uint32(value), Last: binary.NativeEndian.Uint32(value[4:])}); u.First != 0 || u.Last != none {
 				r.UIDs = &u
 			}
 		case fraIPProto:
@@ -462,7 +399,7 @@ func parseRule(b []byte) (r monban.RoutingRule, err error) {
 		case fraTunnel:
 			r.Other = "tun_id"
 		case fraSourceMask, fraDestMask: // told of every single port
-			if len(value) < 2 || native.Uint16(value) != 0xffff {
+			if len(value) < 2 || binary.NativeEndian.Uint16(value) != 0xffff {
 				r.Other = "port mask"
 			}
 		case fraProtocol, fraFlow:
@@ -508,7 +445,7 @@ func portsOf(value []byte) (monban.PortRange, error) {
 	if len(value) < 4 {
 		return monban.PortRange{}, errShort
 	}
-	return monban.PortRange{First: native.Uint16(value), Last: native.Uint16(value[2:])}, nil
+	return monban.PortRange{First: binary.NativeEndian.Uint16(value), Last: binary.NativeEndian.Uint16(value[2:])}, nil
 }
 
 func ip(b []byte) (netip.Addr, error) {

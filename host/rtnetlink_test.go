@@ -2,12 +2,12 @@ package host
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/monban-dev/monban/internal/netlink"
 	"github.com/monban-dev/monban/internal/netnstest"
 )
 
@@ -17,6 +17,11 @@ func needLittleEndian(t testing.TB) {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
 		netnstest.Skip(t, "needs a little-endian machine: netlink is in the machine's own order")
 	}
+}
+
+// messages calls each with the payload of every message of a recorded datagram.
+func messages(datagram []byte, each func(payload []byte) error) (done bool, err error) {
+	return netlink.Answers(datagram, 0, func(_ uint16, payload []byte) error { return each(payload) })
 }
 
 // decode returns one line for each decoded message of a recorded answer.
@@ -141,42 +146,6 @@ func TestCut(t *testing.T) {
 			if done || err == nil && n*16 > end {
 				t.Fatalf("%s cut at %d: done %v, %v, %d messages", name, end, done, err, n)
 			}
-		}
-	}
-}
-
-func TestMessages(t *testing.T) {
-	message := func(kind, flags uint16, payload ...byte) []byte {
-		b := make([]byte, 16, 16+len(payload))
-		native.PutUint32(b, uint32(16+len(payload)))
-		native.PutUint16(b[4:], kind)
-		native.PutUint16(b[6:], flags)
-		return append(b, payload...)
-	}
-	eperm := native.AppendUint32(nil, ^uint32(0)) // -1
-	zero := make([]byte, 4)
-	for _, test := range []struct {
-		name     string
-		datagram []byte
-		done     bool
-		err      error
-		n        int
-	}{
-		{"nothing", nil, false, nil, 0},
-		{"one and the end", append(message(16, 2, 1, 2, 3, 4), message(nlmsgDone, 2, zero...)...), true, nil, 1},
-		{"refused", message(nlmsgError, 0, eperm...), true, kernelError(1), 0},
-		{"acknowledged", message(nlmsgError, 0, zero...), true, nil, 0},
-		{"broken off", message(nlmsgDone, 2, eperm...), true, kernelError(1), 0},
-		{"changed", message(16, 2|nlmFlagDumpInterrupted, 1, 2, 3, 4), false, errChanged, 0},
-		{"changed, said at the end", message(nlmsgDone, 2|nlmFlagDumpInterrupted, zero...), false, errChanged, 0},
-		{"short", message(16, 2)[:15], false, errShort, 0},
-		{"too long", append([]byte{17}, message(16, 2)[1:]...), false, errShort, 0},
-		{"no length", make([]byte, 16), false, errShort, 0},
-	} {
-		n := 0
-		done, err := messages(test.datagram, func([]byte) error { n++; return nil })
-		if done != test.done || !errors.Is(err, test.err) || n != test.n {
-			t.Errorf("%s: %v, %v, %d messages; want %v, %v, %d", test.name, done, err, n, test.done, test.err, test.n)
 		}
 	}
 }

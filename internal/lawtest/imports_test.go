@@ -62,7 +62,7 @@ func law() []layer {
 		},
 		{
 			what: "the messages of netlink", packages: []string{"internal/netlink"}, others: []string{xsys},
-			why: "Two sources ask the kernel by netlink; they share how its messages are made up, and nothing about what is asked.",
+			why: "Several sources ask the kernel by netlink; they share how its messages are made up, and nothing about what is asked.",
 		},
 		{
 			what: "when the machine started", packages: []string{"internal/boottime"}, others: []string{xsys},

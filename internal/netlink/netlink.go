@@ -1,6 +1,6 @@
 // Package netlink has what the families of netlink have in common (netlink(7)):
 // messages, attributes, and a connection. What they mean is known by who asks:
-// sockets/internal/diag and firewall/internal/nfnl.
+// sockets/internal/diag, firewall/internal/nfnl and host.
 //
 // Messages are made and taken apart without I/O, on every system; only [Conn]
 // talks to a kernel. It is not built on a general library, which keeps every

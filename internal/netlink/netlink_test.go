@@ -2,7 +2,9 @@ package netlink
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"syscall"
 	"testing"
 )
 
@@ -46,6 +48,43 @@ func TestAttrs(t *testing.T) {
 		}
 		if err := Attrs(b[:n], all); !errors.Is(err, ErrFormat) {
 			t.Errorf("%d of %d bytes: %v", n, len(b), err)
+		}
+	}
+}
+
+// TestAnswers tells the end, an error and a change from each other.
+func TestAnswers(t *testing.T) {
+	message := func(kind, flags uint16, payload ...byte) []byte {
+		b := make([]byte, 16, 16+len(payload))
+		binary.NativeEndian.PutUint32(b, uint32(16+len(payload)))
+		binary.NativeEndian.PutUint16(b[4:], kind)
+		binary.NativeEndian.PutUint16(b[6:], flags)
+		return append(b, payload...)
+	}
+	eperm := binary.NativeEndian.AppendUint32(nil, ^uint32(0)) // -1
+	zero := make([]byte, 4)
+	for _, test := range []struct {
+		name     string
+		datagram []byte
+		done     bool
+		err      error
+		n        int
+	}{
+		{"nothing", nil, false, nil, 0},
+		{"one and the end", append(message(16, 2, 1, 2, 3, 4), message(typeDone, 2, zero...)...), true, nil, 1},
+		{"refused", message(typeError, 0, eperm...), true, syscall.EPERM, 0},
+		{"acknowledged", message(typeError, 0, zero...), true, nil, 0},
+		{"broken off", message(typeDone, 2, eperm...), true, syscall.EPERM, 0},
+		{"changed", message(16, 2|flagDumpIntr, 1, 2, 3, 4), false, ErrInterrupted, 0},
+		{"changed, said at the end", message(typeDone, 2|flagDumpIntr, zero...), false, ErrInterrupted, 0},
+		{"short", message(16, 2)[:15], false, ErrFormat, 0},
+		{"too long", append([]byte{17}, message(16, 2)[1:]...), false, ErrFormat, 0},
+		{"no length", make([]byte, 16), false, ErrFormat, 0},
+	} {
+		n := 0
+		done, err := Answers(test.datagram, 0, func(uint16, []byte) error { n++; return nil })
+		if done != test.done || !errors.Is(err, test.err) || n != test.n {
+			t.Errorf("%s: %v, %v, %d messages; want %v, %v, %d", test.name, done, err, n, test.done, test.err, test.n)
 		}
 	}
 }
