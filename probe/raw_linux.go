@@ -64,7 +64,7 @@ func (s *session) raw(ctx context.Context, flows []*flow) error {
 			if !slices.ContainsFunc(s.flows, func(f *flow) bool { return f.answers > 0 }) {
 				return err
 			}
-			s.gap(s.q.Engine.String(), err.Error(), 0) // what is known by now is worth telling
+			s.gap("raw", err.Error(), 0) // what is known by now is worth telling
 			return nil
 		}
 	}
@@ -375,13 +375,13 @@ func (e *rawEngine) openXDP(w *way, threads int) error {
 	return nil
 }
 
-// close closes the sockets all at the same time: each takes a grace period of the
-// kernel, a hundredth of a second (net/packet/af_packet.c, packet_release), and
-// they can share one.
+// close closes the sockets, all at the same time where that has to be waited for.
 func (e *rawEngine) close() {
 	var group sync.WaitGroup
-	for _, fd := range e.fds {
-		group.Go(func() { unix.Close(fd) })
+	if !abandon(e.s.q.Host.Kernel, e.fds) {
+		for _, fd := range e.fds {
+			group.Go(func() { unix.Close(fd) })
+		}
 	}
 	for _, x := range e.xdp {
 		group.Go(x.close)
