@@ -16,36 +16,52 @@ type neighbour struct {
 	addr   netip.Addr
 }
 
-// neighbours returns the link addresses that the kernel knows, and those it has
-// given up on.
-func (r *rtnl) neighbours(family byte) (known map[neighbour][]byte, failed map[neighbour]bool, err error) {
-	known, failed = make(map[neighbour][]byte), make(map[neighbour]bool)
-	body := make([]byte, 12)
-	body[0] = family
-	err = r.ask(unix.RTM_GETNEIGH, unix.NLM_F_DUMP, body, func(p []byte) {
-		if len(p) < 12 {
-			return
+// neighbours is what the kernel says about who is where.
+type neighbours struct {
+	known  map[neighbour][]byte // link addresses
+	stale  map[neighbour]bool   // of those, which were right some time ago
+	failed map[neighbour]bool   // those it has given up on
+}
+
+// neighbours reads the kernel's table.
+func (r *rtnl) neighbours() (neighbours, error) {
+	t := neighbours{make(map[neighbour][]byte), make(map[neighbour]bool), make(map[neighbour]bool)}
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		body := make([]byte, 12)
+		body[0] = family
+		if err := r.ask(unix.RTM_GETNEIGH, unix.NLM_F_DUMP, body, t.add); err != nil {
+			return t, fmt.Errorf("neighbours: %w", err)
 		}
-		n := neighbour{device: int(int32(binary.NativeEndian.Uint32(p[4:])))}
-		state := binary.NativeEndian.Uint16(p[8:])
-		var hardware []byte
-		attributes(p[12:], func(kind uint16, v []byte) {
-			switch kind {
-			case unix.NDA_DST:
-				n.addr, _ = netip.AddrFromSlice(v)
-			case unix.NDA_LLADDR:
-				hardware = append([]byte(nil), v...)
-			}
-		})
-		const usable = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE | unix.NUD_PERMANENT
-		switch {
-		case state&usable != 0 && len(hardware) > 0:
-			known[n] = hardware
-		case state&unix.NUD_FAILED != 0:
-			failed[n] = true
+	}
+	return t, nil
+}
+
+// add reads a row of the table.
+func (t *neighbours) add(p []byte) {
+	if len(p) < 12 {
+		return
+	}
+	n := neighbour{device: int(int32(binary.NativeEndian.Uint32(p[4:])))}
+	state := binary.NativeEndian.Uint16(p[8:])
+	var hardware []byte
+	attributes(p[12:], func(kind uint16, v []byte) {
+		switch kind {
+		case unix.NDA_DST:
+			n.addr, _ = netip.AddrFromSlice(v)
+		case unix.NDA_LLADDR:
+			hardware = append([]byte(nil), v...)
 		}
 	})
-	return known, failed, err
+	const (
+		sure  = unix.NUD_REACHABLE | unix.NUD_PERMANENT
+		stale = unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE
+	)
+	switch {
+	case state&(sure|stale) != 0 && len(hardware) > 0:
+		t.known[n], t.stale[n] = hardware, state&sure == 0
+	case state&unix.NUD_FAILED != 0:
+		t.failed[n] = true
+	}
 }
 
 // fewNeighbours is how many hosts of this machine's links are looked for in the
@@ -67,11 +83,16 @@ func (s *session) census(ctx context.Context, r *rtnl, hs *hops, allowed bool) e
 	if len(wanted) == 0 {
 		return nil
 	}
-	known, _, err := r.allNeighbours()
+	table, err := r.neighbours()
 	if err != nil {
 		return err
 	}
-	wanted = s.greet(hs, wanted, known)
+	if allowed {
+		if err := s.confirm(ctx, r, hs, wanted, &table); err != nil {
+			return err
+		}
+	}
+	wanted = s.greet(hs, wanted, table.known)
 	if len(wanted) <= fewNeighbours || !allowed {
 		return s.waitFor(ctx, r, hs, wanted)
 	}
@@ -114,22 +135,62 @@ func (s *session) greet(hs *hops, wanted []*hopRun, known map[neighbour][]byte) 
 	return left
 }
 
-func (r *rtnl) allNeighbours() (known map[neighbour][]byte, failed map[neighbour]bool, err error) {
-	known, failed, err = r.neighbours(unix.AF_INET)
-	if err != nil {
-		return nil, nil, fmt.Errorf("neighbours: %w", err)
+// confirm asks a link for neighbours of which the kernel was told some time ago, and
+// reads its table again: it hears the answers. Another machine may have the address by
+// now, or the same one another card. The kernel finds that out five seconds after the
+// first packet that it sends there itself, and ours are none of its own. Where nobody
+// says anything for a while the old answer has to do.
+func (s *session) confirm(ctx context.Context, r *rtnl, hs *hops, wanted []*hopRun, t *neighbours) error {
+	const (
+		while = 300 * time.Millisecond
+		again = 100 * time.Millisecond // a question or its answer may be lost
+		most  = 2 * fewNeighbours      // the rest of a network is asked, and answers, in any case
+	)
+	fds := make(map[int32]int) // by exit
+	defer func() {
+		for _, fd := range fds {
+			if !abandon(s.q.Host.Kernel, []int{fd}) {
+				go unix.Close(fd) // which takes a grace period
+			}
+		}
+	}()
+	began, next, pause := s.now(), time.Duration(0), 250*time.Microsecond
+	for ctx.Err() == nil {
+		waited, stale := s.now()-began, 0
+		for _, h := range wanted {
+			n := s.neighbourOf(hs, h)
+			if !t.stale[n] || stale >= most {
+				continue
+			}
+			if stale++; waited < next {
+				continue
+			}
+			x := &hs.exits[h.exit]
+			if _, open := fds[h.exit]; !open {
+				fd, err := newFrameSocket(x.device)
+				if err != nil {
+					return err
+				}
+				fds[h.exit] = fd
+			}
+			if x.source.Is4() == n.addr.Is4() {
+				_ = unix.Sendto(fds[h.exit], whoHas(nil, x, n.addr), unix.MSG_DONTWAIT, &unix.SockaddrLinklayer{Ifindex: x.device}) // or the next time
+			}
+		}
+		if stale == 0 || waited > while {
+			return nil
+		}
+		if waited >= next {
+			next = waited + again
+		}
+		time.Sleep(pause)
+		pause = min(pause*2, 50*time.Millisecond)
+		var err error
+		if *t, err = r.neighbours(); err != nil {
+			return err
+		}
 	}
-	known6, failed6, err := r.neighbours(unix.AF_INET6)
-	if err != nil {
-		return nil, nil, fmt.Errorf("neighbours: %w", err)
-	}
-	for n, v := range known6 {
-		known[n] = v
-	}
-	for n := range failed6 {
-		failed[n] = true
-	}
-	return known, failed, nil
+	return nil
 }
 
 // waitFor lets the kernel ask for neighbours, when an empty datagram is sent to
@@ -156,18 +217,18 @@ func (s *session) waitFor(ctx context.Context, r *rtnl, hs *hops, wanted []*hopR
 		}
 		time.Sleep(pause)
 		pause = min(pause*2, 50*time.Millisecond)
-		known, failed, err := r.allNeighbours()
+		table, err := r.neighbours()
 		if err != nil {
 			return err
 		}
 		left := waiting[:0]
 		for _, a := range waiting {
-			if len(s.greet(hs, []*hopRun{a.hopRun}, known)) == 0 {
+			if len(s.greet(hs, []*hopRun{a.hopRun}, table.known)) == 0 {
 				continue
 			}
 			// One that had failed before is asked again, and that shows a little later.
 			old := s.now() - a.at
-			if n := s.neighbourOf(hs, a.hopRun); old < patience && (!failed[n] || old < 20*time.Millisecond) {
+			if n := s.neighbourOf(hs, a.hopRun); old < patience && (!table.failed[n] || old < 20*time.Millisecond) {
 				left = append(left, a)
 			}
 		}

@@ -216,3 +216,24 @@ func TestOwnNetwork(t *testing.T) {
 		}
 	}
 }
+
+// TestStaleNeighbour looks at a host that has got another card, as the system does not
+// know yet: what its table says was right some time ago.
+func TestStaleNeighbour(t *testing.T) {
+	p := newPair(t)
+	want := p.listen(t, 20)
+	p.near.SetSysctl("net.ipv4.neigh.near.locktime", "0") // an entry is not changed within a second otherwise
+	for _, target := range []string{"10.77.0.2", "fd77::2"} {
+		p.near.Run("ip", "neighbour", "replace", target, "lladdr", "02:00:00:00:00:99", "dev", "near", "nud", "stale")
+		r := scan(t, p.near, probe.Question{TCP: want, Engine: probe.Raw}, target)
+		if d := cmp.Diff(want, openPorts(r)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", target, d)
+		}
+		// One set by hand is not asked for.
+		p.near.Run("ip", "neighbour", "replace", target, "lladdr", "02:00:00:00:00:99", "dev", "near", "nud", "permanent")
+		r = scan(t, p.near, probe.Question{TCP: want[:1], Engine: probe.Raw}, target)
+		if got := openPorts(r); len(got) > 0 {
+			t.Errorf("%s: open by a neighbour that is not there: %v", target, got)
+		}
+	}
+}
