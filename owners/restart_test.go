@@ -1,6 +1,7 @@
 package owners
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ func TestReadInspect(t *testing.T) {
 			t.Fatalf("cut at %d of %d: no error", i, len(whole))
 		}
 	}
-	if _, err := readInspect(strings.NewReader("HTTP/1.1 404 Not Found\r\n\r\n{}"), maxAnswer); err != errGone {
+	if _, err := readInspect(strings.NewReader("HTTP/1.1 404 Not Found\r\n\r\n{}"), maxAnswer); !errors.Is(err, errGone) {
 		t.Errorf("gone: %v", err)
 	}
 }
