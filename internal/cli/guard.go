@@ -69,11 +69,13 @@ func (a *app) guardCommand() *cobra.Command {
 		for _, f := range flags {
 			o.flag(c, f)
 		}
-		if c.Flags().Lookup("yes") == nil {
-			// Taken by every verb of guard, so that a script says it to all alike;
-			// this one never asks.
-			o.flag(c, "yes")
-			_ = c.Flags().MarkHidden("yes") // the only error is a flag that is not there
+		// Taken by every verb of guard, so that a script says them to all alike: to
+		// one that never asks, and to one that is about what is in force and no file.
+		for _, f := range [...]string{"yes", "file"} {
+			if c.Flags().Lookup(f) == nil {
+				o.flag(c, f)
+				_ = c.Flags().MarkHidden(f) // the only error is a flag that is not there
+			}
 		}
 		cmd.AddCommand(c)
 		return c

@@ -22,7 +22,7 @@ func TestGuardSchema(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"guard plan -f " + file, "guard status", "guard import", "guard open 80 --to any -f " + file, "guard close 80 -f " + file,
+	for _, line := range []string{"guard plan -f " + file, "guard status -f " + file + " --yes", "guard import", "guard open 80 --to any -f " + file, "guard close 80 -f " + file,
 		"guard plan --allow-cut --lang ja -f " + file} {
 		var out, errs bytes.Buffer
 		sys := System{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }}
