@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func TestReachLinkLocal(t *testing.T) {
 				knocks = append(knocks, knock{netip.AddrPortFrom(addr.WithZone(fmt.Sprintf("c%d", i)), d.Bind.Port.Num), dev})
 			}
 		}
-		snap.Doors = append(doors, r.doors...)
+		snap.Doors = slices.Concat(doors, r.doors)
 		reach := exposure.Judge(snap)
 		for i, k := range knocks {
 			src := theirs[k.to.Addr().Zone()]
