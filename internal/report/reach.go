@@ -123,6 +123,36 @@ func (v *view) joined(sources []monban.AddrRange) []monban.AddrRange {
 // nearlyAll reports whether the sources are most of the addresses in use.
 func (v *view) nearlyAll(sources []monban.AddrRange) bool { return v.shares.Of(sources) > 0.5 }
 
+// spoken is an entry as people speak of it. A link answers the link-local addresses
+// of its own neighbours, fe80::/64, and no other (RFC 4291 section 2.5.6), so that the
+// rest of fe80::/10 is missing nearly everywhere: that is still everyone. JSON and -v
+// have the exact sources.
+func (v *view) spoken(r *monban.Reach) *monban.Reach {
+	if r.Verdict != monban.VerdictPartly || r.Family != monban.IPv6 || v.style.Verbose || !allButLinkLocal(v.joined(r.Sources)) {
+		return r
+	}
+	all := *r
+	all.Verdict, all.Sources = monban.VerdictOpen, nil
+	return &all
+}
+
+// allButLinkLocal reports whether IPv6 sources lack nothing that somebody can send
+// from but link-local addresses.
+func allButLinkLocal(sources []monban.AddrRange) bool {
+	end := netip.MustParseAddr("ff00::") // multicast, which nobody sends from
+	if len(sources) < 2 || sources[0].First.Compare(netip.MustParseAddr("::2")) > 0 || sources[len(sources)-1].Last.Next().Less(end) {
+		return false
+	}
+	link, mapped := netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("::ffff:0:0/96")
+	for i := range sources[1:] {
+		first, last := sources[i].Last.Next(), sources[i+1].First.Prev()
+		if (!link.Contains(first) || !link.Contains(last)) && (!mapped.Contains(first) || !mapped.Contains(last)) {
+			return false
+		}
+	}
+	return true
+}
+
 // reachGroup is what several families and interfaces of a door have in common.
 type reachGroup struct {
 	*monban.Reach
@@ -135,7 +165,7 @@ func (v *view) groups(e entry) []reachGroup {
 	for _, d := range e.doors {
 	next:
 		for i := range d.Reach {
-			r := &d.Reach[i]
+			r := v.spoken(&d.Reach[i])
 			where := familyName(r.Family) + " " + r.Device
 			for k := range out {
 				o := &out[k]
@@ -177,7 +207,7 @@ func (v *view) reachCell(e entry) cell {
 	all := map[string]bool{}
 	for _, d := range e.doors {
 		for i := range d.Reach {
-			r := &d.Reach[i]
+			r := v.spoken(&d.Reach[i])
 			text, where := v.audience(r), familyName(r.Family)+" "+r.Device
 			all[where] = true
 			if r.Why == monban.ByAddress || r.Why == monban.ByDevice {

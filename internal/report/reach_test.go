@@ -136,3 +136,30 @@ func TestStoppedAnswering(t *testing.T) {
 		}
 	}
 }
+
+// TestAllButLinkLocal: a link answers its own neighbours' link-local addresses only,
+// and whoever lacks no others is everyone in words.
+func TestAllButLinkLocal(t *testing.T) {
+	span := func(first, last string) monban.AddrRange {
+		return monban.AddrRange{First: netip.MustParseAddr(first), Last: netip.MustParseAddr(last)}
+	}
+	low, high := span("::2", "::fffe:ffff:ffff"), span("fec0::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
+	for _, tt := range []struct {
+		name    string
+		sources []monban.AddrRange
+		want    bool
+	}{
+		{"with the own link", []monban.AddrRange{low, span("::1:0:0:0", "fe80::ffff:ffff:ffff:ffff"), high}, true},
+		{"without it", []monban.AddrRange{low, span("::1:0:0:0", "fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), high}, true},
+		{"a network is missing", []monban.AddrRange{low, span("::1:0:0:0", "2001:db8::"), span("2001:db9::", "fe80::ffff:ffff:ffff:ffff"), high}, false},
+		{"private networks are missing", []monban.AddrRange{low, span("::1:0:0:0", "fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), span("fe80::", "fe80::ffff:ffff:ffff:ffff"), high}, false},
+		{"the first are missing", []monban.AddrRange{span("2000::", "fe80::ffff:ffff:ffff:ffff"), high}, false},
+		{"the last are missing", []monban.AddrRange{low, span("::1:0:0:0", "fe80::ffff:ffff:ffff:ffff")}, false},
+		{"the own link alone", []monban.AddrRange{span("fe80::", "fe80::ffff:ffff:ffff:ffff")}, false},
+		{"nobody", nil, false},
+	} {
+		if got := allButLinkLocal(tt.sources); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
+		}
+	}
+}
