@@ -82,6 +82,11 @@ func (e *eval) valid(s *state, by string) (out []*state) {
 	}
 	f := e.flow(s)
 	f.in, f.answer = by, !e.reply
+	if !e.host.dissects() {
+		// The way back is that of what this machine sends, but rules for that alone
+		// do not have the kernel read what they ask for here.
+		f.proto, f.portless = 0, true
+	}
 	if e.in.ValidMark != monban.On {
 		f.mark, f.unknownMark = 0, false
 	}

@@ -231,3 +231,40 @@ func TestReachBoundDevice(t *testing.T) {
 		t.Errorf("%+v", r.tally)
 	}
 }
+
+// TestReachUnreadPorts proves that rules for ports of what this machine sends count
+// for the filter of sources only where another rule has the kernel read the ports of
+// what it receives.
+func TestReachUnreadPorts(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "ip")
+	r := newShootingRange(t, 22)
+	for _, port := range [...]uint16{22, 80} {
+		r.open(r.server, monban.TCP, "0.0.0.0", port)
+	}
+	r.addrs = []netip.Addr{netip.MustParseAddr(serverV4a)}
+	r.exact = netip.MustParseAddr("105.0.0.7")
+	// Only those who connect to port 22 are answered, and the filter has to see that.
+	r.server.Run("sh", "-ec", `echo 2 >/proc/sys/net/ipv4/conf/eth0/rp_filter
+echo 2 >/proc/sys/net/ipv4/conf/eth1/rp_filter
+ip rule add pref 123 iif lo sport 22 lookup main
+ip rule add pref 339 to 105.0.0.0/8 prohibit`)
+	for _, c := range [...]struct {
+		rule string
+		in   bool
+	}{
+		{"iif lo ipproto udp dport 9", false},
+		{"not iif lo dport 9", false},
+		{"iif nonesuch ipproto udp", true},
+		{"sport 1-65534", true},
+		{"to 192.0.2.0/24", false},
+	} {
+		r.server.Run("sh", "-ec", "ip rule add pref 30000 "+c.rule+" lookup main")
+		before := r.tally
+		r.check(c.rule, c.rule, nil, []monban.Port{{Num: 22, Proto: monban.TCP}, {Num: 80, Proto: monban.TCP}}, 20)
+		if got := r.tally.in > before.in; got != c.in || r.tally.unknown > 0 {
+			t.Errorf("%s: somebody got in: %v; %+v", c.rule, got, r.tally)
+		}
+		r.server.Run("ip", "rule", "del", "pref", "30000")
+	}
+}
