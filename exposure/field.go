@@ -318,6 +318,9 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 	}
 	remote := l.Field == monban.FieldSourceType != e.reply
 	if !remote {
+		if e.family == monban.IPv6 && e.host.ruled(e.family) {
+			return e.ownTypeTest6(st, s, next)
+		}
 		kind := uint32(typeUnicast)
 		if e.host.own(e.family, s.addr) && (!l.ByDevice || e.host.ownOf(e.family, s.addr, e.in)) {
 			kind = typeLocal

@@ -287,3 +287,57 @@ func (e *eval) typeTest6(st *step, s *state, next *[]*state) *state {
 	}
 	return e.split(s, &pass, st.Not, next)
 }
+
+// ownTypeTest6 is typeTest6 for the address at this end. Where a rule comes before
+// that of the local table, an address of this machine is what that one's table says.
+func (e *eval) ownTypeTest6(st *step, s *state, next *[]*state) *state {
+	l := &st.Key[0]
+	f := flow{in: loopbackName, ours: s.addr, proto: e.proto, portless: true}
+	if l.ByMark {
+		f.mark, f.unknownMark = s.mark, s.unknownMark
+	}
+	onLink := s.addr.netip(e.family).IsLinkLocalUnicast()
+	if onLink && e.in != nil {
+		f.out = e.in.Name
+	}
+	ours := e.host.own(e.family, s.addr) && (!l.ByDevice || e.host.ownOf(e.family, s.addr, e.in))
+	var pass, unsure set
+	for _, w := range e.host.search(e.program, f, s.src) {
+		fits, sure := false, w.tag == nil && (!onLink || e.in != nil)
+		switch kind := uint32(typeUnicast); w.kind {
+		case legHere, legDevice:
+			if ours && (l.ByDevice || w.kind == legHere) {
+				kind = typeLocal
+			}
+			fits = inSpans(be32(kind), st.Within)
+		default: // which kind of nowhere was not read
+			asked := 0
+			for kind := uint32(typeBlackhole); kind <= typeThrow; kind++ {
+				if inSpans(be32(kind), st.Within) {
+					asked++
+				}
+			}
+			fits = asked > 0
+			sure = sure && (asked == 0 || asked == 1+typeThrow-typeBlackhole)
+		}
+		switch {
+		case !sure:
+			unsure.add(&w.src)
+		case fits:
+			pass.add(&w.src)
+		}
+	}
+	rest := e.part(s, &unsure)
+	if rest == nil {
+		return e.split(s, &pass, st.Not, next)
+	}
+	*next = append(*next, rest.fork(&st.tag))
+	if rest == s {
+		return s
+	}
+	if in := e.split(s, &pass, st.Not, next); in != nil {
+		in.absorb(rest)
+		return in
+	}
+	return rest
+}

@@ -268,3 +268,36 @@ ip rule add pref 339 to 105.0.0.0/8 prohibit`)
 		r.server.Run("ip", "rule", "del", "pref", "30000")
 	}
 }
+
+// TestReachTypeByRules proves that an address of this machine's own is one of IPv6 to
+// a ruleset only where routing rules get to the local table.
+func TestReachTypeByRules(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "ip")
+	r := newShootingRange(t, 23)
+	ports := r.openDoors()
+	text := `table inet t {
+chain nat { type nat hook prerouting priority -100;
+fib daddr type local tcp dport 8080 redirect to :80
+fib daddr type != { local, unicast } tcp dport 8080 dnat ip6 to [` + containerV6 + `]:80
+fib daddr type blackhole udp dport 8080 dnat ip6 to [` + containerV6 + `]:53
+fib daddr . iif type local tcp dport 443 dnat ip6 to [` + containerV6 + `]:80
+}
+}
+`
+	if err := r.nft(text); err != nil {
+		t.Fatal(err)
+	}
+	r.server.Run("sh", "-ec", "ip -6 rule add pref 200 lookup local\nip -6 rule del pref 0\nip -6 rule add pref 50 to 2001:db8:17::/64 lookup main")
+	sources := []netip.Addr{netip.MustParseAddr("2001:db8:99::1"), netip.MustParseAddr("2001:db8:98::1")}
+	for _, rule := range [...]string{"from 2001:db8:99::/48 to 2001:db8:2::1 type unreachable", "to 2001:db8:1::/126 lookup main", "to 2001:db8:1::1 type blackhole",
+		"from 2001:db8:99::/48 fwmark 0/1 type prohibit", "iif eth0 type blackhole"} {
+		r.server.Run("sh", "-ec", "ip -6 rule add pref 100 "+rule)
+		r.check(rule, text+rule, sources, ports, 200)
+		r.server.Run("ip", "-6", "rule", "del", "pref", "100")
+	}
+	if r.tally.in == 0 || r.tally.in == r.tally.probes || r.tally.unknown*4 > r.tally.probes {
+		t.Errorf("%+v", r.tally)
+	}
+	t.Logf("%+v", r.tally)
+}
