@@ -85,13 +85,13 @@ func (p *program) routedBy(rules []monban.RoutingRule) {
 // ruled reports whether a family has routing rules of its own.
 func (m *machine) ruled(f monban.Family) bool { return len(m.ruledBy[f]) > 0 }
 
-// dissects reports whether the kernel reads what protocol and ports received packets
-// have before it asks the rules of IPv4 about them: only where there is a rule for
-// some that asks for those and is not about what this machine sends
-// (fib_rule_requires_fldissect in include/net/fib_rules.h; a rule with "not" counts by
-// the interface that it names).
-func (m *machine) dissects() bool {
-	return slices.ContainsFunc(m.ruledBy[monban.IPv4], func(r monban.RoutingRule) bool {
+// dissects reports whether the kernel reads what protocol and ports packets have before
+// it asks the rules of a family about them: only where there is a rule that asks for
+// those and is not about what this machine sends (fib_rule_requires_fldissect in
+// include/net/fib_rules.h; one with "not" counts by the interface that it names). What
+// a socket sends needs no reading.
+func (m *machine) dissects(f monban.Family) bool {
+	return slices.ContainsFunc(m.ruledBy[f], func(r monban.RoutingRule) bool {
 		return r.In != loopbackName && (r.Proto != 0 || r.SourcePorts != monban.PortRange{} || r.DestPorts != monban.PortRange{})
 	})
 }

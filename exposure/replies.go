@@ -17,7 +17,7 @@ func (e *eval) localReply(states []*state) []*state {
 			return e.output(chains, departure{back, states}, in, facts{})
 		}
 		for _, s := range states {
-			for _, d := range e.leaving(s, in) {
+			for _, d := range e.leaving(s, in, false) {
 				gone = append(gone, e.output(chains, d, in, s.facts)...)
 			}
 		}

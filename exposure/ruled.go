@@ -82,7 +82,7 @@ func (e *eval) valid(s *state, by string) (out []*state) {
 	}
 	f := e.flow(s)
 	f.in, f.answer = by, !e.reply
-	if !e.host.dissects() {
+	if !e.host.dissects(e.family) {
 		// The way back is that of what this machine sends, but rules for that alone
 		// do not have the kernel read what they ask for here.
 		f.proto, f.portless = 0, true
@@ -114,10 +114,15 @@ func (e *eval) valid(s *state, by string) (out []*state) {
 	return out
 }
 
-// leaving returns by which interfaces answers of this machine leave.
-func (e *eval) leaving(s *state, in *monban.Interface) (out []departure) {
+// leaving returns by which interfaces answers of this machine leave. Of those that are
+// routed anew no socket tells the protocol and ports, they have to be read
+// (ip_route_me_harder, ip6_route_me_harder).
+func (e *eval) leaving(s *state, in *monban.Interface, anew bool) (out []departure) {
 	f := e.flow(s)
 	f.in, f.local = loopbackName, true
+	if anew && !e.host.dissects(e.family) {
+		f.proto, f.portless = 0, true
+	}
 	if e.bound {
 		return e.leavingBy(out, s, f, in)
 	}
@@ -178,7 +183,7 @@ func (e *eval) output(chains []*base, d departure, in *monban.Interface, routed 
 				same = append(same, s)
 				continue
 			}
-			for _, again := range e.leaving(s, in) {
+			for _, again := range e.leaving(s, in, true) {
 				out = append(out, e.output(chains[i+1:], again, in, s.facts)...)
 			}
 		}
