@@ -14,11 +14,11 @@ func (e *eval) localReply(states []*state) []*state {
 	states = e.answers(states, func(states []*state, back *monban.Interface) (gone []departure) {
 		chains := e.hooks[monban.HookOutput]
 		if !e.host.ruled(e.family) {
-			return e.output(chains, departure{back, states}, in, facts{})
+			return e.output(chains, departure{back, states}, back, in, facts{})
 		}
 		for _, s := range states {
 			for _, d := range e.leaving(s, in, false) {
-				gone = append(gone, e.output(chains, d, in, s.facts)...)
+				gone = append(gone, e.output(chains, d, d.by, in, s.facts)...)
 			}
 		}
 		return gone

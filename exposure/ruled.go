@@ -167,10 +167,12 @@ func (e *eval) leavingBy(out []departure, s *state, f flow, in *monban.Interface
 
 // output sends answers of this machine through the chains that see what it sends. A
 // chain of type route that changes the mark has them routed anew
-// (nf_route_table_hook4); routed is what they were routed by.
-func (e *eval) output(chains []*base, d departure, in *monban.Interface, routed facts) []departure {
+// (nf_route_table_hook4); routed is what they were routed by. By then the hook is on its
+// way, and what is left of its chains is still told of the interface that it began
+// with, seen (nf_hook_state; TestReachRerouted).
+func (e *eval) output(chains []*base, d departure, seen, in *monban.Interface, routed facts) []departure {
 	for i, b := range chains {
-		e.in, e.out, e.hook = nil, d.by, monban.HookOutput
+		e.in, e.out, e.hook = nil, seen, monban.HookOutput
 		e.tracked = b.from.Priority > priorityConntrack
 		d.states = e.base(b, d.states)
 		if b.from.Type != "route" || !e.host.ruled(e.family) {
@@ -184,11 +186,11 @@ func (e *eval) output(chains []*base, d departure, in *monban.Interface, routed 
 				continue
 			}
 			for _, again := range e.leaving(s, in, true) {
-				out = append(out, e.output(chains[i+1:], again, in, s.facts)...)
+				out = append(out, e.output(chains[i+1:], again, seen, in, s.facts)...)
 			}
 		}
 		if len(out) > 0 || len(same) < len(d.states) {
-			return append(out, e.output(chains[i+1:], departure{d.by, same}, in, routed)...)
+			return append(out, e.output(chains[i+1:], departure{d.by, same}, seen, in, routed)...)
 		}
 	}
 	return []departure{d}

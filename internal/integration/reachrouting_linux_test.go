@@ -301,3 +301,45 @@ fib daddr . iif type local tcp dport 443 dnat ip6 to [` + containerV6 + `]:80
 	}
 	t.Logf("%+v", r.tally)
 }
+
+// TestReachRerouted proves that an answer which is routed anew by its mark is still
+// told of the interface that it first had in the rest of the output hook, and of the
+// new one in postrouting.
+func TestReachRerouted(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "ip")
+	r := newShootingRange(t, 24)
+	for _, port := range [...]uint16{22, 80, 443} {
+		r.open(r.server, monban.TCP, "0.0.0.0", port)
+	}
+	r.addrs = []netip.Addr{netip.MustParseAddr(serverV4a)}
+	r.server.Run("sh", "-ec", `echo 2 >/proc/sys/net/ipv4/conf/eth0/rp_filter
+echo 2 >/proc/sys/net/ipv4/conf/eth1/rp_filter
+ip route add 105.0.0.0/8 via 10.1.0.2 dev eth0
+ip route add default via 10.2.0.2 dev eth1 table 201
+ip rule add pref 100 fwmark 1 lookup 201`)
+	text := `table inet t {
+chain o { type route hook output priority -150;
+ip daddr 105.0.0.0/9 meta mark set 1
+}
+chain f { type filter hook output priority 0;
+tcp sport 22 oifname "eth0" drop
+tcp sport 80 oifname "eth1" drop
+}
+chain p { type filter hook postrouting priority 0;
+tcp sport 443 oifname "eth1" drop
+}
+}
+`
+	if err := r.nft(text); err != nil {
+		t.Fatal(err)
+	}
+	var ports []monban.Port
+	for _, num := range [...]uint16{22, 80, 443} {
+		ports = append(ports, monban.Port{Num: num, Proto: monban.TCP})
+	}
+	r.check("routed anew", text, []netip.Addr{netip.MustParseAddr("105.0.0.7"), netip.MustParseAddr("105.200.0.7")}, ports, 100)
+	if r.tally.in == 0 || r.tally.in == r.tally.probes || r.tally.unknown > 0 {
+		t.Errorf("%+v", r.tally)
+	}
+}
