@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"bytes"
-	"fmt"
 	"net/netip"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -87,22 +84,4 @@ func shownGuards() map[string]report.Guard {
 	}
 }
 
-func TestGuardGolden(t *testing.T) {
-	for name, g := range shownGuards() {
-		for _, lang := range []report.Lang{report.EN, report.JA} {
-			for _, width := range []int{0, 72} {
-				r := report.Result{Verb: "guard", Snapshot: &monban.Snapshot{At: time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)}, Data: g}
-				var b bytes.Buffer
-				if err := report.Write(&b, r, report.Style{Format: report.Text, Lang: lang, Width: width}); err != nil {
-					t.Fatal(err)
-				}
-				golden(t, filepath.Join("testdata", "golden", fmt.Sprintf("%s.%s.%s.txt", name, map[int]string{0: "pipe", 72: "narrow"}[width], lang)), b.String())
-				b.Reset()
-				if err := report.Write(&b, r, report.Style{Format: report.JSON, Lang: lang}); err != nil {
-					t.Fatal(err)
-				}
-				validate(t, b.String())
-			}
-		}
-	}
-}
+func TestGuardGolden(t *testing.T) { goldenShown(t, "guard", shownGuards()) }

@@ -43,11 +43,16 @@ func shownMoves() map[string]report.Move {
 	}
 }
 
-func TestMoveGolden(t *testing.T) {
-	for name, m := range shownMoves() {
+func TestMoveGolden(t *testing.T) { goldenShown(t, "move", shownMoves()) }
+
+// goldenShown compares what a verb says with golden files, in both languages, in a
+// pipe and on a narrow terminal, and its JSON with the schema.
+func goldenShown[D report.Data](t *testing.T, verb string, shown map[string]D) {
+	t.Helper()
+	for name, data := range shown {
 		for _, lang := range []report.Lang{report.EN, report.JA} {
 			for _, width := range []int{0, 72} {
-				r := report.Result{Verb: "move", Snapshot: &monban.Snapshot{At: time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)}, Data: m}
+				r := report.Result{Verb: verb, Snapshot: &monban.Snapshot{At: time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)}, Data: data}
 				var b bytes.Buffer
 				if err := report.Write(&b, r, report.Style{Format: report.Text, Lang: lang, Width: width}); err != nil {
 					t.Fatal(err)
