@@ -373,9 +373,31 @@ mount --bind /mnt/net /dev/net
 cp -a /etc /mnt/etc
 echo nobody:100000:65536 | tee /mnt/etc/subuid >/mnt/etc/subgid
 mount --bind /mnt/etc /etc`)
+	// The program inside waits for the end of its input: were it quicker than the
+	// opening of the port, it would take the one who is to open it along.
 	publish := func() (string, error) {
-		out, err := r.command("nobody", "env", "HOME=/mnt/run", "XDG_RUNTIME_DIR=/mnt/run", "rootlesskit", "--state-dir=/mnt/run/kit",
-			"--net=slirp4netns", "--disable-host-loopback", "--port-driver=builtin", "--publish=0.0.0.0:80:80/tcp", "true").CombinedOutput()
+		cmd := r.command("nobody", "env", "HOME=/mnt/run", "XDG_RUNTIME_DIR=/mnt/run", "rootlesskit", "--state-dir=/mnt/run/kit",
+			"--net=slirp4netns", "--disable-host-loopback", "--port-driver=builtin", "--publish=0.0.0.0:80:80/tcp", "cat")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		var out []byte
+		go func() {
+			defer close(ended)
+			out, err = cmd.CombinedOutput()
+		}()
+		eventually(t, "the port is open or refused", func() bool {
+			select {
+			case <-ended:
+				return true
+			default:
+				return len(r.missing([]string{"tcp 80"})) == 0
+			}
+		})
+		in.Close()
+		<-ended
 		return string(out), err
 	}
 	said, err := publish()
