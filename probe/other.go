@@ -52,6 +52,8 @@ func (s *session) dialAll(ctx context.Context, flows []*flow) error {
 				return closed
 			}
 			return open
+		case errors.Is(err, syscall.ECONNRESET): // the connection stood, and was reset at once
+			return open
 		case refused(err):
 			return closed
 		default:
@@ -83,7 +85,7 @@ func (s *session) udp(ctx context.Context, r *Report) error {
 		switch {
 		case err == nil:
 			return open
-		case refused(err):
+		case refused(err), errors.Is(err, wsaECONNRESET): // what Windows makes of "port unreachable"
 			return closed
 		default:
 			return silent
@@ -91,13 +93,14 @@ func (s *session) udp(ctx context.Context, r *Report) error {
 	})
 }
 
+const (
+	wsaECONNRESET   = syscall.Errno(10054)
+	wsaECONNREFUSED = syscall.Errno(10061)
+)
+
 // refused reports whether the error is ECONNREFUSED, or what Windows calls so.
 func refused(err error) bool {
-	var errno syscall.Errno
-	if errors.As(err, &errno) && (errno == 10061 || errno == 10054) { // WSAECONNREFUSED, WSAECONNRESET
-		return true
-	}
-	return errors.Is(err, syscall.ECONNREFUSED) || strings.Contains(err.Error(), "refused")
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, wsaECONNREFUSED) || strings.Contains(err.Error(), "refused")
 }
 
 // workers asks by goroutines, and keeps the flows on one.

@@ -26,8 +26,13 @@ func outcome(fd int, failed error) uint64 {
 		}
 		return silent
 	}
-	if errors.Is(failed, unix.ECONNREFUSED) || errors.Is(failed, unix.ECONNRESET) {
+	switch {
+	case errors.Is(failed, unix.ECONNREFUSED):
 		return closed
+	case errors.Is(failed, unix.ECONNRESET), errors.Is(failed, unix.EPIPE):
+		// The connection stood, and was reset before anybody looked: a RST that
+		// answers the SYN is ECONNREFUSED (net/ipv4/tcp_input.c, tcp_reset).
+		return open
 	}
 	return silent
 }
