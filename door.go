@@ -122,6 +122,9 @@ type Door struct {
 	State DoorState
 	// UID is the user the socket belongs to, which the kernel tells everybody.
 	UID uint32
+	// Mark is what the socket's packets are marked with (SO_MARK), which Linux tells
+	// those who may set it; 0 is none, or not told.
+	Mark uint32 `json:",omitempty"`
 	// User is that user's name, where Owners is empty and does not tell it; "" is
 	// not known.
 	User string

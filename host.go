@@ -141,14 +141,19 @@ func (r *ReversePath) UnmarshalText(text []byte) error {
 // than its interfaces' addresses.
 type Route struct {
 	// Table is the number of a table that routing rules lead to; 0 is the main one.
-	Table   uint32 `json:",omitempty"`
-	Dst     netip.Prefix
-	Gateway netip.Addr // zero if on-link
+	Table uint32 `json:",omitempty"`
+	Dst   netip.Prefix
+	// From limits it to packets from there (IPv6), and TOS to those of that type of
+	// service (IPv4); zero is any.
+	From    netip.Prefix `json:",omitzero"`
+	TOS     uint8        `json:",omitempty"`
+	Gateway netip.Addr   // zero if on-link
 	Device  string
 	// Kind is RouteNowhere for an entry that leads nowhere (blackhole,
 	// unreachable, prohibit), RouteThrow for one that ends the search of this
-	// table, RouteLocal for addresses of this machine that no interface has, and
-	// "" else.
+	// table, RouteLocal for addresses of this machine that no interface has,
+	// RouteOther for one to everybody on a network or of a kind that is not known,
+	// and "" else.
 	Kind string `json:",omitempty"`
 	// Metric: of two entries for one destination the one with the lower counts.
 	Metric uint32 `json:",omitempty"`
@@ -159,6 +164,7 @@ const (
 	RouteNowhere = "nowhere"
 	RouteThrow   = "throw"
 	RouteLocal   = "local"
+	RouteOther   = "other"
 )
 
 // HasAddr reports whether addr is one of h's own, or a wildcard, or in 127.0.0.0/8.

@@ -22,8 +22,10 @@ type eval struct {
 	bound bool
 	// reply: the packet answers the first one.
 	reply bool
-	// keepsMark: the answer has the mark of what it answers.
+	// keepsMark: the answer has the mark of what it answers, where the socket has no
+	// mark of its own (inet_request_mark).
 	keepsMark bool
+	mark      uint32
 	// established: the packet follows an answer.
 	established bool
 	// tracked: connection tracking has seen the packet.

@@ -130,7 +130,7 @@ func newJudge(s *monban.Snapshot) *judge {
 		// A part of a bridge or a bond hands its packets to that; nobody is at
 		// the other end of a dummy.
 		dev := &s.Host.Interfaces[i]
-		if dev.Up && !dev.Loopback && dev.Kind != "dummy" && dev.Kind != "ifb" && (dev.Master == "" || vrf[dev.Master]) && dev.Kind != "vrf" {
+		if dev.Up && !deadEnd(dev) && (dev.Master == "" || vrf[dev.Master]) && dev.Kind != "vrf" {
 			sh.devs = append(sh.devs, dev)
 		}
 	}

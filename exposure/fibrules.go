@@ -1,6 +1,8 @@
 package exposure
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/monban-dev/monban"
@@ -43,6 +45,7 @@ const (
 	legDevice                   // by an interface
 	legHere                     // to this machine
 	legBroadcast                // to everybody on a network
+	legOther                    // the same by a route that somebody made
 	legThrow                    // to go on with the next rule
 )
 
@@ -154,18 +157,57 @@ func (s *search) act(i int, r *monban.RoutingRule, src set, t *tag) (rest set) {
 
 // lookup searches the table of a rule.
 func (s *search) lookup(i int, r *monban.RoutingRule, src set, t *tag) (rest set) {
+	key := tableKey{family: s.p.family, id: r.Table, suppress: r.Suppress, out: s.flow.out, local: s.flow.local, answer: s.flow.answer}
+	if key.answer && s.bySource[key.id] {
+		key.ours = s.flow.ours
+	}
+	table := s.table(s.p, key)
+	// Those whose route may be one that nobody can tell, or another.
+	var unsure set
+	var doubt *tag
+	for k := range table.perhaps {
+		w := &table.perhaps[k]
+		part := s.led(w, &src)
+		if part.empty() {
+			continue
+		}
+		unsure.add(&part)
+		if doubt = t; t == nil {
+			doubt = w.tag
+		}
+		if w.kind == legThrow {
+			s.from(i+1, part, doubt)
+			continue
+		}
+		s.legs = append(s.legs, leg{src: part, kind: w.kind, devices: w.devices, rule: r, tag: doubt})
+	}
+	if !unsure.empty() {
+		src.remove(&unsure)
+		on := s.follow(i, r, table.sure, unsure, doubt)
+		s.from(i+1, on, doubt)
+	}
+	return s.follow(i, r, table.sure, src, t)
+}
+
+// led returns the packets that a table leads the way w.
+func (s *search) led(w *toward, src *set) set {
+	switch {
+	case s.flow.answer:
+		return and(src, &w.to)
+	case !w.to.has(s.p.space.atom(s.flow.ours)):
+		return set{}
+	}
+	return *src
+}
+
+// follow sends packets the ways of a table, and returns those that it has none for.
+func (s *search) follow(i int, r *monban.RoutingRule, table []toward, src set, t *tag) (rest set) {
 	var thrown set
-	table := s.table(s.p, tableKey{s.p.family, r.Table, r.Suppress, s.flow.out})
 	rest = src
 	for k := range table {
 		w := &table[k]
-		part := rest
-		switch {
-		case s.flow.answer:
-			if part = and(&rest, &w.to); part.empty() {
-				continue
-			}
-		case !w.to.has(s.p.space.atom(s.flow.ours)):
+		part := s.led(w, &rest)
+		if part.empty() {
 			continue
 		}
 		rest.remove(&part)
@@ -297,10 +339,20 @@ func (s *search) fits(r *monban.RoutingRule, src *set) (yes, perhaps set, doubt 
 
 // tableKey is a routing table as one kind of look-up sees it.
 type tableKey struct {
-	family   monban.Family
-	id       uint32
-	suppress uint32
-	out      string
+	family        monban.Family
+	id            uint32
+	suppress      uint32
+	out           string
+	local, answer bool
+	// ours is the source of answers, where the table has routes by that.
+	ours addr
+}
+
+// table is a routing table.
+type table struct {
+	sure []toward
+	// perhaps are ways by what nobody can foresee, which come before the others.
+	perhaps []toward
 }
 
 // toward is where a table leads some addresses.
@@ -308,14 +360,19 @@ type toward struct {
 	to      set
 	kind    legKind
 	devices []string
+	tag     *tag // what makes it uncertain
 }
 
 // table returns where a routing table leads which addresses; others it has no route
-// for.
-func (m *machine) table(p *program, key tableKey) []toward {
+// for. A route of IPv6 for some sources hides those to the same destination for all:
+// whoever comes from elsewhere is led by the next shorter prefix
+// (fib6_node_lookup_1 in net/ipv6/ip6_fib.c), which nobody has written down anywhere.
+func (m *machine) table(p *program, key tableKey) *table {
 	if t, ok := m.byTable[key]; ok {
 		return t
 	}
+	t := &table{}
+	m.byTable[key] = t
 	var out []toward
 	put := func(atoms set, w toward) {
 		for i := range out {
@@ -330,41 +387,58 @@ func (m *machine) table(p *program, key tableKey) []toward {
 		}
 		out = append(out, w)
 	}
+	sure, perhaps := m.routes(key)
+	for _, group := range groups(sure) {
+		put(p.space.prefix(group[0].Dst), leads(group, key.suppress))
+	}
 	if key.id == monban.TableLocal {
 		put(m.ofType(p, typeBroadcast), toward{kind: legBroadcast})
-		put(m.ofType(p, typeLocal), toward{kind: legHere})
+		put(m.ofOwn(p), toward{kind: legHere})
 	}
-	for _, group := range m.groups(key) {
-		w := toward{}
-		switch group[0].Kind {
-		case monban.RouteThrow:
-			w.kind = legThrow
-		case monban.RouteLocal:
-			w.kind = legHere
-		case "":
-			w.kind = legDevice
-			for _, r := range group {
-				if !slices.Contains(w.devices, r.Device) {
-					w.devices = append(w.devices, r.Device)
-				}
-			}
-		}
-		if key.suppress > 0 && w.kind >= legDevice && group[0].Dst.Bits() < int(key.suppress) {
-			w = toward{kind: legThrow}
-		}
-		put(p.space.prefix(group[0].Dst), w)
+	t.sure = out
+	for i := range perhaps {
+		w := leads(perhaps[i:i+1], key.suppress)
+		w.to, w.tag = p.space.prefix(perhaps[i].Dst), &tag{monban.ByOpaque, routeText(&perhaps[i]), nil}
+		t.perhaps = append(t.perhaps, w)
 	}
-	m.byTable[key] = out
-	return out
+	return t
 }
 
-// groups returns the routes of a table that count, those to one destination together,
-// from the least specific on.
-func (m *machine) groups(key tableKey) (out [][]monban.Route) {
-	var routes []monban.Route
+// leads tells where routes to one destination lead.
+func leads(group []monban.Route, suppress uint32) toward {
+	w := toward{}
+	switch group[0].Kind {
+	case monban.RouteThrow:
+		w.kind = legThrow
+	case monban.RouteLocal:
+		w.kind = legHere
+	case monban.RouteOther:
+		w.kind = legOther
+	case "":
+		w.kind = legDevice
+		for _, r := range group {
+			if !slices.Contains(w.devices, r.Device) {
+				w.devices = append(w.devices, r.Device)
+			}
+		}
+	}
+	if suppress > 0 && w.kind >= legDevice && group[0].Dst.Bits() < int(suppress) {
+		w = toward{kind: legThrow}
+	}
+	return w
+}
+
+// routes returns the routes of a table, and those besides of which nobody can tell
+// whether they are asked: the type of service is for whoever sends to choose, besides
+// what sockets of this machine send, and what comes in has a source that a route may
+// ask for.
+func (m *machine) routes(key tableKey) (sure, perhaps []monban.Route) {
+	hides := map[netip.Prefix]bool{}
 	for _, r := range m.Routes {
 		id := r.Table
-		if id == 0 && r.Kind != monban.RouteLocal {
+		if id == 0 && r.Kind == monban.RouteLocal {
+			id = monban.TableLocal
+		} else if id == 0 {
 			id = monban.TableMain
 		}
 		if id != key.id || !r.Dst.IsValid() || monban.FamilyOf(r.Dst.Addr()) != key.family {
@@ -373,12 +447,33 @@ func (m *machine) groups(key tableKey) (out [][]monban.Route) {
 		if key.out != "" && r.Kind == "" && r.Device != key.out {
 			continue // where the interface is given, others do not count
 		}
-		routes = append(routes, r)
+		switch {
+		case r.From.IsValid() && key.answer && !r.From.Contains(key.ours.netip(key.family)):
+			hides[r.Dst.Masked()] = r.Dst.Bits() > 0
+		case r.TOS != 0 && key.local:
+		case r.TOS != 0, r.From.IsValid() && !key.answer:
+			perhaps = append(perhaps, r)
+		default:
+			sure = append(sure, r)
+		}
 	}
+	sure = slices.DeleteFunc(sure, func(r monban.Route) bool {
+		if r.From.IsValid() || !hides[r.Dst.Masked()] {
+			return false
+		}
+		perhaps = append(perhaps, r)
+		return true
+	})
+	return sure, perhaps
+}
+
+// groups returns the routes that count, those to one destination together, from the
+// least specific on.
+func groups(routes []monban.Route) (out [][]monban.Route) {
 	sortRoutes(routes)
 	for len(routes) > 0 {
 		n := 1
-		for n < len(routes) && routes[n].Dst.Masked() == routes[0].Dst.Masked() {
+		for n < len(routes) && routes[n].Dst.Masked() == routes[0].Dst.Masked() && sourceBits(&routes[n]) == sourceBits(&routes[0]) {
 			n++
 		}
 		best := routes[:1]
@@ -392,3 +487,44 @@ func (m *machine) groups(key tableKey) (out [][]monban.Route) {
 	}
 	return out
 }
+
+// sourceBits is how closely a route says where packets have to come from.
+func sourceBits(r *monban.Route) int { return max(r.From.Bits(), 0) }
+
+// routeText is a route as ip(8) writes it.
+func routeText(r *monban.Route) string {
+	text := "ip route " + r.Dst.String()
+	if r.From.IsValid() {
+		text += " from " + r.From.String()
+	}
+	if r.TOS != 0 {
+		text += fmt.Sprintf(" tos 0x%02x", r.TOS)
+	}
+	if r.Table != 0 {
+		text += " table " + fmt.Sprint(r.Table)
+	}
+	return text
+}
+
+// plainRules returns the routing rules that every system has, where a route needs more
+// than the main table's to be told: one for some packets only, one to nobody, and one
+// that comes before this machine's own addresses.
+func plainRules(h *monban.Host, f monban.Family) []monban.RoutingRule {
+	nobody := map[string]bool{}
+	for _, i := range h.Interfaces {
+		nobody[i.Name] = deadEnd(&i)
+	}
+	if !slices.ContainsFunc(h.Routes, func(r monban.Route) bool {
+		return r.Dst.IsValid() && monban.FamilyOf(r.Dst.Addr()) == f && (r.Table == 0 || r.Table == monban.TableLocal) &&
+			(r.From.IsValid() || r.TOS != 0 || r.Kind == monban.RouteOther || r.Table != 0 || r.Kind == "" && nobody[r.Device])
+	}) {
+		return nil
+	}
+	return []monban.RoutingRule{
+		{Family: f, Action: monban.RouteLookup, Table: monban.TableLocal},
+		{Family: f, Priority: 32766, Action: monban.RouteLookup, Table: monban.TableMain},
+	}
+}
+
+// deadEnd reports whether nobody is at the other end of an interface.
+func deadEnd(i *monban.Interface) bool { return i.Loopback || i.Kind == "dummy" || i.Kind == "ifb" }

@@ -333,6 +333,11 @@ func (e *eval) routeTest(st *step, s *state, next *[]*state) *state {
 	if e.family == monban.IPv6 {
 		return e.typeTest6(st, s, next)
 	}
+	if odd := e.host.ofLocalTable(e.program); !odd.empty() {
+		if odd = and(&s.src, &odd); !odd.empty() {
+			return unknown()
+		}
+	}
 	var all set
 	for _, span := range st.Within {
 		first, last := binary.BigEndian.Uint32(span.First), binary.BigEndian.Uint32(span.Last)

@@ -17,12 +17,19 @@ type machine struct {
 	types  map[typeKey]set
 	every  map[typeKey]*set // by the setting of route_localnet
 	// ruledBy are the routing rules of the families that have some besides the
-	// three of every system, and byTable the tables that they lead to.
-	ruledBy     map[monban.Family][]monban.RoutingRule
-	byTable     map[tableKey][]toward
+	// three of every system, or routes that need asking (plainRules), and byTable
+	// the tables that they lead to.
+	ruledBy map[monban.Family][]monban.RoutingRule
+	byTable map[tableKey]*table
+	// unruled are the families whose rules are those that every system has.
+	unruled map[monban.Family]bool
+	// bySource are the tables with routes for some sources only.
+	bySource    map[uint32]bool
 	routingTags map[*monban.RoutingRule]*tag
 	// severalRoutes: the kernel takes one of them for each connection.
 	severalRoutes *tag
+	// oddRoute: to a source leads a route that is one to everybody.
+	oddRoute *tag
 }
 
 // routing is the main table of one family over its atoms.
@@ -41,11 +48,26 @@ type typeKey struct {
 
 func newMachine(h *monban.Host) *machine {
 	m := &machine{Host: h, owned: map[netip.Addr]string{}, tables: map[monban.Family]*routing{}, types: map[typeKey]set{}, every: map[typeKey]*set{},
-		ruledBy: map[monban.Family][]monban.RoutingRule{}, byTable: map[tableKey][]toward{}, routingTags: map[*monban.RoutingRule]*tag{},
-		severalRoutes: &tag{monban.ByOpaque, "several routes", nil}}
+		ruledBy: map[monban.Family][]monban.RoutingRule{}, byTable: map[tableKey]*table{}, bySource: map[uint32]bool{}, unruled: map[monban.Family]bool{}, routingTags: map[*monban.RoutingRule]*tag{},
+		severalRoutes: &tag{monban.ByOpaque, "several routes", nil}, oddRoute: &tag{monban.ByOpaque, "broadcast route", nil}}
 	for i := range h.RoutingRules {
 		f := h.RoutingRules[i].Family
 		m.ruledBy[f] = append(m.ruledBy[f], h.RoutingRules[i])
+	}
+	for _, f := range [...]monban.Family{monban.IPv4, monban.IPv6} {
+		if len(m.ruledBy[f]) == 0 && m.sure() {
+			m.ruledBy[f] = plainRules(h, f)
+			m.unruled[f] = true
+		}
+	}
+	for i := range h.Routes {
+		if r := &h.Routes[i]; r.From.IsValid() {
+			id := r.Table
+			if id == 0 {
+				id = monban.TableMain
+			}
+			m.bySource[id] = true
+		}
 	}
 	for _, i := range h.Interfaces {
 		if !i.Up {
@@ -231,7 +253,8 @@ func (m *machine) routing(p *program) *routing {
 // specific overwrites.
 func sortRoutes(routes []monban.Route) {
 	slices.SortStableFunc(routes, func(a, b monban.Route) int {
-		return cmp.Or(cmp.Compare(a.Dst.Bits(), b.Dst.Bits()), a.Dst.Masked().Addr().Compare(b.Dst.Masked().Addr()), cmp.Compare(a.Metric, b.Metric))
+		return cmp.Or(cmp.Compare(a.Dst.Bits(), b.Dst.Bits()), a.Dst.Masked().Addr().Compare(b.Dst.Masked().Addr()),
+			cmp.Compare(sourceBits(&a), sourceBits(&b)), cmp.Compare(a.Metric, b.Metric))
 	})
 }
 
@@ -290,6 +313,30 @@ func (m *machine) primary(f monban.Family, i *monban.Interface, to addr) (addr, 
 	return addr{}, false
 }
 
+// ofOwn returns the addresses of this machine's interfaces.
+func (m *machine) ofOwn(p *program) set {
+	out := p.space.prefix(loopback(p.family))
+	for a := range m.owned {
+		if monban.FamilyOf(a) == p.family {
+			atoms := p.space.prefix(netip.PrefixFrom(a, a.BitLen()))
+			out.add(&atoms)
+		}
+	}
+	return out
+}
+
+// ofLocalTable returns the addresses whose kind somebody has changed in the table that
+// says which there are (__inet_dev_addr_type).
+func (m *machine) ofLocalTable(p *program) (out set) {
+	for _, r := range m.Routes {
+		if r.Table == monban.TableLocal && r.Dst.IsValid() && monban.FamilyOf(r.Dst.Addr()) == p.family {
+			atoms := p.space.prefix(r.Dst)
+			out.add(&atoms)
+		}
+	}
+	return out
+}
+
 // ofType returns the addresses that a route of the kind (enum rtn_type) leads to.
 func (m *machine) ofType(p *program, kind uint32) set {
 	key := typeKey{p.family, kind}
@@ -303,12 +350,7 @@ func (m *machine) ofType(p *program, kind uint32) set {
 	}
 	switch kind {
 	case typeLocal:
-		add(loopback(p.family))
-		for a := range m.owned {
-			if monban.FamilyOf(a) == p.family {
-				add(netip.PrefixFrom(a, a.BitLen()))
-			}
-		}
+		out = m.ofOwn(p)
 		for _, prefix := range m.locals {
 			if monban.FamilyOf(prefix.Addr()) == p.family {
 				add(prefix)

@@ -39,7 +39,7 @@ const (
 
 // follow sends packets to a place and reports their way.
 func (p *program) follow(m *machine, d divisions, policies []policy, filters []*tag, i *monban.Interface, key *wayKey, to place) *way {
-	e := &eval{program: p, host: m, divisions: d, in: i, proto: key.proto, bound: key.bound, first: to}
+	e := &eval{program: p, host: m, divisions: d, in: i, proto: key.proto, bound: key.bound, mark: key.mark, first: to}
 	states := e.enter(i, to)
 	for _, s := range states {
 		s.unknownMark = len(filters) > 0 || i.Program != "" // they may have set one

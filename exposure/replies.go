@@ -10,9 +10,14 @@ func (e *eval) localReply(states []*state) []*state {
 		return states
 	}
 	in := e.in
-	e.keepsMark = e.host.AnswersKeepMark == monban.On && e.proto == protoTCP
+	e.keepsMark = e.host.AnswersKeepMark == monban.On && e.proto == protoTCP && e.mark == 0
 	states = e.answers(states, func(states []*state, back *monban.Interface) (gone []departure) {
 		chains := e.hooks[monban.HookOutput]
+		if e.mark != 0 {
+			for _, s := range states {
+				s.mark, s.unknownMark = e.mark, false
+			}
+		}
 		if !e.host.ruled(e.family) {
 			return e.output(chains, departure{back, states}, back, in, facts{})
 		}

@@ -37,6 +37,10 @@ func (e *eval) eachDevice(s *state, l *leg, f func(*monban.Interface, *state)) {
 	}
 	for _, name := range l.devices {
 		by := e.host.named(name)
+		if by != nil && deadEnd(by) {
+			e.noRoute(s.clone(), l, monban.ByRoute)
+			continue
+		}
 		if by == nil { // it came after the interfaces were read
 			e.noRoute(s.fork(&tag{monban.ByOpaque, name, nil}), l, monban.ByRoute)
 			continue
@@ -91,6 +95,7 @@ func (e *eval) valid(s *state, by string) (out []*state) {
 		f.mark, f.unknownMark = 0, false
 	}
 	filter := e.in.ReversePath
+	unasked := filter == monban.ReversePathOff && e.host.unruled[e.family]
 	ways := e.host.search(e.program, f, s.src)
 	for i := range ways {
 		l := &ways[i]
@@ -102,6 +107,16 @@ func (e *eval) valid(s *state, by string) (out []*state) {
 		case legDevice:
 			numbered := slices.ContainsFunc(e.in.Addrs, addrIs4)
 			ok = slices.Contains(l.devices, e.in.Name) || filter != monban.ReversePathStrict && (numbered || filter != monban.ReversePathLoose)
+		case legBroadcast:
+			ok = unasked
+		case legOther:
+			// Where no filter is on and there are no rules it is looked up only if
+			// there has ever been an address that was added to the table local
+			// (fib_validate_source), which nobody can ask.
+			if ok = unasked; ok {
+				part.tagWith(e.host.oddRoute)
+				e.noRoute(part.clone(), l, monban.ByReverse)
+			}
 		case legNowhere:
 			ok = filter != monban.ReversePathStrict && filter != monban.ReversePathLoose
 		}

@@ -16,13 +16,15 @@ type wayKey struct {
 	port   int32
 	// bound: the door's socket is bound to the interface.
 	bound bool
+	// mark is the socket's.
+	mark uint32
 }
 
 // way returns what becomes of packets to a place, for a door.
 func (j *judge) way(v *view, dev *monban.Interface, d *monban.Door, to *entry) *way {
 	p, port := v.program, d.Bind.Port.Num
 	key := wayKey{family: p.family, device: v.class[dev], proto: byte(d.Bind.Port.Proto.Number()), class: to.class, own: to.own,
-		port: p.ports.of(port), bound: d.Bind.Device != ""}
+		port: p.ports.of(port), bound: d.Bind.Device != "", mark: d.Mark}
 	if p.translates {
 		key.port = int32(port)
 	}

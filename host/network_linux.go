@@ -71,38 +71,31 @@ func (f files) network(v *view) {
 		}
 		v.Routes = append(v.Routes, routes...)
 	}
-	f.locals(v)
+	f.locals(v, name)
 	f.rules(v, name)
 }
 
-const loopbackName = "lo"
-
-// locals adds the routes to this machine itself that are more than its interfaces'
+// locals adds the routes of the table local that are more than its interfaces'
 // addresses, as "ip route add local" makes them.
-func (f files) locals(v *view) {
+func (f files) locals(v *view, name func(int) string) {
 	own := map[netip.Addr]bool{}
-	loopback := map[int]bool{}
+	loopback := map[string]bool{}
 	for _, i := range v.Interfaces {
-		loopback[i.Index] = i.Loopback
+		loopback[i.Name] = i.Loopback
 		for _, a := range i.Addrs {
 			own[a.Addr().WithZone("")] = true
 		}
 	}
 	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
 		request := make([]byte, unix.SizeofRtMsg)
-		request[0], request[4], request[7] = family, monban.TableLocal, typeLocal
-		routes, err := dumpRoutes(family, request, func(index int) string {
-			if loopback[index] {
-				return loopbackName
-			}
-			return ""
-		}, func(table uint32) bool { return table == monban.TableLocal })
+		request[0], request[4] = family, monban.TableLocal
+		routes, err := dumpRoutes(family, request, name, func(table uint32) bool { return table == monban.TableLocal })
 		if err != nil {
 			v.miss("rtnetlink routes", err)
 		}
 		for _, r := range routes {
 			// A single address of another interface is one that is not ready yet.
-			if r.Kind == monban.RouteLocal && !r.Dst.Addr().IsLoopback() && !(r.Dst.IsSingleIP() && (own[r.Dst.Addr()] || r.Device == "")) {
+			if r.Kind != monban.RouteLocal || !r.Dst.Addr().IsLoopback() && !(r.Dst.IsSingleIP() && (own[r.Dst.Addr()] || !loopback[r.Device])) {
 				v.Routes = append(v.Routes, r)
 			}
 		}
@@ -284,8 +277,8 @@ func dumpRoutes(family byte, request []byte, name func(int) string, wanted func(
 			if len(routes) == maxRoutes {
 				return errRoutes{}
 			}
-			r := monban.Route{Dst: h.dst, Gateway: h.gateway, Device: name(h.index), Kind: h.kind, Metric: h.metric}
-			if h.table != monban.TableMain && h.table != monban.TableLocal {
+			r := monban.Route{Dst: h.dst, From: h.from, TOS: h.tos, Gateway: h.gateway, Device: name(h.index), Kind: h.kind, Metric: h.metric}
+			if h.table != monban.TableMain && (h.table != monban.TableLocal || h.kind != monban.RouteLocal) {
 				r.Table = h.table
 			}
 			routes = append(routes, r)

@@ -198,6 +198,8 @@ func parseAddress(b []byte) (address, error) {
 // hop is one way to a destination.
 type hop struct {
 	dst     netip.Prefix
+	from    netip.Prefix // the zero Prefix is any
+	tos     uint8
 	gateway netip.Addr
 	index   int // of the interface; 0 is none
 	kind    string
@@ -208,11 +210,12 @@ type hop struct {
 const typeLocal = 2 // RTN_LOCAL
 
 // parseRoute decodes the payload of RTM_NEWROUTE. A route with several next hops
-// is several hops; one of the table local is none, unless it is one to this machine
-// itself.
+// is several hops. What the kernel itself has put into the table local for addresses
+// that many hear (broadcast, anycast and multicast) is none.
 func parseRoute(b []byte) ([]hop, error) {
 	const (
 		rtaDst       = 1
+		rtaSrc       = 2
 		rtaOIF       = 4
 		rtaGateway   = 5
 		rtaPriority  = 6
@@ -221,16 +224,20 @@ func parseRoute(b []byte) ([]hop, error) {
 		rtaVia       = 18
 
 		unicast     = 1
+		broadcast   = 3
+		anycast     = 4
+		multicast   = 5
 		blackhole   = 6
 		unreachable = 7
 		prohibit    = 8
 		throw       = 9
 		cloned      = 0x200 // a cached copy of another route
+		byKernel    = 2     // RTPROT_KERNEL
 	)
 	if len(b) < 12 { // struct rtmsg
 		return nil, errShort
 	}
-	family, bits, table, kind, flags := b[0], int(b[1]), uint32(b[4]), b[7], binary.NativeEndian.Uint32(b[8:])
+	family, bits, fromBits, tos, table, maker, kind, flags := b[0], int(b[1]), int(b[2]), b[3], uint32(b[4]), b[5], b[7], binary.NativeEndian.Uint32(b[8:])
 	dst := netip.IPv4Unspecified()
 	if family == afInet6 {
 		dst = netip.IPv6Unspecified()
@@ -238,6 +245,7 @@ func parseRoute(b []byte) ([]hop, error) {
 	var hops []hop
 	var single hop
 	var metric uint32
+	var src netip.Addr
 	nextHop := func(h *hop) func(uint16, []byte) error {
 		return func(kind uint16, value []byte) (err error) {
 			switch kind {
@@ -258,6 +266,8 @@ func parseRoute(b []byte) ([]hop, error) {
 		switch kind {
 		case rtaDst:
 			dst, err = ip(value)
+		case rtaSrc:
+			src, err = ip(value)
 		case rtaTable:
 			table = element(value, 0)
 		case rtaPriority:
@@ -292,21 +302,27 @@ func parseRoute(b []byte) ([]hop, error) {
 		what = monban.RouteLocal
 	case unicast:
 	default:
-		return nil, err
+		what = monban.RouteOther
+	}
+	var from netip.Prefix
+	if fromBits > 0 {
+		from = netip.PrefixFrom(src, fromBits)
 	}
 	switch {
 	case err != nil:
 		return nil, err
-	case table == monban.TableLocal && kind != typeLocal || flags&cloned != 0:
+	case table == monban.TableLocal && maker == byKernel && (kind == broadcast || kind == anycast || kind == multicast) || flags&cloned != 0:
 		return nil, nil
 	case !prefix.IsValid():
 		return nil, fmt.Errorf("rtnetlink: route to %s with a prefix of %d bits", dst, bits)
+	case fromBits > 0 && !from.IsValid():
+		return nil, fmt.Errorf("rtnetlink: route from %s with a prefix of %d bits", src, fromBits)
 	}
 	if len(hops) == 0 {
 		hops = []hop{single}
 	}
 	for i := range hops {
-		hops[i].dst, hops[i].kind, hops[i].metric, hops[i].table = prefix, what, metric, table
+		hops[i].dst, hops[i].from, hops[i].tos, hops[i].kind, hops[i].metric, hops[i].table = prefix, from, tos, what, metric, table
 	}
 	return hops, nil
 }

@@ -18,7 +18,7 @@ type row struct {
 	local, remote netip.AddrPort
 	device        string
 	v6only        monban.Flag
-	uid           uint32
+	uid, mark     uint32
 	inode         uint64
 	// identity is the same for two rows only if they are the same socket;
 	// 0 is not known.
@@ -153,6 +153,7 @@ func (l *doorList) add(r *row) bool {
 		},
 		State:   state,
 		UID:     r.uid,
+		Mark:    r.mark,
 		Inode:   r.inode,
 		Unnamed: monban.HiddenNotAsked,
 		Kernel:  r.kernel,

@@ -299,6 +299,7 @@ func (d *dump) take(s *diag.Socket) {
 		remote:   d.zoned(s.Remote, s.Interface),
 		v6only:   v6Only(s),
 		uid:      s.UID,
+		mark:     s.Mark,
 		inode:    uint64(s.Inode),
 		identity: s.Cookie,
 	}

@@ -491,7 +491,7 @@ func TestReachConstructs(t *testing.T) {
 		"2001:db8:99::1", "2001:db8:99::77", "2001:db8:99:0:8000::1"} {
 		sources = append(sources, netip.MustParseAddr(a))
 	}
-	for _, c := range slices.Concat(constructs(), hostile(), machines()) {
+	for _, c := range slices.Concat(constructs(), hostile(), machines(), routes()) {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			defer func(was testing.TB) { r.t = was }(r.t)
 			r.t = t

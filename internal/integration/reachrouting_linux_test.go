@@ -14,6 +14,7 @@ import (
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/internal/netnstest"
+	"github.com/monban-dev/monban/sockets"
 )
 
 // TestReachRouting proves exposure against real packets where routing rules lead them
@@ -158,7 +159,14 @@ func (g *routing) tables(b *strings.Builder, v4 bool) {
 		}
 		for range g.rng.IntN(4) {
 			p := g.prefix(v4)
-			fmt.Fprintf(b, "route add %s table %d\n", g.one(p+" "+gateways[0], p+" "+gateways[1], "blackhole "+p, "unreachable "+p, "throw "+p, p+" "+gateways[g.rng.IntN(2)]+" metric 5"), table)
+			which := ""
+			switch some := g.chance(15); {
+			case some && v4:
+				which = " tos " + g.one("0x10", "0x08")
+			case some:
+				which = " from " + g.one("2001:db8:1::/64", "2001:db8:2::/64", "2001:db8::/32", g.prefix(v4))
+			}
+			fmt.Fprintf(b, "route add %s%s table %d\n", g.one(p+" "+gateways[0], p+" "+gateways[1], "blackhole "+p, "unreachable "+p, "throw "+p, p+" "+gateways[g.rng.IntN(2)]+" metric 5"), which, table)
 		}
 	}
 	// A container that is looked for elsewhere is not there, which nobody here knows.
@@ -339,6 +347,57 @@ tcp sport 443 oifname "eth1" drop
 		ports = append(ports, monban.Port{Num: num, Proto: monban.TCP})
 	}
 	r.check("routed anew", text, []netip.Addr{netip.MustParseAddr("105.0.0.7"), netip.MustParseAddr("105.200.0.7")}, ports, 100)
+	if r.tally.in == 0 || r.tally.in == r.tally.probes || r.tally.unknown > 0 {
+		t.Errorf("%+v", r.tally)
+	}
+}
+
+// TestReachSocketMark proves that the answers of a socket with a mark are routed and
+// filtered by it, whatever those had that it answers.
+func TestReachSocketMark(t *testing.T) {
+	t.Parallel()
+	netnstest.Need(t, "ip")
+	r := newShootingRange(t, 25)
+	var ports []monban.Port
+	for i, a := range [...]string{"0.0.0.0", "::"} {
+		for _, port := range [...]uint16{22, 80} {
+			r.open(r.server, monban.TCP, a, port)
+			if port == 22 {
+				if err := unix.SetsockoptInt(r.listeners[len(r.listeners)-1].fd, unix.SOL_SOCKET, unix.SO_MARK, 7); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if i == 0 {
+				ports = append(ports, monban.Port{Num: port, Proto: monban.TCP})
+			}
+		}
+	}
+	// The mark is what the kernel says of the socket.
+	r.server.Do(func() {
+		seen, gaps := sockets.Doors(sockets.Options{})
+		if len(gaps) > 0 {
+			t.Fatal(gaps)
+		}
+		for i := range r.doors {
+			at := slices.IndexFunc(seen, func(d monban.Door) bool { return d.Bind == r.doors[i].Bind })
+			if at < 0 {
+				t.Fatalf("%v is not among %v", r.doors[i].Bind, seen)
+			}
+			r.doors[i].Mark = seen[at].Mark
+		}
+	})
+	sources := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("2001:db8:99::1")}
+	for _, c := range [...]struct{ nft, sh string }{
+		{"table inet t {\nchain o { type filter hook output priority 0;\nmeta mark 7 ip daddr 192.0.2.0/24 drop\nmeta mark != 7 ip6 daddr 2001:db8:99::/64 drop\n}\n}\n", ""},
+		{"", "ip rule add pref 100 fwmark 7 to 192.0.2.0/24 type unreachable\nip -6 rule add pref 100 fwmark 0/7 to 2001:db8:99::/64 type blackhole"},
+		{"table inet t {\nchain p { type filter hook prerouting priority -150;\nmeta mark set 3\n}\n}\n", "echo 1 >/proc/sys/net/ipv4/tcp_fwmark_accept\nip rule add pref 101 fwmark 3 to 198.51.100.0/24 type unreachable"},
+	} {
+		if err := r.nft(c.nft); err != nil {
+			t.Fatal(err)
+		}
+		r.server.Run("sh", "-ec", c.sh)
+		r.check(c.nft+c.sh, c.nft+c.sh, sources, ports, 150)
+	}
 	if r.tally.in == 0 || r.tally.in == r.tally.probes || r.tally.unknown > 0 {
 		t.Errorf("%+v", r.tally)
 	}

@@ -94,6 +94,7 @@ const (
 
 	attrV6Only = 11 // INET_DIAG_SKV6ONLY
 	attrLocals = 13 // INET_DIAG_LOCALS
+	attrMark   = 15 // INET_DIAG_MARK
 )
 
 // appendTo appends the request as a netlink message.
@@ -138,6 +139,8 @@ type Socket struct {
 	Inode  uint32
 	// V6Only is IPV6_V6ONLY, where HasV6Only says that the kernel told it.
 	V6Only, HasV6Only bool
+	// Mark is SO_MARK, which is told to those with CAP_NET_ADMIN; 0 is none.
+	Mark uint32
 	// locals is the INET_DIAG_LOCALS attribute.
 	locals []byte
 }
@@ -218,6 +221,11 @@ func (s *Socket) parseAttrs(b []byte) error {
 			s.HasV6Only, s.V6Only = true, value[0] != 0
 		case attrLocals:
 			s.locals = value
+		case attrMark:
+			if len(value) < 4 {
+				return fmt.Errorf("%w: INET_DIAG_MARK of %d bytes", netlink.ErrFormat, len(value))
+			}
+			s.Mark = binary.NativeEndian.Uint32(value)
 		}
 		return nil
 	})
