@@ -22,7 +22,8 @@ import (
 // its name is, if its content is known.
 //
 // What a Compose file mounts into a container, and what a Dockerfile copies into
-// an image, speaks of the container's ports, and is left out.
+// an image, speaks of the container's ports, and is left out; so is an application
+// of the project's own that a container of the project runs.
 //
 // The claims of one file stand in its order, those of a directory in the order
 // of the files' names. The error is about a path itself: an [*Error] or an
@@ -209,6 +210,8 @@ func (r *reading) declined() error {
 func (r *reading) result() ([]monban.Claim, []monban.Gap) {
 	onceEach(r.jobs)
 	r.outOfContainers()
+	r.applications()
+	r.onceEachObject()
 	r.agree()
 	claims := []monban.Claim{}
 	gaps := r.gaps

@@ -46,7 +46,7 @@ func readCompose(s *scan) {
 	c.dotenv(env, path.Join(path.Dir(s.main), ".env"))
 	files := c.files(env)
 	if len(files) == 0 {
-		s.decline()
+		c.variant()
 		return
 	}
 	// A file that COMPOSE_FILE names may stand elsewhere, with a .env of its own.
@@ -58,6 +58,15 @@ func readCompose(s *scan) {
 	model := c.model(files, dir, env, monban.Pos{}, nil)
 	c.claims(model, env, dir)
 	s.copied = c.mounts()
+}
+
+// variant reads a file that is not of the project as it starts by itself, such as
+// docker-compose.prod.yml: it publishes nothing now, and what it mounts into
+// containers is theirs all the same.
+func (c *composeScan) variant() {
+	c.parse(monban.Pos{}, c.main)
+	c.copied, c.gaps = c.mounts(), nil
+	c.decline()
 }
 
 // files are the project's files, or none if main is not the one to start with.
@@ -202,7 +211,10 @@ func (c *composeScan) service(service *composeService, dir string) {
 	}
 	network := service.network.text
 	switch {
-	case containers == 0, network == "none", strings.HasPrefix(network, "service:"), strings.HasPrefix(network, "container:"):
+	case containers == 0:
+		return
+	case network == "none", strings.HasPrefix(network, "service:"), strings.HasPrefix(network, "container:"):
+		c.runs(service, nil)
 		return
 	case network == "host":
 		c.gap(service.network.at(), NotFollowed, "network_mode: host")
@@ -212,7 +224,9 @@ func (c *composeScan) service(service *composeService, dir string) {
 	// (moby: libnetwork/portmapper).
 	who := asker{by: "compose", name: service.name, reusePort: monban.Off, program: monban.Program{
 		Project: c.name, Service: service.name, Container: service.container, Dir: c.place.abs(dir)}}
-	for _, p := range service.published(c) {
+	published := service.published(c)
+	c.runs(service, published)
+	for _, p := range published {
 		who.reuseAddr = monban.FlagOf(p.proto == monban.TCP)
 		sock := socket{at: p.at, proto: p.proto, pos: p.pos, v6only: monban.On, upTo: p.upTo}
 		// Each container wants the port, or one of the range. One more than

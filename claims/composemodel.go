@@ -74,6 +74,7 @@ type composeService struct {
 	profiles  []string
 	scale     *int
 	container string
+	holds     []held
 	extends   *composeExtends
 	busy      bool // being extended
 }
@@ -197,6 +198,7 @@ func (c *composeScan) serviceOf(doc *composeDoc, name string, v *value) *compose
 	}
 	s.network = c.text(doc.file, get("network_mode"), doc.env)
 	s.container = c.text(doc.file, get("container_name"), doc.env).text
+	s.holds = append(c.builds(doc, get("build")), c.binds(doc, get("volumes"))...)
 	for _, item := range get("profiles").list() {
 		if t := c.text(doc.file, item, doc.env).text; t != "" {
 			s.profiles = append(s.profiles, t)
@@ -277,6 +279,8 @@ func (d *composeDoc) removeFrom(s *composeService, name string) *composeService 
 			out.scale = nil
 		case "container_name":
 			out.container = ""
+		case "build", "volumes":
+			out.holds = slices.DeleteFunc(slices.Clone(out.holds), func(h held) bool { return h.key == what.key })
 		case "extends":
 			out.extends = nil
 		}
@@ -328,6 +332,7 @@ func (c *composeScan) merge(base, over *composeService) *composeService {
 	if over.container == "" {
 		out.container = base.container
 	}
+	out.holds = slices.Concat(base.holds, over.holds)
 	if over.extends == nil {
 		out.extends = base.extends
 	}

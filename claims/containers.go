@@ -18,7 +18,7 @@ func (r *reading) outOfContainers() {
 	}
 	var inside []string
 	for i := range r.jobs {
-		if s := r.jobs[i].scan; s != nil && !s.declined {
+		if s := r.jobs[i].scan; s != nil {
 			inside = append(inside, s.copied...)
 		}
 	}

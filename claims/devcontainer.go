@@ -30,6 +30,7 @@ func readDevcontainer(s *scan) {
 		for _, v := range doc.get("forwardPorts").list() {
 			d.forward(v)
 		}
+		s.inside = append(s.inside, d.workspace())
 	})
 }
 
@@ -100,6 +101,25 @@ func (d devcontainer) runArgs(args []*value) {
 			d.s.gap(v.at.pos(d.f), NotFollowed, text)
 		}
 	}
+}
+
+// workspace is the project, whose programs run in the container. The ports there
+// are those that are forwarded from it; one of another service's, "db:5432", is not
+// the project's.
+func (d devcontainer) workspace() inside {
+	in := inside{dir: devcontainerRoot(d.s.main)}
+	for _, list := range [...]string{"forwardPorts", "appPort"} {
+		for _, v := range d.doc.get(list).list() {
+			text := v.text()
+			if list == "appPort" {
+				text = text[strings.LastIndexByte(text, ':')+1:]
+			}
+			if num, ok := number(text); ok && num > 0 && num <= 65535 {
+				in.ports = append(in.ports, uint16(num))
+			}
+		}
+	}
+	return in
 }
 
 // forward reads a number or "service:number".

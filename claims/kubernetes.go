@@ -49,11 +49,63 @@ func readKubernetes(s *scan) {
 	}
 }
 
-// helm records the first line of a template that is about ports of a node.
+// onceEachObject leaves claims out that files make for one object: Kustomize's bases
+// are patched by overlays, and a repository has a manifest for each of its clusters.
+// A name is one object, whatever its files are, unless they put it into different
+// namespaces of what may be one cluster.
+func (r *reading) onceEachObject() {
+	type object struct {
+		name string
+		bind monban.Bind
+	}
+	type place struct {
+		job, claim int
+		namespace  string
+	}
+	first := map[object][]place{}
+	for i := range r.jobs {
+		s := r.jobs[i].scan
+		if s == nil || s.declined || len(s.namespaces) == 0 {
+			continue
+		}
+		kept, namespaces := s.claims[:0], s.namespaces[:0]
+	claims:
+		for k, c := range s.claims {
+			key := object{c.Name, c.Bind}
+			for _, p := range first[key] {
+				if p.job != i && (p.namespace == s.namespaces[k] || p.namespace == "" || s.namespaces[k] == "" || overlays(r.jobs[p.job].name, s.main)) {
+					known := &r.jobs[p.job].scan.claims[p.claim]
+					known.Agree = append(known.Agree, c.Pos)
+					continue claims
+				}
+			}
+			first[key] = append(first[key], place{i, len(kept), s.namespaces[k]})
+			kept, namespaces = append(kept, c), append(namespaces, s.namespaces[k])
+		}
+		s.claims, s.namespaces = kept, namespaces
+	}
+}
+
+// overlays reports whether two files are of different overlays of Kustomize, by the
+// name that its documentation gives their directory.
+func overlays(a, b string) bool {
+	const dir = "overlays/"
+	i, k := strings.LastIndex("/"+a, "/"+dir), strings.LastIndex("/"+b, "/"+dir)
+	if i < 0 || k < 0 || a[:i] != b[:k] {
+		return false
+	}
+	one, _, _ := strings.Cut(a[i+len(dir):], "/")
+	other, _, _ := strings.Cut(b[k+len(dir):], "/")
+	return one != other
+}
+
+// helm records the first line of a template that is about ports of a node. Where
+// its values decide, "nodePort: {{ .Values.port }}", it asks for nothing by itself:
+// nearly every chart can open such a port, and nearly none does.
 func (s *scan) helm(f file) {
 	for l := range lines(f.data, lineStyle{comment: "#"}) {
 		for _, word := range [...]string{"hostPort", "nodePort", "hostNetwork"} {
-			if i := strings.Index(l.text, word); i >= 0 {
+			if i := strings.Index(l.text, word); i >= 0 && !strings.Contains(l.text, "{{") {
 				s.gap(l.word(i, i+len(word)).pos(f), NotFollowed, l.text)
 				return
 			}
@@ -64,6 +116,11 @@ func (s *scan) helm(f file) {
 
 // manifest reads one object, or a list of them.
 func (s *scan) manifest(f file, doc *value, depth int) {
+	defer func() {
+		for len(s.namespaces) < len(s.claims) {
+			s.namespaces = append(s.namespaces, doc.get("metadata", "namespace").text())
+		}
+	}()
 	spec := doc.get("spec")
 	version := doc.get("apiVersion").text()
 	switch kind := doc.get("kind").text(); {

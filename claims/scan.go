@@ -24,9 +24,12 @@ type scan struct {
 	gaps     []monban.Gap
 	mentions []mention
 	copied   []string // or mounted, into containers
-	seen     []string // every file that has been loaded
-	stack    []string // the files being read now, the outermost first
-	whole    []string // files that are a part of this and not to be read by themselves
+	// namespaces are those of Kubernetes, of each claim that a manifest makes.
+	namespaces []string
+	inside     []inside // what containers run of the project's own
+	seen       []string // every file that has been loaded
+	stack      []string // the files being read now, the outermost first
+	whole      []string // files that are a part of this and not to be read by themselves
 	// lost says that main could not be read: what the program does without a line
 	// is not known either.
 	lost bool
