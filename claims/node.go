@@ -262,6 +262,16 @@ func (p nodeProject) configured(argv, env []string) (out []string, config nodeCo
 		return argv, config, true
 	}
 	ok = true
+	if tool == "vite" && group == "server" && !hasFlag(argv, "--port") {
+		if port, f, isRuby := p.viteRuby(); isRuby {
+			argv = append(argv[:len(argv):len(argv)], "--port", port.text)
+			config.strict = true
+			if port.line > 0 {
+				config.port = port.pos(f)
+			}
+			return argv, config, true
+		}
+	}
 	p.config(tool, func(f file, get func(key string) (jsSetting, bool)) {
 		if port, found := get("port"); found && !hasFlag(argv, "--port", "-p") {
 			if !digits(port.value.text) {
@@ -458,7 +468,7 @@ func readNodeConfig(s *scan) {
 			continue
 		}
 		full, config, ok := p.configured(argv, nil)
-		if !ok || config.port.File == "" {
+		if !ok || config.port.File != p.f.show {
 			continue
 		}
 		before := len(s.claims)

@@ -1,8 +1,8 @@
 package claims
 
 import (
-	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,13 +10,15 @@ import (
 )
 
 // readProcfile reads a Procfile, as foreman, honcho, overmind and others run it:
-// each process gets PORT, which is 5000 or the PORT of the .env file beside it,
-// and 100 more for each line above its own. What is taken:
+// each process gets PORT, which is 5000 or the PORT of the .env file beside it, of
+// the environment, or that bin/dev exports for Procfile.dev, and 100 more for each
+// line above its own. What is taken:
 //
 //   - a process whose command has $PORT in it: to name it is to promise to
 //     listen there, on an address that is not known and so taken as every one;
 //   - a program known by its command line, which also may read PORT;
-//   - rails, puma, rackup, thin, unicorn and artisan with a port of their own.
+//   - rails and puma, with what config/puma.rb says;
+//   - rackup, thin, unicorn and artisan with a port of their own.
 //
 // Of Procfile and Procfile.dev the second one is for this machine.
 func readProcfile(s *scan) {
@@ -25,6 +27,7 @@ func readProcfile(s *scan) {
 		return
 	}
 	p := procfile{s: s, dir: path.Dir(s.main), base: 5000}
+	p.outer()
 	if name := path.Join(p.dir, ".env"); s.exists(name) {
 		s.open(monban.Pos{}, name, p.env)
 	}
@@ -53,6 +56,41 @@ type procfile struct {
 	dir    string
 	base   int
 	basePo monban.Pos // where the .env file has it
+	port   int        // of the process that is read; 0 when it has unset it
+}
+
+// outer finds the PORT that foreman is started with.
+func (p *procfile) outer() {
+	if path.Base(p.s.main) == "Procfile.dev" {
+		if name := path.Join(p.dir, "bin/dev"); p.s.exists(name) {
+			p.s.open(monban.Pos{}, name, p.binDev)
+		}
+	}
+	if text, ok := p.s.place.getenv("PORT"); ok {
+		if num, err := monban.ParsePort(text); err == nil {
+			p.base, p.basePo = int(num.Num), monban.Pos{}
+		}
+	}
+}
+
+// binDev looks for the PORT that the script of Rails exports:
+//
+//	export PORT="${PORT:-3000}"
+func (p *procfile) binDev(f file) {
+	for l := range lines(f.data, lineStyle{comment: "#"}) {
+		w := l.whole().trim()
+		if rest, ok := strings.CutPrefix(w.text, "export "); ok {
+			w = w.sub(len(w.text)-len(rest), len(w.text)).trim()
+		}
+		value, ok := strings.CutPrefix(w.text, "PORT=")
+		if !ok {
+			continue
+		}
+		at := lastDigits(w.sub(len(w.text)-len(value), len(w.text)))
+		if num, err := monban.ParsePort(at.text); err == nil && num.Num != 0 {
+			p.base, p.basePo = int(num.Num), at.pos(f)
+		}
+	}
 }
 
 func (p *procfile) env(f file) {
@@ -74,23 +112,24 @@ func (p *procfile) process(f file, name string, command word, port int) {
 	}
 	before := len(p.s.claims)
 	asksFor := false // $PORT
+	p.port = port
 	for _, words := range shellCommands(command) {
 		argv := make([]string, len(words))
 		for i, w := range words {
-			argv[i] = p.expand(w.text, port, &asksFor)
+			argv[i] = p.expand(w.text, p.port, &asksFor)
+		}
+		if argv[0] == "unset" && slices.Contains(argv[1:], "PORT") {
+			p.port = 0
+			continue
 		}
 		if _, value, ok := strings.Cut(argv[0], "PORT="); ok && digits(value) && len(argv) > 1 {
-			port, _ = number(value)
+			p.port, _ = number(value)
 			argv, words = argv[1:], words[1:]
 		}
-		known := len(p.s.claims)
-		p.s.commandAt(f, argv, words, []string{"PORT=" + strconv.Itoa(port)})
-		if len(p.s.claims) == known {
-			p.server(f, argv, words)
-		}
+		p.command(f, argv, words)
 	}
-	if len(p.s.claims) == before && asksFor && port > 0 && port <= 65535 {
-		p.claim("procfile", tcp(any6(), uint16(port), monban.Pos{}))
+	if port = p.port; len(p.s.claims) == before && asksFor && port > 0 && port <= 65535 {
+		p.s.anyServer("procfile", tcp(any6(), uint16(port), monban.Pos{}))
 	}
 	for i := range p.s.claims[before:] {
 		c := &p.s.claims[before+i]
@@ -103,6 +142,69 @@ func (p *procfile) process(f file, name string, command word, port int) {
 			}
 		}
 	}
+}
+
+// command reads one command of a process: with a development server's configuration
+// as in package.json, as any program's, or as one of the servers of a Procfile.
+func (p *procfile) command(f file, argv []string, words []word) {
+	before := len(p.s.claims)
+	bare, _ := withoutRunner(argv, words)
+	node := nodeProject{s: p.s, f: f, dir: p.dir}
+	full, config, ok := node.configured(bare, nil)
+	if !ok {
+		return // a gap
+	}
+	var env []string
+	if p.port > 0 {
+		env = []string{"PORT=" + strconv.Itoa(p.port)}
+	}
+	flask := variable{}
+	if slices.Contains(bare, "flask") {
+		env, flask = p.flaskenv(env)
+	}
+	if len(full) > len(bare) {
+		p.s.commandAt(f, full, nil, env)
+	} else {
+		p.s.commandAt(f, argv, words, env)
+	}
+	for i := range p.s.claims[before:] {
+		c := &p.s.claims[before+i]
+		switch {
+		case c.Pos.Line != 0:
+		case config.port.File != "":
+			c.Pos = config.port
+		case c.By == "flask" && flask.text != "" && !c.Default:
+			c.Pos = flask.pos
+		}
+		if moves(c.By, full, c.Default) && !config.strict {
+			c.UpTo = 65535
+		}
+	}
+	if len(p.s.claims) == before {
+		p.server(f, argv, words)
+	}
+}
+
+// flaskenv adds what flask reads from its files to an environment: .flaskenv, and
+// .env before it. Of PORT it knows nothing.
+func (p *procfile) flaskenv(env []string) (out []string, port variable) {
+	values := map[string]variable{}
+	for _, base := range [...]string{".flaskenv", ".env"} {
+		if name := path.Join(p.dir, base); p.s.exists(name) {
+			p.s.open(monban.Pos{}, name, func(f file) {
+				entries, _ := readDotenv(f, placeVariables(p.s.place)) // whose error the file's own reader tells
+				for _, e := range entries {
+					values[e.key.text] = e.value
+				}
+			})
+		}
+	}
+	for _, name := range [...]string{"FLASK_RUN_PORT", "FLASK_RUN_HOST"} {
+		if v, ok := values[name]; ok {
+			env = append(env, name+"="+v.text)
+		}
+	}
+	return env, values["FLASK_RUN_PORT"]
 }
 
 // expand replaces $PORT and ${PORT:-N} in a word.
@@ -122,64 +224,6 @@ func (p *procfile) expand(text string, port int, asksFor *bool) string {
 		return text
 	}
 	return t.text
-}
-
-// server knows the servers that often stand in a Procfile.
-func (p *procfile) server(f file, argv []string, words []word) {
-	for len(argv) > 2 && (argv[0] == "bundle" && argv[1] == "exec" || programName(argv[0]) == "ruby") {
-		n := 1
-		if argv[0] == "bundle" {
-			n = 2
-		}
-		argv, words = argv[n:], words[n:]
-	}
-	if len(argv) == 0 {
-		return
-	}
-	c := commandLine{s: p.s, f: f, argv: argv, at: words}
-	hosts := []string{"0.0.0.0"}
-	switch program := programName(argv[0]); {
-	case program == "rails" && len(argv) > 1 && (argv[1] == "s" || argv[1] == "server"):
-		hosts = []string{"127.0.0.1", "::1"}
-	case program == "rackup":
-		hosts = []string{"127.0.0.1", "::1"}
-	case program == "puma", program == "thin", program == "unicorn":
-	case program == "php" && len(argv) > 2 && argv[1] == "artisan" && argv[2] == "serve":
-		hosts = []string{"127.0.0.1"}
-	default:
-		return
-	}
-	port := c.flag("--port", "-p")
-	num, err := monban.ParsePort(port.text)
-	if err != nil || num.Num == 0 {
-		return
-	}
-	if host := c.flag("--host", "--binding", "-b", "-o"); host.ok && !strings.Contains(host.text, "/") {
-		hosts = []string{host.text}
-	}
-	for _, host := range hosts {
-		sock := socket{proto: monban.TCP, v6only: monban.On}
-		if port.line > 0 {
-			sock.pos = port.pos(f)
-		}
-		if len(hosts) > 1 {
-			sock.tolerates = monban.ToleratesAddress
-		}
-		for _, addr := range p.s.names.host(host) {
-			sock.at = netip.AddrPortFrom(addr, num.Num)
-			p.claim(programName(argv[0]), sock)
-			break
-		}
-	}
-}
-
-func (p *procfile) claim(by string, sock socket) {
-	who := asker{by: by, uid: -1, reuseAddr: monban.On, reusePort: monban.Off}
-	if sock.at.Addr() == any6() {
-		sock.v6only, sock.orIPv4 = monban.Off, true
-		who.reuseAddr, who.reusePort = 0, 0
-	}
-	p.s.claim(who, sock)
 }
 
 // readDotenvFile reads a .env file that no Compose project, Procfile or
@@ -215,10 +259,7 @@ func readDotenvFile(s *scan) {
 		}
 		for i := range s.claims {
 			s.claims[i].Program.Dir = s.place.abs(dir)
-			s.claims[i].Name = path.Base(s.place.abs(dir))
-			if s.claims[i].Name == "" || s.claims[i].Name == "." || s.claims[i].Name == "/" {
-				s.claims[i].Name = s.claims[i].By
-			}
+			s.claims[i].Name = s.dirName(dir, s.claims[i].By)
 		}
 	})
 }

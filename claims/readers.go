@@ -71,6 +71,7 @@ func readers() []reader {
 		{by: "node", is: named("package.json"), read: readPackage},
 		{by: "node", is: isNodeConfig, read: readNodeConfig, piece: true},
 		{by: "procfile", is: named("Procfile", "Procfile.dev"), read: readProcfile},
+		{by: "puma", is: isPuma, read: readPuma, piece: true},
 		{by: "dotenv", is: named(".env", ".flaskenv"), read: readDotenvFile, piece: true},
 		{by: "devcontainer", is: named("devcontainer.json", ".devcontainer.json"), read: readDevcontainer},
 		{by: "kubernetes", is: isManifest, looks: looksLikeKubernetes, read: readKubernetes},
