@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/monban-dev/monban"
 )
@@ -15,7 +16,8 @@ func looksLikeClaims(data []byte) bool {
 
 // readClaims reads monban's own format: a table with a list "claims", whose
 // items have name, proto, address, port, listen, reuseaddr, reuseport, v6only,
-// interface and uid. Here an option that is absent is off, not unknown: the
+// interface and uid; a port is a number or a service's name, and may have its
+// protocol behind it, "53/udp". Here an option that is absent is off, not unknown: the
 // author of such a file says everything.
 func readClaims(s *scan) {
 	s.open(monban.Pos{}, s.main, func(f file) {
@@ -94,14 +96,24 @@ func (r *ownReader) bad(w word, problem Problem) {
 	r.ok = false
 }
 
+// proto is that of the item, or the one that its port is written with: "53/udp", as
+// everywhere else. The two may not contradict each other.
 func (r *ownReader) proto() monban.Proto {
-	v := r.item.get("proto")
-	if v == nil {
-		return monban.TCP
+	v, port := r.item.get("proto"), r.item.get("port")
+	proto := monban.TCP
+	if v != nil {
+		var err error
+		if proto, err = monban.ParseProto(v.text()); err != nil {
+			r.bad(v.at, BadSyntax)
+			return proto
+		}
 	}
-	proto, err := monban.ParseProto(v.text())
-	if err != nil {
-		r.bad(v.at, BadSyntax)
+	if _, text, ok := strings.Cut(port.text(), "/"); ok {
+		behind, err := monban.ParseProto(text)
+		if err != nil || v != nil && behind != proto {
+			r.bad(port.at, BadSyntax)
+		}
+		proto = behind
 	}
 	return proto
 }
@@ -124,10 +136,14 @@ func (r *ownReader) port(pos *monban.Pos, proto monban.Proto) uint16 {
 		r.bad(r.item.at, BadPort)
 		return 0
 	}
-	*pos = v.at.pos(r.f)
-	num, ok := r.s.names.port(v.text(), proto)
+	w := v.at
+	if i := strings.IndexByte(w.text, '/'); i >= 0 {
+		w = w.sub(0, i)
+	}
+	*pos = w.pos(r.f)
+	num, ok := r.s.names.port(w.text, proto)
 	if !ok {
-		r.bad(v.at, BadPort)
+		r.bad(w, BadPort)
 	}
 	return num
 }
