@@ -243,6 +243,8 @@ type Load struct {
 	Value []byte `json:",omitempty"`
 	// Temp is the OpMap that a FieldTemp comes from.
 	Temp int `json:",omitempty"`
+	// Below is what all numbers of a FieldRandom are less than; 0 is not known.
+	Below uint32 `json:",omitempty"`
 	// ByDevice limits a FieldDestType or FieldSourceType to the interface the
 	// packet came in by.
 	ByDevice bool `json:",omitempty"`

@@ -169,7 +169,9 @@ func (e *eval) lookUp(r *rule, i int, s *state, t temps, next, returned *[]*stat
 		for _, el := range all {
 			meet(el, s.fork(&st.tag))
 		}
-		*next = append(*next, s)
+		if !st.lookup.complete() {
+			*next = append(*next, s)
+		}
 		return
 	case st.lookup.remote < 0 || !e.remotePart(st.lookup):
 		if el := e.element(st.lookup, a, s); el != nil {

@@ -2,6 +2,7 @@ package exposure
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"sync"
 
@@ -221,6 +222,37 @@ func (a *answer) addAtoms(e *monban.Element, atoms *set) {
 		}
 	}
 	a.groups = append(a.groups, group{*atoms, e})
+}
+
+// complete reports whether every packet has an element, whatever is drawn for it: a
+// service is spread over its servers so.
+func (l *lookup) complete() bool {
+	const most = 1 << 12
+	switch {
+	case l.set.Else != nil:
+		return true
+	case len(l.key) != 1 || l.key[0].Below == 0 || l.key[0].Below > most || l.key[0].Mask != nil || l.key[0].Len != 4:
+		return false
+	}
+	number := binary.BigEndian.Uint32
+	if l.key[0].Little {
+		number = binary.LittleEndian.Uint32
+	}
+	drawn := make([]bool, l.key[0].Below)
+	missing := len(drawn)
+	for i := range l.set.Elements {
+		first, last, ok := l.part(&l.set.Elements[i], 0)
+		if !ok {
+			return false
+		}
+		for n := number(first); n <= number(last) && n < l.key[0].Below; n++ {
+			if !drawn[n] {
+				drawn[n] = true
+				missing--
+			}
+		}
+	}
+	return missing == 0
 }
 
 // outcomes lists every different thing that a set may answer.

@@ -133,11 +133,15 @@ func (d *ruleDecoder) expression(e *expression) {
 	case "numgen", "hash":
 		// jhash reads its source from attribute 1; symhash has none. Both write
 		// to attribute 2, numgen to 1.
-		dreg := 1
+		dreg, modulus, offset := 1, 2, 4
 		if e.name == "hash" {
-			dreg = 2
+			dreg, modulus, offset = 2, 4, 6
 		}
-		d.load(e, dreg, monban.Load{Field: monban.FieldRandom, Name: e.name, Len: 4})
+		l := monban.Load{Field: monban.FieldRandom, Name: e.name, Len: 4, Little: d.little}
+		if e.u32(offset) == 0 {
+			l.Below = e.u32(modulus)
+		}
+		d.load(e, dreg, l)
 	case "nat":
 		d.nat(e)
 	case "redir":
@@ -404,6 +408,11 @@ func (d *ruleDecoder) finishTest(s monban.Step) {
 			d.chance(l.Name)
 			return
 		}
+		if w := s.Within; l.Name == maxSegment && l.Len == 2 && l.Mask == nil && len(w) == 1 && len(w[0].First) == 2 && len(w[0].Last) == 2 &&
+			oddSegments(binary.BigEndian.Uint16(w[0].First), binary.BigEndian.Uint16(w[0].Last), s.Not) {
+			d.never(l.Name)
+			return
+		}
 		d.opaque(l.Name + " …")
 		return
 	case monban.FieldRandom:
@@ -504,9 +513,16 @@ func (d *ruleDecoder) bitwise(e *expression) {
 			}
 		}
 		l.Mask, l.Xor = m, x
+		if d.network == monban.IPv4 && l.Name == fragmentField && l.Offset == 0 && l.Len == 2 && m[0]&0xc0 == 0 && x[0] == 0 && x[1] == 0 {
+			// Which fragment a packet is: nobody has to send any.
+			*l = monban.Load{Field: monban.FieldConstant, Name: "ip frag-off", Value: []byte{0, 0}, Len: 2}
+		}
 	}
 	d.regs.put(to, loads...)
 }
+
+// fragmentField is the name of the bytes at 6 of the IPv4 header.
+const fragmentField = "@nh,48"
 
 func (d *ruleDecoder) byteorder(e *expression) {
 	n, size := int(e.u32(4)), int(e.u32(5))
@@ -672,10 +688,12 @@ func (d *ruleDecoder) objref(e *expression) {
 	}
 	names := [...]string{1: "counter", 2: "quota", 3: "ct helper", 4: "limit", 5: "ct count", 7: "ct timeout", 8: "secmark", 9: "ct expectation"}
 	switch kind {
-	case 1, 3, 7, 8, 9:
+	case 1, 3, 7, 8:
 		d.note(names[kind])
 	case 2, 4, 5:
 		d.chance(names[kind] + " name " + name)
+	case 9: // who has one already is dropped (nft_ct_expect_obj_eval)
+		d.final(names[kind])
 	default: // a tunnel, synproxy
 		d.final("object " + name)
 	}

@@ -57,6 +57,12 @@ func (d *ruleDecoder) match(e *expression) {
 		}
 	case "rt", "frag", "hbh", "dst", "mh":
 		d.never(name)
+	case "tcpmss":
+		if oddSegments(x.u16(0), x.u16(2), x.u8(4) != 0) {
+			d.never("xt match tcpmss")
+		} else {
+			d.opaque("xt match tcpmss")
+		}
 	case "set":
 		d.opaque("ipset")
 	default: // owner, physdev, policy, string, bpf, u32, socket, length, ttl, …
@@ -443,4 +449,19 @@ func constants(pair [2][]byte) []monban.Load {
 		out = append(out, monban.Load{Field: monban.FieldConstant, Value: bytes.Clone(pair[1]), Len: len(pair[1])})
 	}
 	return out
+}
+
+// maxSegment names a load of the maximum segment size that a TCP packet announces.
+const maxSegment = "tcp option 2"
+
+// oddSegments reports whether nobody announces a segment size of those from first to
+// last, or, with not, of all others: computers announce at least what every IPv4 host
+// has to take (RFC 9293 section 3.7.1), and at most what fits into a packet on
+// loopback.
+func oddSegments(first, last uint16, not bool) bool {
+	const least, most = 536, 65495
+	if not {
+		return first <= least && last >= most
+	}
+	return last < least || first > most
 }

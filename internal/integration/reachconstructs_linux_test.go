@@ -25,6 +25,8 @@ type construct struct {
 	// unknown is a part of the rule that an undecided answer has to name; "" wants
 	// every answer decided.
 	unknown string
+	// sure are ports of which every answer comes without a condition.
+	sure []uint16
 }
 
 // in is a table with one chain at the hook that packets for this machine pass.
@@ -191,8 +193,22 @@ table netdev n { chain e { type filter hook egress device eth0 priority 0; tcp s
  meta nfproto ipv4 @nh,104,16 0x0002 accept`), unknown: "@nh"},
 		{name: "exthdr", nft: in("accept", `exthdr hbh exists drop
  ip option rr exists drop
- tcp option maxseg size < 100 tcp dport 22 drop`), unknown: "tcp option"},
-		{name: "fragments", nft: in("accept", `ip frag-off & 0x1fff != 0 drop`), unknown: "@nh"},
+ tcp option maxseg size < 100 tcp dport 22 drop`)},
+		{name: "fragments", nft: in("accept", `ip frag-off & 0x1fff != 0 drop`)},
+		{name: "fragments and whole packets", nft: in("accept", `ip frag-off & 0x3fff == 0 ip saddr 192.0.2.0/24 drop
+ ip frag-off & 0x4000 != 0 tcp dport 22 drop
+ ip frag-off != 0 udp dport 53 drop`), unknown: "@nh"},
+		{name: "fragments that are let in", nft: in("drop", established+`ip frag-off & 0x3fff != 0 accept
+ tcp dport 22 accept`), unknown: "ip frag-off"},
+		{name: "usual and unusual segments", nft: in("accept", `tcp option maxseg size 1-535 drop
+ tcp option maxseg size 1-1500 tcp dport 80 drop
+ tcp option maxseg size != 536-65535 tcp dport 22 ip saddr 192.0.2.0/24 drop`), unknown: "tcp option"},
+		{name: "xt usual segments", sh: `iptables-nft -A INPUT -p tcp -m conntrack --ctstate NEW -m tcpmss ! --mss 536:65535 -j DROP
+iptables-nft -A INPUT -p tcp -m tcpmss --mss 1:500 -j DROP
+iptables-nft -A INPUT -f -j DROP
+iptables-nft -t raw -A PREROUTING -p tcp --tcp-flags FIN,SYN FIN,SYN -j DROP`},
+		{name: "xt unusual segments", sh: `iptables-nft -A INPUT -p tcp --dport 22 -m tcpmss --mss 1400:1500 -j DROP
+iptables-nft -A INPUT -p tcp --dport 80 -m tcpmss ! --mss 1000:1400 -j DROP`, unknown: "tcpmss"},
 		{name: "shifts", nft: in("drop", established+`meta mark set meta mark | 0x100
  meta mark set meta mark << 4
  meta mark 0x1000 accept`), unknown: "meta mark"},
@@ -252,6 +268,17 @@ table netdev n { chain e { type filter hook egress device eth0 priority 0; tcp s
 		{name: "numgen and hashes", nft: in("drop", established+`tcp dport 22 numgen inc mod 2 0 accept
  tcp dport 80 jhash ip saddr mod 2 seed 0xdead 1 accept
  tcp dport 443 symhash mod 2 vmap { 0 : accept, 1 : drop }`)},
+		{name: "numgen that always finds somebody", nft: `table inet t { chain a { ip saddr 192.0.2.0/24 accept
+ }
+ chain b { ip saddr 192.0.2.0/24 counter accept
+ }
+ chain in { type filter hook input priority 0; policy drop; ct state established accept
+ tcp dport 22 numgen random mod 3 vmap { 0 : jump a, 1 : jump b, 2 : goto a }
+ tcp dport 80 numgen inc mod 100 vmap { 0-49 : goto a, 50-99 : goto b }
+ tcp dport 443 jhash ip saddr . tcp sport mod 4 vmap { 0-3 : accept }
+ udp dport 53 symhash mod 2 vmap { 0 : jump a, 1 : goto b }
+ udp dport 5353 numgen random mod 3 vmap { 0 : jump a, 1 : jump b }
+ } }`, sure: []uint16{22, 80, 443, 53}},
 		{name: "log", nft: in("drop", established+`tcp dport 22 log group 3 prefix "x" accept
  log level debug flags all`)},
 		{name: "queue without a listener", sh: `iptables-nft -A INPUT -p tcp --dport 22 -j NFQUEUE --queue-num 3
@@ -491,7 +518,7 @@ func TestReachConstructs(t *testing.T) {
 		"2001:db8:99::1", "2001:db8:99::77", "2001:db8:99:0:8000::1"} {
 		sources = append(sources, netip.MustParseAddr(a))
 	}
-	for _, c := range slices.Concat(constructs(), hostile(), machines(), routes()) {
+	for _, c := range slices.Concat(constructs(), hostile(), machines(), routes(), realistic()) {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			defer func(was testing.TB) { r.t = was }(r.t)
 			r.t = t
@@ -516,6 +543,11 @@ func TestReachConstructs(t *testing.T) {
 			}
 			before := r.tally
 			r.check(c.name, c.nft+c.sh, sources, ports, 200)
+			for _, port := range c.sure {
+				if conditions := r.conditions(port); len(conditions) > 0 {
+					t.Errorf("port %d: %v", port, conditions)
+				}
+			}
 			undecided := r.undecided()
 			t.Logf("in %d, unknown %d, conditional %d: %q", r.tally.in-before.in, r.tally.unknown-before.unknown, r.tally.conditional-before.conditional, undecided)
 			switch {
@@ -526,6 +558,18 @@ func TestReachConstructs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// conditions returns those of the ways to the server's doors on a port.
+func (r *shootingRange) conditions(port uint16) (out []monban.Condition) {
+	snap := r.snapshot()
+	snap.Doors = slices.DeleteFunc(slices.Clone(snap.Doors), func(d monban.Door) bool { return d.Bind.Port.Num != port })
+	for _, reach := range exposure.Judge(snap) {
+		for _, e := range reach {
+			out = append(out, e.Conditions...)
+		}
+	}
+	return out
 }
 
 // undecided returns what is said of doors whose reach is not known.

@@ -11,7 +11,7 @@ func hostile() []construct {
  tcp dport 22 ct helper set "h" accept
  tcp dport 80 ct timeout set "s" ct expectation set "e" accept
  udp dport 53 ip saddr 192.0.2.0/24 accept
- } }`},
+ } }`, unknown: "ct expectation"},
 		{name: "conntrack zone by a map", nft: `table inet t { map z { typeof iifname : ct zone; elements = { "eth0" : 7 }; }
  chain p { type filter hook prerouting priority -300; ct zone set iifname map @z
  }
