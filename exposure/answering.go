@@ -34,7 +34,7 @@ func Answering(seen iter.Seq[monban.Sighting], book *portbook.Book, doubtful fun
 		if f.Likely {
 			f.Severity = min(f.Severity, monban.Medium)
 		}
-		if s.Service.Evidence != "" {
+		if s.Service.Protocol != "" && s.Service.Evidence != "" { // an answer that tells nothing is evidence of nothing
 			f.Evidence = []monban.Evidence{{Source: "answer", Text: s.Service.Evidence}}
 		}
 		out = append(out, f)

@@ -102,6 +102,12 @@ func TestScanFailOn(t *testing.T) {
 	if !strings.Contains(out, `"protocol":"ssh"`) || strings.Contains(out, "MongoDB") {
 		t.Errorf("ssh at MongoDB's number: %s", out)
 	}
+	if strings.Contains(out, "usually") || !strings.Contains(out, "seems to be") {
+		t.Errorf("a banner is told of as a number: %s", out)
+	}
+	if text := scan(0, "-p", "27017", "--identify"); !strings.Contains(text, "what it seems to be") || strings.Contains(text, "numbers are known for") {
+		t.Errorf("a banner is told of as a number: %s", text)
+	}
 	// A door that was not open before.
 	at := strings.Index(out, `"sightings":[{`)
 	end := strings.Index(out, `"counts":`)
@@ -207,6 +213,16 @@ func TestScanForms(t *testing.T) {
 	}
 	if text, _ := runHere(t, 0, "scan", "127.0.0.1", "-p", "7060-7080", "--diff", filepath.Join(dir, "old.json")); !strings.Contains(text, "undecided 127.0.0.1:7070/tcp") {
 		t.Errorf("diff in words: %s", text)
+	}
+	// A link-local address is the target that it was before by its zone, too.
+	if out, err := exec.Command("ip", "address", "add", "fe80::77/64", "dev", "lo").CombinedOutput(); err != nil {
+		t.Fatalf("ip: %v\n%s", err, out)
+	}
+	before, _ = runHere(t, 0, "scan", "fe80::77%lo", "-p", "6000-6002", "--json")
+	opened := strings.Replace(before, `"sightings":[]`, `"sightings":[{"target":"fe80::77%lo","proto":"tcp","port":6001,"state":"open"}]`, 1)
+	diff, _ = runHere(t, 0, "scan", "fe80::77%lo", "-p", "6000-6002", "--diff", write("zone.json", opened), "--json")
+	if !strings.Contains(diff, `"closed":[{"target":"fe80::77%lo","proto":"tcp","port":6001,"state":"closed"}]`) {
+		t.Errorf("diff of a zone: %s", diff)
 	}
 	broken := write("broken.json", strings.Replace(before, `"interrupted":false`, `"interrupted":true`, 1))
 	if _, errs := runHere(t, 2, "scan", "127.0.0.1", "-p", "7000-7080", "--diff", broken); !strings.Contains(errs, "was interrupted") {

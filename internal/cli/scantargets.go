@@ -396,10 +396,14 @@ func (o *oldScan) compare(now *report.Scan, r *probe.Report) *report.ScanDiff {
 	return d
 }
 
+// covers reports whether an address is one of the targets, as the output writes them.
 func covers(targets []string, a netip.Addr) bool {
 	return slices.ContainsFunc(targets, func(t string) bool {
-		p, err := parseTarget(t)
-		return err == nil && (p.Contains(a) || p.Addr() == a)
+		if p, err := netip.ParsePrefix(t); err == nil {
+			return p.Contains(a) // no address with a zone: those are targets of their own
+		}
+		one, err := netip.ParseAddr(t)
+		return err == nil && one == a
 	})
 }
 

@@ -124,6 +124,12 @@ func (v *view) findingSentence(f monban.Finding) string {
 			"ポート %[1]s は外から調べると開いていませんでしたが、このマシンのルールでは通るはずです。途中にある別のファイアウォールやプロバイダーのフィルターが拒んでいるか、プログラムが応答していない可能性があります。",
 			f.Bind.Port)
 	case monban.AnsweringService:
+		if seems(f) {
+			return say(
+				"What answers at %[3]s on port %[2]s seems to be %[1]s. If it is: a service of this kind is meant for its own machine or a trusted network.",
+				"%[3]s のポート %[2]s の応答は %[1]s のものと思われます。%[1]s だとすれば、この種のサービスは、そのマシンの中か信頼できるネットワークだけで使うものです。",
+				f.Service, f.Bind.Port, hostText(f.Bind.Addr)) + v.riskText(f)
+		}
 		if f.Likely {
 			return say(
 				"Port %[2]s of %[3]s is open, and usually %[1]s. If it is %[1]s: a service of this kind is meant for its own machine or a trusted network.",
@@ -325,6 +331,10 @@ func (v *view) riskText(f monban.Finding) string {
 	}
 	return v.style.Lang.pick(" ", "") + risks[0].Text.In(v.style.Lang.String())
 }
+
+// seems reports whether a service is likely because of what it answered, rather than
+// by the number of its port alone.
+func seems(f monban.Finding) bool { return f.Likely && len(f.Evidence) > 0 }
 
 // serviceName is the name of a use of the port book for people.
 func (v *view) serviceName(p monban.Port, name string) string {

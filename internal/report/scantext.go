@@ -229,19 +229,28 @@ func (s Scan) missed(p *printer, v *view) string {
 }
 
 // risks says what exposing the services leads to: of those that were identified,
-// and, shorter, of those that only their numbers tell.
+// and, shorter, of those that their answers resemble or only their numbers tell.
 func (s Scan) risks(p *printer, v *view) {
 	const most = 10
-	var sure, likely []monban.Finding
-	seen := make(map[monban.Port]bool)
+	var sure, resemble, byNumber []monban.Finding
+	type place struct { // where one line tells of several hosts
+		port    monban.Port
+		service string
+	}
+	told := make(map[place]bool)
 	for _, f := range v.Findings {
+		at := place{f.Bind.Port, f.Service}
 		switch {
 		case f.Kind != monban.AnsweringService:
 		case !f.Likely:
 			sure = append(sure, f)
-		case !seen[f.Bind.Port]:
-			seen[f.Bind.Port] = true
-			likely = append(likely, f)
+		case told[at]:
+		case seems(f):
+			told[at] = true
+			resemble = append(resemble, f)
+		default:
+			told[at] = true
+			byNumber = append(byNumber, f)
 		}
 	}
 	more := func(n int) {
@@ -256,15 +265,21 @@ func (s Scan) risks(p *printer, v *view) {
 		}
 		more(len(sure))
 	}
-	if len(likely) > 0 {
+	list := func(heading string, findings []monban.Finding) {
+		if len(findings) == 0 {
+			return
+		}
 		p.blank()
-		p.paragraph(span{bold, ""}, p.f("If these ports are what their numbers are known for, exposing them is a risk:",
-			"番号どおりのサービスであれば、公開には次の危険があります:"))
-		for _, f := range likely[:min(len(likely), most)] {
+		p.paragraph(span{bold, ""}, heading)
+		for _, f := range findings[:min(len(findings), most)] {
 			p.paragraph(span{severityTag(p.lang, f.Severity).style, fmt.Sprintf("  %-9s ", f.Bind.Port)}, strings.TrimSpace(v.riskText(f)))
 		}
-		more(len(likely))
+		more(len(findings))
 	}
+	list(p.f("If what answers at these ports is what it seems to be, exposing it is a risk:",
+		"応答から推定したとおりのサービスであれば、公開には次の危険があります:"), resemble)
+	list(p.f("If these ports are what their numbers are known for, exposing them is a risk:",
+		"番号どおりのサービスであれば、公開には次の危険があります:"), byNumber)
 }
 
 // doubtful returns what tells of a door whether something in the path may have
