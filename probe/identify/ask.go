@@ -37,6 +37,7 @@ func (x *race) put(until time.Time, s signature) result {
 			}
 			return result{s: answer, found: true}
 		case no:
+			c.hearOut(quiet + x.roundTrip())
 			return result{said: string(c.said)}
 		}
 	}
@@ -47,14 +48,17 @@ func (x *race) put(until time.Time, s signature) result {
 func (x *race) listen(raw net.Conn) result {
 	c := newConn(x.ctx, raw, newQuestion(x.target), x.until)
 	defer c.Close()
+	greeted := func() {
+		select {
+		case x.greeted <- struct{}{}:
+		default:
+		}
+	}
 	for c.hear() {
 		s, sig, m := greet(c.question, c.said)
 		switch m {
 		case yes:
-			select {
-			case x.greeted <- struct{}{}:
-			default:
-			}
+			greeted()
 			if sig.talk != nil && !silentPort(x.target.Port()) {
 				c.extend(x.talking())
 				s = sig.talk(c, s)
@@ -64,6 +68,8 @@ func (x *race) listen(raw net.Conn) result {
 			}
 			return result{s: s, found: true}
 		case no:
+			greeted()
+			c.hearOut(quiet + x.roundTrip())
 			return result{said: string(c.said)}
 		}
 	}

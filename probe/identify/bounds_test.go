@@ -356,7 +356,7 @@ func TestNoDescriptors(t *testing.T) {
 		_, _ = io.WriteString(c, "HTTP/1.0 204 No Content\r\nServer: short/1\r\n\r\n")
 	})
 	var dials atomic.Int64
-	id := &identify.Identifier{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	id := &identify.Identifier{Patience: 30 * time.Second, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		if dials.Add(1)%3 != 0 {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("socket", syscall.EMFILE)}
 		}
@@ -377,5 +377,25 @@ func TestCancelled(t *testing.T) {
 	s, err := id.Identify(ctx, target, monban.TCP)
 	if d := time.Since(start); d > time.Minute || s.Grade != monban.GradeUnknown {
 		t.Errorf("%+v, %v after %v", s, err, d)
+	}
+}
+
+// aByteAtATime reads as one who is faster than what comes in. It never gives up.
+type aByteAtATime struct{ net.Conn }
+
+func (c aByteAtATime) Read(b []byte) (int, error)      { return c.Conn.Read(b[:min(len(b), 1)]) }
+func (c aByteAtATime) SetReadDeadline(time.Time) error { return nil }
+
+// TestWholeEvidence: what a server says in pieces is evidence as far as it comes, and
+// not its first letter.
+func TestWholeEvidence(t *testing.T) {
+	const banner = "Welcome to what nobody has ever heard of. It says so in its own words.\r\n"
+	id := &identify.Identifier{Patience: 30 * time.Second, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		return aByteAtATime{c}, err
+	}}
+	s := ask(t, id, serve(t, func(c net.Conn) { _, _ = c.Write([]byte(banner)) }))
+	if s.Protocol != "" || s.Evidence != banner {
+		t.Errorf("got %+v", s)
 	}
 }

@@ -69,6 +69,20 @@ func (c *conn) hear() bool {
 	return n > 0
 }
 
+// hearOut hears a server out that says nothing of sense, for as much as evidence
+// takes, until it pauses: its first words may come in pieces, and one letter of them
+// shows little.
+func (c *conn) hearOut(pause time.Duration) {
+	for len(c.said) < evidenceLen {
+		if soon := time.Now().Add(pause); soon.Before(c.until) {
+			_ = c.SetReadDeadline(soon) // a connection without deadlines is closed with ctx
+		}
+		if !c.hear() {
+			return
+		}
+	}
+}
+
 // hearUntil reads until done is satisfied with what was said, and reports
 // whether it is.
 func (c *conn) hearUntil(done func(said []byte) bool) bool {

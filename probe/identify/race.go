@@ -42,7 +42,7 @@ type race struct {
 	list     []signature // not asked yet
 	asked    int
 	best     monban.Service
-	evidence string // the first thing said that nothing fits
+	evidence string // what was said that nothing fits: unasked, or the first of all
 	astray   string // an answer in HTTP to something else
 	refused  int    // connections that were not accepted
 	relisten bool   // somebody's answer looked like a greeting
@@ -186,7 +186,7 @@ func (x *race) weigh(res result) bool {
 	case res.echo:
 		x.best = is("echo", []byte(res.said))
 	case res.said != "":
-		if x.evidence == "" {
+		if x.evidence == "" || res.name == "" { // what it says unasked tells most
 			x.evidence = res.said
 		}
 		if x.astray == "" && res.name != "" && res.name != "http" && begins([]byte(res.said), "HTTP/1.") == yes {
