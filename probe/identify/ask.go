@@ -22,7 +22,7 @@ func (x *race) put(until time.Time, s signature) result {
 	asked := s.ask(c.question)
 	c.say(asked)
 	for c.hear() {
-		if echoed(asked, c.said) {
+		if !s.repeats && echoed(asked, c.said) {
 			if len(c.said) >= len(asked) && len(asked) >= 16 {
 				return result{said: string(c.said), echo: true}
 			}

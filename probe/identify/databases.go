@@ -32,7 +32,8 @@ func preLogin() []byte {
 }
 
 // readMSSQL takes the answer: a tabular result whose first option is a version
-// of six bytes.
+// of six bytes, that of the server. Whose it is nobody says: others speak TDS, too,
+// such as Babelfish, and give a version of SQL Server's.
 func readMSSQL(_ question, said []byte) (monban.Service, match) {
 	c := cursor{b: said}
 	kind, status, length := c.u8(), c.u8(), c.be16()
@@ -51,7 +52,7 @@ func readMSSQL(_ question, said []byte) (monban.Service, match) {
 	}
 	v := cursor{b: body[at : at+n]}
 	s := is("mssql", said)
-	s.Product, s.Version = "Microsoft SQL Server", fmt.Sprintf("%d.%d.%d", v.u8(), v.u8(), v.be16())
+	s.Version = fmt.Sprintf("%d.%d.%d", v.u8(), v.u8(), v.be16())
 	return s, yes
 }
 

@@ -20,7 +20,39 @@ func messagingQuestions() []signature {
 		{name: "kafka", ports: []uint16{9092, 9093}, ask: askKafka, read: readKafka},
 		{name: "zookeeper", ports: []uint16{2181, 2182}, ask: func(question) []byte { return []byte("srvr") }, read: readZooKeeper},
 		{name: "mqtt", ports: []uint16{1883, 8883}, ask: func(question) []byte { return askMQTTMethod() }, read: readMQTT, talk: talkMQTT},
+		// Not at a usual port: what answers to the other question says more of itself.
+		{name: "amqp behind sasl", ask: func(question) []byte { return []byte(saslHeader) }, read: readSASL, repeats: true},
 	}
+}
+
+// saslHeader asks for AMQP 1.0 behind a login, which is not begun: its specification,
+// part 5 section 3.1. A server of 1.0 alone may hang up on any other header.
+const saslHeader = "AMQP\x03\x01\x00\x00"
+
+// readSASL takes the same header and the frame that has to follow it, with the ways to
+// log in that there are (part 5 section 3.3.1). The header alone may be an echo.
+func readSASL(_ question, said []byte) (monban.Service, match) {
+	if m := begins(said, saslHeader); m != yes {
+		return none(m)
+	}
+	c := cursor{b: said[len(saslHeader):]}
+	size, offset, kind, _ := int(c.be32()), int(c.u8()), c.u8(), c.be16()
+	if c.failed {
+		return none(more)
+	}
+	if size < 12 || size > 4096 || offset < 2 || 4*offset > size-4 || kind != 1 {
+		return none(no)
+	}
+	c.bytes(4 * (offset - 2)) // an extended header
+	descriptor := string(c.bytes(3))
+	c.bytes(size - 4*offset - 3)
+	switch {
+	case c.failed:
+		return none(more)
+	case descriptor != "\x00\x53\x40": // sasl-mechanisms
+		return none(no)
+	}
+	return is("amqp", said), yes
 }
 
 // amqpHeader asks for AMQP 0-9-1: its specification, section 4.2.2.

@@ -12,7 +12,8 @@ import (
 
 // A signature is how one protocol is asked, and how its answers are read.
 type signature struct {
-	// name is the protocol's, as in [monban.Service].
+	// name is the protocol's, as in [monban.Service], or tells a second way to ask it
+	// from the first.
 	name string
 	// ports are where it usually is. They decide what is asked first, and
 	// nothing else.
@@ -29,6 +30,9 @@ type signature struct {
 	// resembles reports whether what a server said to something else suggests to
 	// ask this next. It may be nil. It is never a verdict.
 	resembles func(said []byte) bool
+	// repeats reports that a valid answer begins with the question itself. Then read
+	// wants more than that.
+	repeats bool
 	// anyPort reports that a UDP answer may come from another port of the
 	// target.
 	anyPort bool
