@@ -9,7 +9,10 @@ func (f *flow) canary() (uint64, bool) {
 		return 0, false
 	}
 	least := 16.0
-	if f.slowly {
+	switch {
+	case f.pace.quiet > 0:
+		least = 1 // has it gone? A slow pace would ask that for minutes
+	case f.slowly:
 		least = 4
 	}
 	apart := max(least, min(f.pace.rate, 1e7)/perCanary/float64(f.canaries.n()))

@@ -250,3 +250,27 @@ func TestSweepLoss(t *testing.T) {
 		}
 	}
 }
+
+// TestGone takes the target away in the middle of a scan, one that answers at all
+// doors, at a third of them, or at few: that has to be known, and soon. In simulated
+// time.
+func TestGone(t *testing.T) {
+	for _, every := range []uint64{1, 3, 1601} {
+		for seed := range uint64(4) {
+			g := newGrid(oneHost(t), allPorts(), monban.TCP)
+			f := newFlow(g, newBitmap(1), 0, g.len(), seed, newPace(250e3, false))
+			asked := 0
+			answers := func(d uint64) uint64 {
+				if asked++; asked > 20_000 || d%every != 0 {
+					return silent
+				}
+				return closed
+			}
+			took, _ := travel(t, f, path{rtt: time.Millisecond, answers: answers, capacity: 200e3}, seed)
+			t.Logf("one of %d answers, seed %d: %v, %d probes", every, seed, took.Round(time.Millisecond), f.probes)
+			if !f.lost || took > 30*time.Second {
+				t.Errorf("one of %d answers, seed %d: %v, and that it has gone is known: %v", every, seed, took, f.lost)
+			}
+		}
+	}
+}
