@@ -226,9 +226,11 @@ func (r *room) judged(as, port, address, want string, flags ...string) {
 // anywhere.
 func (r *room) explained(text string, want conflict.Cause, others ...conflict.Cause) {
 	r.t.Helper()
-	cmd := r.command("root", program(r.t, "monban"), "explain", "--json", "-")
-	cmd.Stdin = strings.NewReader(text)
-	out := output(r.t, cmd)
+	out := r.asked(func() []byte {
+		cmd := r.command("root", program(r.t, "monban"), "explain", "--json", "-")
+		cmd.Stdin = strings.NewReader(text)
+		return output(r.t, cmd)
+	})
 	parse(r.t, out)
 	var answer struct {
 		Data struct {
@@ -314,10 +316,14 @@ func causeSharingOptions(_ *testing.T, r *room) {
 }
 
 // python runs a script in the room and leaves it running once it has said "ready".
+// closed() waits until the first end of a connection that was closed is in TIME_WAIT.
 func (r *room) python(script string) {
 	r.t.Helper()
 	netnstest.Need(r.t, "python3")
-	cmd := r.command("root", "python3", "-c", "import socket, struct, time\n"+script+"\nprint('ready', flush=True)\ntime.sleep(3600)")
+	const waiting = `def closed():
+	while b" 06 " not in open("/proc/self/net/tcp", "rb").read(): time.sleep(0.01)
+`
+	cmd := r.command("root", "python3", "-c", "import socket, struct, time\n"+waiting+script+"\nprint('ready', flush=True)\ntime.sleep(3600)")
 	startReady(r.t, cmd)
 	r.running = append(r.running, cmd)
 }
@@ -329,7 +335,8 @@ a, _ = s.accept()
 a.close()
 c.recv(1)
 c.close()
-s.close()`)
+s.close()
+closed()`)
 	r.explained(r.refused("root", "tcp:0.0.0.0:8080", inUse), conflict.L7)
 	r.judged("root", "8080", "0.0.0.0", "fails EADDRINUSE L7")
 	r.opens("root", "tcp,reuseaddr:0.0.0.0:8080")
@@ -515,7 +522,7 @@ http {
 	if n := len(c.Data.Claims); code != 1 || n != 2 || c.Data.Claims[n-1].Cause != "L21" || !against(c.Data.Claims[n-1], "nginx.conf:6") {
 		t.Errorf("exit %d, %v", code, c.Data.Claims)
 	}
-	out, err := r.command("root", "timeout", "20", nginx, "-c", conf).CombinedOutput()
+	out, err := r.command("root", "timeout", "240", nginx, "-c", conf).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "bind() to [::]:8080 failed") {
 		t.Errorf("nginx starts: %v\n%s", err, out)
 	}
@@ -588,7 +595,7 @@ func causeRedirect(_ *testing.T, r *room) {
 	r.explained("curl: (7) Failed to connect to 127.0.0.1 port 8080: Connection refused", conflict.L24)
 	r.python(`here, there = socket.create_server(("127.0.0.1", 8080)), socket.create_server(("127.0.0.1", 8081))
 c = socket.create_connection(("127.0.0.1", 8080))
-there.settimeout(10)
+there.settimeout(240)
 there.accept()`)
 }
 

@@ -38,24 +38,28 @@ func (c checkedClaim) String() string {
 // check runs monban check in the room and returns its answer and exit code.
 func (r *room) check(args ...string) (checked, int) {
 	r.t.Helper()
-	cmd := r.command("root", program(r.t, "monban"), append([]string{"check", "--json"}, args...)...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	code := 0
-	if err := cmd.Run(); err != nil {
-		failed, ended := errors.AsType[*exec.ExitError](err)
-		if !ended {
-			r.t.Fatal(err)
+	said := r.asked(func() []byte {
+		cmd := r.command("root", program(r.t, "monban"), append([]string{"check", "--json"}, args...)...)
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		code = 0
+		if err := cmd.Run(); err != nil {
+			failed, ended := errors.AsType[*exec.ExitError](err)
+			if !ended {
+				r.t.Fatal(err)
+			}
+			code = failed.ExitCode()
 		}
-		code = failed.ExitCode()
-	}
-	if stderr.Len() > 0 {
-		r.t.Errorf("check wrote to standard error: %s", stderr.Bytes())
-	}
-	validate(r.t, "check", stdout.Bytes())
+		if stderr.Len() > 0 {
+			r.t.Errorf("check wrote to standard error: %s", stderr.Bytes())
+		}
+		return stdout.Bytes()
+	})
+	validate(r.t, "check", said)
 	var c checked
-	if err := json.Unmarshal(stdout.Bytes(), &c); err != nil {
-		r.t.Fatalf("%v\n%s", err, stdout.Bytes())
+	if err := json.Unmarshal(said, &c); err != nil {
+		r.t.Fatalf("%v\n%s", err, said)
 	}
 	return c, code
 }
@@ -229,7 +233,7 @@ func TestCheckXAMPP(t *testing.T) {
 	}
 
 	startNginx(r)
-	r.waitFor("tcp 80")
+	r.waitFor("tcp 0.0.0.0:80", "tcp [::]:80")
 	pid := strings.TrimSpace(r.run("sh", "-c", "pgrep -o -x nginx"))
 	c, code = r.check(filepath.Join(r.dir, "httpd"))
 	got := c.with("apache", 80)

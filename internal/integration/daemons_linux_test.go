@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -27,14 +28,15 @@ func TestDaemons(t *testing.T) {
 		known
 		program string // what its package installs
 		start   func(*room)
+		doors   []string // all that it opens
 	}{
-		{known{80, "well-known", "http", "apache2", "root"}, "apache2", startApache},
-		{known{21, "well-known", "ftp", "vsftpd", "root"}, "vsftpd", startVsftpd},
-		{known{22, "well-known", "ssh", "sshd", "root"}, "sshd", startOpenSSH},
-		{known{25, "well-known", "smtp", "master", "root"}, "postfix", startPostfix},
-		{known{3306, "registered", "mysql", "mariadbd", "mysql"}, "mariadbd", startMariaDB},
-		{known{5432, "registered", "postgresql", "postgres", "postgres"}, "initdb", startPostgreSQL},
-		{known{6379, "registered", "redis", "redis-server", "redis"}, "redis-server", startRedis},
+		{known{80, "well-known", "http", "apache2", "root"}, "apache2", startApache, []string{"tcp 80"}},
+		{known{21, "well-known", "ftp", "vsftpd", "root"}, "vsftpd", startVsftpd, []string{"tcp 21"}},
+		{known{22, "well-known", "ssh", "sshd", "root"}, "sshd", startOpenSSH, []string{"tcp 0.0.0.0:22", "tcp [::]:22"}},
+		{known{25, "well-known", "smtp", "master", "root"}, "postfix", startPostfix, []string{"tcp 0.0.0.0:25", "tcp [::]:25"}},
+		{known{3306, "registered", "mysql", "mariadbd", "mysql"}, "mariadbd", startMariaDB, []string{"tcp 3306"}},
+		{known{5432, "registered", "postgresql", "postgres", "postgres"}, "initdb", startPostgreSQL, []string{"tcp 5432"}},
+		{known{6379, "registered", "redis", "redis-server", "redis"}, "redis-server", startRedis, []string{"tcp 127.0.0.1:6379", "tcp [::1]:6379"}},
 	}
 	r := newRoom(t, false)
 	for _, d := range daemons {
@@ -44,8 +46,13 @@ func TestDaemons(t *testing.T) {
 	}
 	for _, d := range daemons {
 		if _, err := exec.LookPath(d.program); err == nil {
-			r.waitFor(fmt.Sprintf("tcp %d", d.port))
+			r.waitFor(d.doors...)
 		}
+	}
+	if _, err := exec.LookPath("initdb"); err == nil {
+		eventually(t, "PostgreSQL is ready", func() bool {
+			return bytes.Contains(r.read(filepath.Join(r.dir, "postgres.out")), []byte("ready to accept"))
+		})
 	}
 	e := r.sameAsPeers()
 	for _, d := range daemons {
@@ -65,7 +72,7 @@ func TestNginx(t *testing.T) {
 	r := newRoom(t, false)
 	netnstest.Need(t, "nginx")
 	startNginx(r)
-	r.waitFor("tcp 80")
+	r.waitFor("tcp 0.0.0.0:80", "tcp [::]:80")
 	e := r.sameAsPeers()
 	checkKnown(t, e, known{80, "well-known", "http", "nginx", "root"})
 	if n := len(e.find("tcp", 80)); n != 2 {

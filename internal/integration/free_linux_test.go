@@ -49,10 +49,29 @@ type freed struct {
 // free runs `monban free … --json` in the room and checks the exit code.
 func (r *room) free(as string, code int, args ...string) freed {
 	r.t.Helper()
-	return answer(r.t, r.command(as, program(r.t, "monban"), append([]string{"free", "--json"}, args...)...), code)
+	var wrong string
+	said := r.asked(func() (out []byte) {
+		out, wrong = run(r.t, r.command(as, program(r.t, "monban"), append([]string{"free", "--json"}, args...)...), code)
+		return out
+	})
+	if wrong != "" {
+		r.t.Error(wrong)
+	}
+	return decodeFreed(r.t, said)
 }
 
 func answer(t testing.TB, cmd *exec.Cmd, code int) freed {
+	t.Helper()
+	out, wrong := run(t, cmd, code)
+	if wrong != "" {
+		t.Error(wrong)
+	}
+	return decodeFreed(t, out)
+}
+
+// run runs a program that ought to exit with a code, and says what is wrong if it
+// does not.
+func run(t testing.TB, cmd *exec.Cmd, code int) (out []byte, wrong string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -60,9 +79,9 @@ func answer(t testing.TB, cmd *exec.Cmd, code int) freed {
 	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		t.Fatal(err)
 	} else if got := cmd.ProcessState.ExitCode(); got != code {
-		t.Errorf("%s: exit %d (%v), want %d\n%s%s", cmd, got, exit, code, stdout.Bytes(), stderr.Bytes())
+		wrong = fmt.Sprintf("%s: exit %d (%v), want %d\n%s%s", cmd, got, exit, code, stdout.Bytes(), stderr.Bytes())
 	}
-	return decodeFreed(t, stdout.Bytes())
+	return stdout.Bytes(), wrong
 }
 
 func decodeFreed(t testing.TB, text []byte) freed {
@@ -531,7 +550,8 @@ a, _ = s.accept()
 a.close()
 c.recv(1)
 c.close()
-s.close()`)
+s.close()
+while b" 06 " not in open("/proc/self/net/tcp", "rb").read(): pass`)
 	text := string(r.monban("root", "free", "8080"))
 	if !strings.Contains(text, "Nobody has 8080/tcp") || !strings.Contains(text, "L7") {
 		t.Errorf("it does not tell of TIME_WAIT:\n%s", text)

@@ -117,7 +117,7 @@ ExecStart=/programs/fixture with tcp:127.0.0.1:8099 -- /bin/sh -eux /results/loo
 		"ssh.socket":    "[Socket]\nListenStream=22\nAccept=yes\n",
 		"ssh@.service":  "[Service]\nExecStart=/bin/false\nStandardInput=socket\n",
 		"back.service":  serve("tcp:127.0.0.1:8082"),
-		"poke.service":  "[Service]\nExecStart=/bin/sh -c 'while :; do systemctl start back.service; sleep 0.2; done'\n",
+		"poke.service":  "[Service]\nExecStart=/bin/sh -c 'while :; do systemctl start back.service; sleep 0.05; done'\n",
 	}
 }
 

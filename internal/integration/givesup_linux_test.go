@@ -114,7 +114,7 @@ func wantRights(t *testing.T, when string, pid int, want uint64, forGood bool, e
 	all, _ := capabilitiesOf(t, os.Getpid())
 	want &= all.permitted
 	var got capabilities
-	for deadline := time.Now().Add(patient); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(enough); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if got, _ = capabilitiesOf(t, pid); got.permitted == want && got.effective == want && got.ambient == 0 && got.noNewPrivs == forGood {
 			return
 		}
@@ -207,9 +207,8 @@ func TestChangesGiveUp(t *testing.T) {
 	t.Run("free", func(t *testing.T) {
 		t.Parallel()
 		r := newRoom(t, false)
-		r.daemon("nobody", program(t, "fixture"), "stubborn", "tcp:127.0.0.1:7070")
-		r.waitFor("tcp 7070")
-		cmd := r.command("root", program(t, "monban-static"), "free", "7070", "--yes", "--json", "--grace", "3s")
+		r.start("nobody", "stubborn", "tcp:127.0.0.1:7070")
+		cmd := r.command("root", program(t, "monban-static"), "free", "7070", "--yes", "--json", "--grace", "15s")
 		out := newDam(t)
 		cmd.Stdout = out.w
 		ended := startEnding(t, cmd)

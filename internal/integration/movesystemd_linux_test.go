@@ -18,7 +18,7 @@ cp -a /etc/systemd/system/. /run/units/
 mount --bind /run/units /etc/systemd/system
 install -m 755 /programs/monban-static /usr/bin/monban
 rm -f /etc/ssh/sshd_config.d/*; ssh-keygen -A >/dev/null
-banner() { timeout 30 /bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/'$1' && head -c 7 <&3' 2>/dev/null | grep -q SSH-2.0; }
+banner() { timeout 240 /bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/'$1' && head -c 7 <&3' 2>/dev/null | grep -q SSH-2.0; }
 now() { for p in 22 1011; do if banner $p; then echo -n "$p "; fi; done; }
 everything() { (cd /etc; for d in ssh systemd/system; do find $d -type f -exec stat -c '%n %a %u %g' {} + -exec sha256sum {} +; find $d ! -type f; done | sort
 	ls -A /run/systemd/system | grep -v '^transient$' || true; ls -A /var/lib/monban | grep -v '^move.lock$' || true; ss -Htln | awk '{print $4}' | grep -v ':5355' | sort); }

@@ -78,8 +78,7 @@ func TestScanGivesUp(t *testing.T) {
 	far.AddAddr("eth0", "10.77.0.2/24")
 	far.Run("nft", "add table ip f; add chain ip f in { type filter hook input priority 0; }; add rule ip f in tcp dport != 22 drop; add rule ip f in udp dport 1-65535 drop")
 	echo(t, far, "tcp", "10.77.0.2:22")
-	r.daemon("nobody", program(t, "fixture"), "serve", "tcp:127.0.0.1:7070")
-	r.waitFor("tcp 7070")
+	r.start("nobody", "serve", "tcp:127.0.0.1:7070")
 	all, _ := capabilitiesOf(t, os.Getpid())
 	if want := uint64(looking | writing | 1<<13); all.permitted&want != want {
 		netnstest.Skip(t, "needs a root with its capabilities")
@@ -94,7 +93,7 @@ func TestScanGivesUp(t *testing.T) {
 		{"connect", "root", 0, []string{"10.77.0.2", "-p", "1-2000", "--rate", "50", "--connect"}},
 		{"udp", "root", prompt, []string{"10.77.0.2", "-p", "22/tcp,1-2000/udp", "--rate", "50"}},
 		{"nobody's directory", "nobody", prompt | writing, []string{"10.77.0.2", "-p", "1-2000", "--rate", "50"}},
-		{"this machine", "root", prompt | looking, []string{"127.0.0.1", "-p", "7070,1-400", "--rate", "50"}},
+		{"this machine", "root", prompt | looking, []string{"127.0.0.1", "-p", "7070,1-600", "--rate", "50"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -111,7 +110,7 @@ func TestScanGivesUp(t *testing.T) {
 			want := capabilities{permitted: test.left & all.permitted, effective: test.left & all.permitted, noNewPrivs: true}
 			var got capabilities
 			var threads int
-			for deadline := time.Now().Add(60 * time.Second); got != want; time.Sleep(10 * time.Millisecond) {
+			for deadline := time.Now().Add(enough); got != want; time.Sleep(10 * time.Millisecond) {
 				got, threads = capabilitiesOf(t, cmd.Process.Pid)
 				select {
 				case err := <-ended:

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -28,6 +29,7 @@ type room struct {
 	own bool   // the room has a process namespace of its own
 	// running are the daemons, which end with the room.
 	running []*exec.Cmd
+	engine  bool // a container engine runs, which monban asks
 }
 
 // newRoom makes a room. With ownPIDs its processes see only each other.
@@ -223,7 +225,7 @@ func (r *room) subdir(name, owner string) string {
 // waited for; where it does not, the test fails: so it may be far more than a machine
 // with much else to do ever takes.
 const (
-	patient = 30 * time.Second // an answer to one packet
+	patient = 90 * time.Second // an answer to one packet
 	enough  = 4 * time.Minute  // the start of a daemon, the end of a trial
 )
 
@@ -237,7 +239,27 @@ func eventually(t testing.TB, what string, so func() bool) {
 	}
 }
 
-// waitFor waits until ss shows a socket on each of the ports: "tcp 80".
+// during does something that has to come within a time, beginning with first, after
+// which all is as before: try says what was wrong. Where that time was over when it
+// was seen, it says nothing; over waits until the time is over for certain, and there
+// is another try with twice the time, which during returns in the end.
+func during(t testing.TB, first time.Duration, try func(limit time.Duration) (wrong string), over func(limit time.Duration)) time.Duration {
+	t.Helper()
+	for limit := first; ; limit *= 2 {
+		began := time.Now()
+		wrong := try(limit)
+		if wrong == "" {
+			return limit
+		}
+		if took := time.Since(began); took < limit || limit > enough {
+			t.Fatalf("within %v of %v: %s", took, limit, wrong)
+		}
+		over(limit)
+	}
+}
+
+// waitFor waits until ss shows a socket on each of the ports, at any address or at
+// that one: "tcp 80", "tcp [::]:80".
 func (r *room) waitFor(doors ...string) {
 	r.t.Helper()
 	eventually(r.t, fmt.Sprint("somebody opens ", doors), func() bool { return len(r.missing(doors)) == 0 })
@@ -247,6 +269,7 @@ func (r *room) missing(doors []string) (missing []string) {
 	open := map[string]bool{}
 	for _, row := range r.ss() {
 		open[fmt.Sprintf("%s %d", row.Proto, row.Port)] = true
+		open[row.Proto+" "+net.JoinHostPort(row.Address, strconv.Itoa(row.Port))] = true
 	}
 	for _, d := range doors {
 		if !open[d] {
@@ -260,8 +283,22 @@ func (r *room) missing(doors []string) (missing []string) {
 // write nothing to standard error.
 func (r *room) monban(as string, args ...string) []byte {
 	r.t.Helper()
-	cmd := r.command(as, program(r.t, "monban"), args...)
-	return output(r.t, cmd)
+	return r.asked(func() []byte { return output(r.t, r.command(as, program(r.t, "monban"), args...)) })
+}
+
+// asked returns what a monban says, which is run again as long as it says that the
+// room's container engine was too busy to answer it: monban gives that 300 ms, and
+// leaves a gap.
+func (r *room) asked(run func() []byte) (said []byte) {
+	r.t.Helper()
+	if !r.engine {
+		return run()
+	}
+	eventually(r.t, "the container engine answers in time", func() bool {
+		said = run()
+		return !bytes.Contains(said, []byte("no answer within 300ms"))
+	})
+	return said
 }
 
 // output runs a monban to its end: status 0, and nothing on standard error.

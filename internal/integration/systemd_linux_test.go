@@ -128,8 +128,14 @@ ExecStart=/bin/touch /results/docker-was-started
 const look = `cd /results
 until ss -Htln | grep -q :8080; do sleep 0.05; done
 systemctl show --property=MainPID --value web.service >web.pid
-ss -Htulnpe >ss
-/programs/monban-static --json >status.json
+# While systemd starts something, its children have all its sockets for a moment.
+rest() { for i in $(seq 2400); do if ! systemctl list-jobs --no-legend | grep -qv ' look\.'; then return; fi; sleep 0.05; done; }
+rest
+while :; do
+	ss -Htulnpe >ss
+	/programs/monban-static --json >status.json
+	ss -Htulnpe | cmp -s ss - && break
+done
 /programs/monban-static >status.txt
 kill -9 "$(cat web.pid)"
 until systemctl show --property=MainPID --value web.service >restarted.pid &&
@@ -157,7 +163,7 @@ for top in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
 	if test -w $top/cgroup.procs; then mkdir $top/$group; echo $$ >$top/$group/cgroup.procs; fi
 done
 exec "$@"`, "sh", ownCgroup(r.t),
-		"timeout", "--signal=KILL", "600", "systemd-nspawn", "--quiet", "--directory="+tree, "--register=no", "--keep-unit",
+		"timeout", "--signal=KILL", "1200", "systemd-nspawn", "--quiet", "--directory="+tree, "--register=no", "--keep-unit",
 		"--private-network", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
 		"--bind="+results+":/results", "--bind-ro="+programs+":/programs",
 		"--bind-ro="+filepath.Join(r.dir, "system")+":/etc/systemd/system",

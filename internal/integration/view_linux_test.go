@@ -9,12 +9,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/monban-dev/monban/internal/integration/peers"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/sys/unix"
 )
 
 // envelope is monban's JSON, declared here once more from its contract: the
@@ -181,25 +183,57 @@ func (e envelope) hasGap(source, words string) bool {
 // and the TCP listeners of lsof with the same processes.
 func (r *room) sameAsPeers() envelope {
 	r.t.Helper()
-	// Daemons start and end helpers as they like: compare a moment in which
-	// none did.
-	for range 10 {
+	// Daemons start and end helpers as they like, which have all their doors for a
+	// moment: so they are stopped, and beside those that cannot be it is a moment in
+	// which nothing changed that is compared.
+	defer r.still()()
+	var ss []peers.Row
+	var text []byte
+	var lsof []string
+	eventually(r.t, "the daemons come to rest", func() bool {
 		before := r.ss()
-		text := r.monban("root", "--json")
-		lsof, ss := peers.Lsof(r.lsof()), r.ss()
-		if !slices.Equal(peers.Keys(before), peers.Keys(ss)) {
-			continue
-		}
-		e := parse(r.t, text)
-		own := monbanRows(r.t, text)
-		same(r.t, "ss", peers.Keys(ss), own)
-		for _, said := range peers.Differences("lsof", lsof, "monban", peers.AsLsof(own)) {
-			r.t.Error(said)
-		}
-		return e
+		text = r.monban("root", "--json")
+		lsof, ss = peers.Lsof(r.lsof()), r.ss()
+		return slices.Equal(peers.Keys(before), peers.Keys(ss))
+	})
+	e := parse(r.t, text)
+	own := monbanRows(r.t, text)
+	same(r.t, "ss", peers.Keys(ss), own)
+	for _, said := range peers.Differences("lsof", lsof, "monban", peers.AsLsof(own)) {
+		r.t.Error(said)
 	}
-	r.t.Fatal("the daemons do not come to rest")
-	return envelope{}
+	return e
+}
+
+// still stops every process in the room's network but its keeper, and a container
+// engine, which monban asks. What it returns lets them go on.
+func (r *room) still() (goOn func()) {
+	r.t.Helper()
+	stopped := map[int]bool{}
+	goOn = func() {
+		for pid := range stopped {
+			unix.Kill(pid, unix.SIGCONT) // an error means that it has ended
+		}
+	}
+	eventually(r.t, "every process is stopped", func() bool {
+		dirs, _ := filepath.Glob("/proc/[0-9]*")
+		all := true
+		for _, dir := range dirs {
+			pid, err := strconv.Atoi(filepath.Base(dir))
+			if ns, errNS := os.Readlink(dir + "/ns/net"); err != nil || errNS != nil || ns != r.ns.Name() || pid == r.pid {
+				continue
+			}
+			stat, err := os.ReadFile(dir + "/stat")
+			name, rest, ok := strings.Cut(string(stat), ") ")
+			if err != nil || !ok || strings.HasSuffix(name, "(dockerd") || strings.HasSuffix(name, "(containerd") || strings.ContainsRune("TtZX", rune(rest[0])) {
+				continue
+			}
+			stopped[pid], all = true, false
+			unix.Kill(pid, unix.SIGSTOP)
+		}
+		return all
+	})
+	return goOn
 }
 
 // ss asks ss for what listens, and for UDP.

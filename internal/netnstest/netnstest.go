@@ -25,12 +25,17 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // NoSkip is the environment variable that turns a skipped test into a failed
 // one. Continuous integration sets it to 1: there, what a test needs is present,
 // and a test that did not run proves nothing.
 const NoSkip = "MONBAN_NO_SKIP"
+
+// patience is how long is waited for what is known to come: far more than a machine
+// with much else to do ever takes.
+const patience = 2 * time.Minute
 
 // Nobody is the user and group id of the unprivileged user "nobody".
 const Nobody = 65534
@@ -241,12 +246,31 @@ func sysctlPath(key string) string {
 }
 
 // Connect joins two namespaces by a cable (a veth pair) and takes both its ends
-// up. The ends get the given names and no addresses but the link-local ones.
+// up. The ends get the given names and no addresses but the link-local ones. It
+// returns when packets get through: a kernel thread switches an end on some time
+// after the other one is up (net/core/link_watch.c), and until then drops what is
+// sent without a word.
 func Connect(a *NS, aName string, b *NS, bName string) {
 	a.t.Helper()
 	a.Run("ip", "link", "add", aName, "type", "veth", "peer", "name", bName, "netns", b.Path())
 	a.Run("ip", "link", "set", aName, "up")
 	b.Run("ip", "link", "set", bName, "up")
+	a.carries(aName)
+	b.carries(bName)
+}
+
+// carries waits until an interface has a carrier and a queue.
+func (ns *NS) carries(device string) {
+	ns.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		link := ns.Run("ip", "-oneline", "link", "show", "dev", device)
+		if strings.Contains(link, " state UP ") && !strings.Contains(link, " qdisc noop ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			ns.t.Fatalf("after %v there is still no carrier: %s", patience, link)
+		}
+	}
 }
 
 // AddAddr gives an interface of the namespace addresses in CIDR form. IPv6
