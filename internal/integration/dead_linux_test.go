@@ -58,7 +58,7 @@ func (r *shootingRange) silent() int {
 func TestDeadRules(t *testing.T) {
 	t.Parallel()
 	netnstest.Need(t, "iptables-nft")
-	r := newShootingRange(t, 6)
+	r := newShootingRange(t, chance(t))
 	ports := r.openDoors()
 	if err := r.nft(`table inet mine {
 	set admins { type ipv4_addr; elements = { 192.0.2.1 }; }

@@ -52,7 +52,7 @@ func TestGuardBesideFrontEnds(t *testing.T) {
 			if t.Failed() {
 				t.Fatalf("%q", commands)
 			}
-			g.must("apply", "--yes", "-f", file)
+			g.must("apply", "--yes", "--timeout", "1h", "-f", file)
 			g.must("confirm")
 			wants := func(when string, told bool) {
 				t.Helper()

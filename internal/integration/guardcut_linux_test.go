@@ -55,8 +55,7 @@ func (a *guardAnswer) refuses(reason string) bool {
 func TestGuardCuts(t *testing.T) {
 	t.Parallel()
 	const rounds = 20
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := chance(t)
 	r := rand.New(rand.NewPCG(seed, 0))
 	g := newGuarded(t)
 	inside := netnstest.New(t)
@@ -112,7 +111,7 @@ func TestGuardCuts(t *testing.T) {
 		}
 		wait := 300 * time.Millisecond
 		if !a.refuses("cuts-session") {
-			wait = 10 * time.Second
+			wait = patient
 		}
 		again := knock(w.ns, "tcp", w.from, w.to, wait)
 		if again == a.refuses("cuts-session") {
@@ -136,7 +135,7 @@ func TestGuardCuts(t *testing.T) {
 func (g *guarded) connection(ns *netnstest.NS, from, to string) (local, remote *net.TCPAddr, held net.Conn) {
 	g.t.Helper()
 	ns.Do(func() {
-		d := net.Dialer{Timeout: 10 * time.Second}
+		d := net.Dialer{Timeout: patient}
 		if from != "" {
 			d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 		}
@@ -146,7 +145,7 @@ func (g *guarded) connection(ns *netnstest.NS, from, to string) (local, remote *
 		}
 	})
 	port := held.LocalAddr().(*net.TCPAddr).Port
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(enough); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		for line := range strings.Lines(g.run("ss", "-Htn", "state", "established", "sport", "=", ":22")) {
 			f := strings.Fields(line)
 			if len(f) < 4 {

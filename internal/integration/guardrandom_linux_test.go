@@ -5,6 +5,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -53,8 +56,7 @@ func newClients(t *testing.T) (machine *netnstest.NS, clients [2]client) {
 func TestRandomPolicies(t *testing.T) {
 	t.Parallel()
 	const policies, knocksEach = 60, 40
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := chance(t)
 	r := rand.New(rand.NewPCG(seed, 0))
 	m, clients := newClients(t)
 	const first, last = 1000, 1007
@@ -126,8 +128,8 @@ func TestRandomPolicies(t *testing.T) {
 		}
 	}
 	t.Logf("%d knocks, %d got in", total, open)
-	// Of 300 seeds the fewest that got in were 14 %.
-	if open*10 < total || open*5 > 4*total {
+	// Of 400 seeds 23 % got in, with a deviation of 3.
+	if open*20 < total || open*5 > 4*total {
 		t.Errorf("of %d knocks %d got in: not random enough to prove much", total, open)
 	}
 }
@@ -170,14 +172,41 @@ func TestLimits(t *testing.T) {
 	g.must("apply", "--yes", "--allow-cut", "-f", g.file("limit.yaml", "monban: 1\ndoors:\n  - {port: 22, to: any, limit: 5/hour}\n"))
 	g.must("confirm")
 	for _, from := range []string{clientAddr, "192.0.2.3"} {
+		before := sentAgain(t, g.outside)
 		for n := range 8 {
-			want := n < 5
-			// A refused SYN is sent again after a second only, so none counts twice.
-			if got := knock(g.outside, "tcp", from, machineAddr+":22", patience(want)); got != want {
-				t.Errorf("connection %d from %s: %v, want %v", n+1, from, got, want)
+			// A SYN is sent again after a second only, so none counts twice; but where
+			// an answer took longer than that, those sent again may count.
+			got := knock(g.outside, "tcp", from, machineAddr+":22", patience(n < 5))
+			if again := sentAgain(t, g.outside) - before; n >= 5 && got || !got && n+again < 5 {
+				t.Errorf("connection %d from %s, %d packets sent again: got in %v", n+1, from, again, got)
 			}
 		}
 	}
+}
+
+// sentAgain is how many TCP packets the kernel of a namespace has sent again.
+func sentAgain(t *testing.T, ns *netnstest.NS) (n int) {
+	t.Helper()
+	ns.Do(func() {
+		text, err := os.ReadFile("/proc/thread-self/net/snmp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for line := range strings.Lines(string(text)) {
+			f := strings.Fields(line)
+			if f[0] != "Tcp:" {
+				continue
+			}
+			if i := slices.Index(names, "RetransSegs"); i >= 0 {
+				n, err = strconv.Atoi(f[i])
+				return
+			}
+			names = f
+		}
+		t.Fatal("no word of what was sent again")
+	})
+	return n
 }
 
 // TestUntil opens a door until a time and wants it to close by itself. On a machine
@@ -190,21 +219,22 @@ func TestUntil(t *testing.T) {
 	for life := 6 * time.Second; !opened && !t.Failed(); life *= 2 {
 		end := time.Now().Add(life).UTC().Truncate(time.Second)
 		text := "monban: 1\ndoors:\n  - {port: 22, to: any}\n  - {port: 443, to: any, until: " + end.Format(time.RFC3339) + "}\n"
-		if code, out := g.guard("apply", "--yes", "-f", g.file("until.yaml", text)); code != 0 {
+		if code, out := g.guard("apply", "--yes", "--timeout", "1h", "-f", g.file("until.yaml", text)); code != 0 {
 			if time.Now().Before(end) {
 				t.Fatalf("apply: status %d\n%s", code, out)
 			}
 			continue // the time is over already, which is a mistake in the file
 		}
 		g.must("confirm")
-		opened = knock(g.outside, "tcp", "", machineAddr+":443", time.Until(end))
-		if !opened && time.Now().Before(end) {
-			t.Error("a door with a time to come is closed")
+		for time.Now().Before(end) && !t.Failed() {
+			if knock(g.outside, "tcp", "", machineAddr+":443", time.Until(end)) {
+				opened = true
+			} else if time.Now().Before(end) {
+				t.Errorf("the door is closed before %v", end)
+			}
+			time.Sleep(50 * time.Millisecond)
 		}
 		eventually(t, "the door closes", func() bool { return !knock(g.outside, "tcp", "", machineAddr+":443", patience(false)) })
-		if time.Now().Before(end) {
-			t.Errorf("the door is closed before %v", end)
-		}
 	}
 	if code, out := g.guard("status"); code != 0 {
 		t.Errorf("when a door has ended, status is %d:\n%s", code, out)

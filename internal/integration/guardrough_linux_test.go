@@ -12,7 +12,7 @@ func TestGuardOlderTable(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
 	file := g.file("good.yaml", goodPolicy)
-	g.must("apply", "--yes", "-f", file)
+	g.must("apply", "--yes", "--timeout", "1h", "-f", file)
 	g.must("confirm")
 	// The rule, and then its set.
 	chain := "doors-b"
@@ -27,7 +27,7 @@ func TestGuardOlderTable(t *testing.T) {
 			t.Errorf("%s: status %d, want 1 and what is missing\n%s", verb[0], code, out)
 		}
 	}
-	g.must("apply", "--yes", "-f", file)
+	g.must("apply", "--yes", "--timeout", "1h", "-f", file)
 	g.must("confirm")
 	if code, out := g.guard("status"); code != 0 {
 		t.Errorf("status %d\n%s", code, out)
@@ -43,7 +43,7 @@ func TestGuardOlderTable(t *testing.T) {
 func TestGuardUnsaved(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
-	g.must("apply", "--yes", "-f", g.file("good.yaml", goodPolicy))
+	g.must("apply", "--yes", "--timeout", "1h", "-f", g.file("good.yaml", goodPolicy))
 	g.run("mkdir", "-p", "/var/lib/monban/guard.json/in-the-way")
 	for range 2 {
 		if code, out := g.guard("confirm"); code != 4 || !strings.Contains(out, "could NOT be saved") || strings.Contains(out, "Nothing was changed") {
@@ -74,7 +74,7 @@ func TestGuardBusy(t *testing.T) {
 	g.daemon("root", "sh", "-c", `n=0; while :; do n=$((n+1)); nft add element ip other banned "{ 10.0.$((n/250%250)).$((n%250)) }"; sleep 0.1; done`)
 	eventually(t, "somebody changes rules", func() bool { return strings.Contains(g.run("nft", "list", "set", "ip", "other", "banned"), "10.0.0.3") })
 	file := g.file("good.yaml", goodPolicy)
-	for _, args := range [][]string{{"apply", "--yes", "-f", file}, {"rollback"}, {"apply", "--yes", "-f", file}, {"confirm"}, {"status"}, {"apply", "--saved"}} {
+	for _, args := range [][]string{{"apply", "--yes", "--timeout", "1h", "-f", file}, {"rollback"}, {"apply", "--yes", "--timeout", "1h", "-f", file}, {"confirm"}, {"status"}, {"apply", "--saved"}} {
 		g.must(args...)
 	}
 	if got := g.doors("22 80"); got != "22 80" {

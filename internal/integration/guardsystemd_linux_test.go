@@ -29,7 +29,7 @@ func TestGuardAtBoot(t *testing.T) {
 mount -o remount,bind,rw /etc/systemd/system
 install -m 755 /programs/monban-static /usr/bin/monban
 printf 'monban: 1\ndoors:\n  - {port: 22, to: 192.0.2.0/24, for: administrators}\n' >/etc/monban.yaml
-monban guard apply --yes -f /etc/monban.yaml
+monban guard apply --yes --timeout 1h -f /etc/monban.yaml
 monban guard confirm >confirmed
 monban guard status >status
 mkdir keep

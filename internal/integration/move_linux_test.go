@@ -29,13 +29,15 @@ type sshRoom struct {
 	*room
 	// addrs are where sshd listens.
 	addrs []string
+	// start is the longest that sshd has taken to start and to read its files.
+	start time.Duration
 }
 
-// longTrial is the time of a trial that is done something in, or to: as much as that
-// may take on a machine with other things to do. shortTrial is the shortest that monban
+// longTrial is the time of a trial that is done something in, or to, on a machine with
+// not much else to do; during gives it more. shortTrial is the shortest that monban
 // offers, for those that nothing but the end of is waited for.
 const (
-	longTrial  = "15s"
+	longTrial  = 15 * time.Second
 	shortTrial = "5s"
 )
 
@@ -50,8 +52,18 @@ func newSSHRoom(t *testing.T, files map[string]string, addrs ...string) *sshRoom
 		r.write("/etc/"+name, text)
 	}
 	r.run("/usr/sbin/sshd")
-	r.waitFor("tcp 22")
+	// When it answers, it has opened all its doors, and a SIGHUP does not end it any more.
+	eventually(t, "sshd answers", func() bool { return r.answers(oldPort, true) })
+	r.measure()
 	return r
+}
+
+// measure takes the time of a start.
+func (r *sshRoom) measure() {
+	r.t.Helper()
+	began := time.Now()
+	r.command("root", "/usr/sbin/sshd", "-t").Run() // the tests have files that it does not understand
+	r.start = max(r.start, time.Since(began))
 }
 
 // ownEtc gives the room files of its own that begin as the machine's.
@@ -109,6 +121,17 @@ func (r *sshRoom) move(code int, args ...string) moveAnswer {
 // interrupted is move with a script that is run before a step.
 func (r *sshRoom) interrupted(code, at int, script string, args ...string) moveAnswer {
 	r.t.Helper()
+	a, got, said := r.attempt(at, script, args...)
+	if got != code {
+		r.t.Fatalf("monban move %v: exit %d, want %d\n%s", args, got, code, said)
+	}
+	return a
+}
+
+// attempt runs monban move with a script that is run before a step, and returns its
+// exit code, and what it said, too.
+func (r *sshRoom) attempt(at int, script string, args ...string) (a moveAnswer, code int, said string) {
+	r.t.Helper()
 	monban := program(r.t, "monban-static")
 	argv := append([]string{strconv.Itoa(at), script, monban, "move"}, append(args, "--json")...)
 	cmd := r.command("root", program(r.t, "interrupted"), argv...)
@@ -118,14 +141,10 @@ func (r *sshRoom) interrupted(code, at int, script string, args ...string) moveA
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
-	got := 0
 	if errors.As(err, &exit) {
-		got = exit.ExitCode()
+		code = exit.ExitCode()
 	} else if err != nil {
 		r.t.Fatal(err)
-	}
-	if got != code {
-		r.t.Fatalf("monban move %v: exit %d, want %d\n%s%s", args, got, code, stdout.Bytes(), stderr.Bytes())
 	}
 	var e struct{ Data moveAnswer }
 	if code >= 0 {
@@ -133,7 +152,7 @@ func (r *sshRoom) interrupted(code, at int, script string, args ...string) moveA
 			r.t.Fatalf("monban move %v: %v\n%s%s", args, err, stdout.Bytes(), stderr.Bytes())
 		}
 	}
-	return e.Data
+	return e.Data, code, stdout.String() + stderr.String()
 }
 
 // answers reports whether an SSH server's banner comes from a port of every address of
@@ -162,7 +181,7 @@ func sshBanner(d net.Dialer, address string) bool {
 }
 
 // watch has the fixture knock at both ports all the time; stop returns the longest
-// time in which neither answered.
+// time in which neither answered, 0 where that was no outage.
 func (r *sshRoom) watch() (stop func() time.Duration) {
 	r.t.Helper()
 	until := r.file("watched", "")
@@ -187,6 +206,9 @@ func (r *sshRoom) watch() (stop func() time.Duration) {
 		if err := errors.Join(err, errText); err != nil {
 			r.t.Errorf("watching: %v %s", err, &out)
 		}
+		if r.measure(); time.Duration(n) <= 20*r.start {
+			return 0
+		}
 		return time.Duration(n)
 	})
 	r.t.Cleanup(func() { stop() })
@@ -194,15 +216,29 @@ func (r *sshRoom) watch() (stop func() time.Duration) {
 }
 
 // outage is for how long a machine may answer at neither port: while sshd starts
-// anew after its SIGHUP, on a machine with other things to do. A person who knocks
-// notices nothing, because a client's second SYN comes after a second.
+// anew after its SIGHUP, on a machine with other things to do; or for as long as it
+// takes to start twenty times, where that is more. A person who knocks notices
+// nothing, because a client's second SYN comes after a second.
 const outage = 4 * time.Second
 
 func (r *sshRoom) want(what string, old, new bool) {
 	r.t.Helper()
-	if a, b := r.answers(oldPort, old), r.answers(newPort, new); a != old || b != new {
-		r.t.Errorf("%s: port %d answers: %v, port %d: %v; want %v and %v\n%s", what, oldPort, a, newPort, b, old, new, r.run("ss", "-Htlnp"))
+	if wrong := r.differs(what, old, new); wrong != "" {
+		r.t.Error(wrong)
 	}
+}
+
+func (r *sshRoom) differs(what string, old, new bool) string {
+	if a, b := r.answers(oldPort, old), r.answers(newPort, new); a != old || b != new {
+		return fmt.Sprintf("%s: port %d answers: %v, port %d: %v; want %v and %v\n%s", what, oldPort, a, newPort, b, old, new, r.run("ss", "-Htlnp"))
+	}
+	return ""
+}
+
+// over is settled for a trial of some length.
+func (r *sshRoom) over(time.Duration) {
+	r.t.Helper()
+	r.settled()
 }
 
 // settled waits until the trial is over, one way or the other.
@@ -261,23 +297,28 @@ func TestMoveConfigs(t *testing.T) {
 				t.Fatalf("a dry run: %+v", a)
 			}
 			stop := r.watch()
-			if a := r.move(0, "ssh", newText, "--yes", "--timeout", longTrial); a.Outcome != "on-trial" || a.Way != "sshd" {
-				t.Fatalf("%+v", a)
-			}
-			r.want("on trial", true, true)
-			if a := r.move(4, "ssh", "1012", "--yes"); a.Refused[0].Reason != "trial" {
-				t.Errorf("a second move: %+v", a)
-			}
-			if a := r.move(4, "confirm"); a.Refused[0].Reason != "session" {
-				t.Errorf("confirmed by nobody: %+v", a)
-			}
+			during(t, longTrial, func(limit time.Duration) string {
+				if a := r.move(0, "ssh", newText, "--yes", "--timeout", limit.String()); a.Outcome != "on-trial" || a.Way != "sshd" {
+					t.Fatalf("%+v", a)
+				}
+				if wrong := r.differs("on trial", true, true); wrong != "" {
+					return wrong
+				}
+				if a, code, said := r.attempt(0, "", "ssh", "1012", "--yes", "--timeout", shortTrial); code != 4 || a.Refused[0].Reason != "trial" {
+					return "a second move: " + said
+				}
+				if a, code, said := r.attempt(0, "", "confirm"); code != 4 || a.Refused[0].Reason != "session" {
+					return "confirmed by nobody: " + said
+				}
+				return ""
+			}, r.over)
 			r.settled()
 			r.want("after the timer", true, false)
 			if after := r.everything(); after != before {
 				t.Errorf("not as it was:\n%s\nbut\n%s", before, after)
 			}
 
-			r.move(0, "ssh", newText, "--yes")
+			r.move(0, "ssh", newText, "--yes", "--timeout", "1h")
 			if a := r.move(0, "confirm", "--same-session"); a.Outcome != "confirmed" {
 				t.Errorf("%+v", a)
 			}
@@ -322,7 +363,7 @@ func TestMoveKilled(t *testing.T) {
 			r := newSSHRoom(t, nil, "127.0.0.1", "::1")
 			before := r.everything()
 			stop := r.watch()
-			r.interrupted(-1, at, kill, append(begin, shortTrial)...)
+			r.interrupted(-1, at, kill, append(slices.Clip(begin), shortTrial)...)
 			// Before it is armed nothing else has been done; the next run clears up.
 			if at == 2 {
 				time.Sleep(5 * time.Second) // the trial's
@@ -340,8 +381,13 @@ func TestMoveKilled(t *testing.T) {
 			r := newSSHRoom(t, nil, "127.0.0.1", "::1")
 			before := r.everything()
 			stop := r.watch()
-			r.move(0, append(begin, longTrial)...)
-			r.interrupted(-1, at-trial, kill, "confirm", "--same-session")
+			during(t, longTrial, func(limit time.Duration) string {
+				r.move(0, append(slices.Clip(begin), limit.String())...)
+				if _, code, said := r.attempt(at-trial, kill, "confirm", "--same-session"); code != -1 {
+					return "it was not killed: " + said
+				}
+				return ""
+			}, r.over)
 			r.settled()
 			if at == trial+1 { // not confirmed yet
 				r.unharmed(stop, before)
@@ -460,7 +506,7 @@ func TestMoveFailures(t *testing.T) {
 func TestMoveSelf(t *testing.T) {
 	t.Parallel()
 	r := newSSHRoom(t, nil, "127.0.0.1", "::1")
-	r.move(0, "ssh", newText, "--yes", "--timeout", "1m")
+	r.move(0, "ssh", newText, "--yes", "--timeout", "1h")
 	confirm := func(port string, code int) string {
 		t.Helper()
 		cmd := r.command("root", program(t, "monban-static"), "move", "confirm", "--lang", "en")

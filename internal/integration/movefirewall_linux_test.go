@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/monban-dev/monban/internal/netnstest"
 )
@@ -58,9 +59,16 @@ func (b *besieged) lets(port int, want string) string {
 
 func (b *besieged) wantIn(what, old, new string) {
 	b.t.Helper()
-	if was, is := b.lets(oldPort, old), b.lets(newPort, new); was != old || is != new {
-		b.t.Errorf("%s: port %d lets in %q, port %d %q; want %q and %q\n%s", what, oldPort, was, newPort, is, old, new, b.run("nft", "list", "ruleset"))
+	if wrong := b.differsIn(what, old, new); wrong != "" {
+		b.t.Error(wrong)
 	}
+}
+
+func (b *besieged) differsIn(what string, old, new string) string {
+	if was, is := b.lets(oldPort, old), b.lets(newPort, new); was != old || is != new {
+		return fmt.Sprintf("%s: port %d lets in %q, port %d %q; want %q and %q\n%s", what, oldPort, was, newPort, is, old, new, b.run("nft", "list", "ruleset"))
+	}
+	return ""
 }
 
 // TestMoveFirewalls: the new port is open for those who came in at the old one, in
@@ -82,7 +90,7 @@ doors:
 		check                  func(t *testing.T, b *besieged)
 	}{
 		{name: "guard", program: "nft", prepare: "cat >/etc/monban/monban.yaml <<'end'\n" + policyText + "end\n" +
-			"MONBAN guard apply --yes -f /etc/monban/monban.yaml && MONBAN guard confirm --same-session",
+			"MONBAN guard apply --yes --timeout 1h -f /etc/monban/monban.yaml && MONBAN guard confirm --same-session",
 			check: func(t *testing.T, b *besieged) {
 				want := strings.Replace(policyText, "  - {port: 22/tcp, to: [192.0.2.2, \"2001:db8::2\"], for: administrators}   # ask her first\n", "", 1)
 				got := b.run("cat", "/etc/monban/monban.yaml")
@@ -126,17 +134,19 @@ firewall-cmd --zone=public --change-interface=eth0 >/dev/null; firewall-cmd --li
 			const friends = "friend friend6"
 			b.wantIn("before", friends, "")
 			before := b.everything()
-			if a := b.move(0, "ssh", newText, "--yes", "--timeout", longTrial); a.Outcome != "on-trial" {
-				t.Fatalf("%+v", a)
-			}
-			b.wantIn("on trial", friends, friends)
+			during(t, longTrial, func(limit time.Duration) string {
+				if a := b.move(0, "ssh", newText, "--yes", "--timeout", limit.String()); a.Outcome != "on-trial" {
+					t.Fatalf("%+v", a)
+				}
+				return b.differsIn("on trial", friends, friends)
+			}, b.over)
 			b.settled()
 			b.wantIn("after the timer", friends, "")
 			// A trial of guard's makes its chains anew: they are listed in another order.
 			if after := b.everything(); difference(before, after) != "" || test.name != "guard" && after != before {
 				t.Errorf("not as it was:\n%s", difference(before, after))
 			}
-			b.move(0, "ssh", newText, "--yes")
+			b.move(0, "ssh", newText, "--yes", "--timeout", "1h")
 			b.wantIn("on trial again", friends, friends)
 			if a := b.move(0, "confirm", "--same-session"); a.Outcome != "confirmed" {
 				t.Fatalf("%+v", a)

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/claims"
@@ -48,8 +47,7 @@ func TestMoveRewrite(t *testing.T) {
 		slices.Sort(list)
 		return slices.Compact(list)
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := chance(t)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	moved, refused := 0, 0
 	for i := range 150 {

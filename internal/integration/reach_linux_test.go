@@ -38,8 +38,10 @@ type shootingRange struct {
 	tally                     tally
 	// exact is the only source there is, where it is valid.
 	exact netip.Addr
-	// volleys counts how often was fired.
+	// volleys counts how often was fired, and used are the ends that was fired from:
+	// what arrives late must not be taken for what is fired later.
 	volleys uint32
+	used    map[string]bool
 	// What is told when the test fails, whatever it fails at.
 	replay, loading string
 }
@@ -66,7 +68,7 @@ func newShootingRange(t testing.TB, seed uint64) *shootingRange {
 	}
 	netnstest.Need(t, "nft")
 	r := &shootingRange{t: t, server: netnstest.New(t), client: netnstest.New(t), container: netnstest.New(t),
-		devices: []string{"eth0", "eth1"}, rng: rand.New(rand.NewPCG(seed, 5))}
+		devices: []string{"eth0", "eth1"}, used: map[string]bool{}, rng: rand.New(rand.NewPCG(seed, 5))}
 	r.replay = fmt.Sprintf("seed %d", seed)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -258,28 +260,22 @@ func (r *shootingRange) fire(probes []*probe, wait time.Duration) {
 	r.t.Helper()
 	r.forget()
 	byEnd := map[string]*probe{}
+	end := func(proto monban.Proto, a netip.AddrPort) string { return proto.String() + a.String() }
 	r.client.Do(func() {
 		for _, p := range probes {
-			p.fd = r.socket(p.proto, p.src)
+			for range 100 {
+				r.aim(p)
+				if !r.used[end(p.proto, p.local)] {
+					break
+				}
+				defer unix.Close(p.fd) // when there is another one
+			}
+			r.used[end(p.proto, p.local)] = true
+			byEnd[end(p.proto, p.local)] = p
 		}
 	})
-	end := func(proto monban.Proto, a netip.AddrPort) string { return proto.String() + a.String() }
 	for i, p := range probes {
-		level, transparent := unix.SOL_IP, unix.IP_TRANSPARENT
-		if p.src.Is6() {
-			level, transparent = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
-		}
-		err := errors.Join(
-			unix.SetsockoptInt(p.fd, level, transparent, 1),
-			// By a mark and not by the device: answers may come by the other.
-			unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, unix.SO_MARK, 1+p.device),
-			unix.Bind(p.fd, sockaddr(netip.AddrPortFrom(p.src, 0))))
-		if err != nil {
-			r.t.Fatalf("%s: %v", p, err)
-		}
-		sa, _ := unix.Getsockname(p.fd)
-		p.local = addrPort(sa)
-		byEnd[end(p.proto, p.local)] = p
+		var err error
 		if p.proto == monban.UDP {
 			err = unix.Sendto(p.fd, binary.BigEndian.AppendUint32(nil, r.volleys<<16|uint32(i)), 0, sockaddr(p.dst))
 		} else {
@@ -315,6 +311,26 @@ func (r *shootingRange) fire(probes []*probe, wait time.Duration) {
 	for _, p := range probes {
 		unix.Close(p.fd)
 	}
+}
+
+// aim gives a probe a socket of the client's.
+func (r *shootingRange) aim(p *probe) {
+	r.t.Helper()
+	p.fd = r.socket(p.proto, p.src)
+	level, transparent := unix.SOL_IP, unix.IP_TRANSPARENT
+	if p.src.Is6() {
+		level, transparent = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
+	}
+	err := errors.Join(
+		unix.SetsockoptInt(p.fd, level, transparent, 1),
+		// By a mark and not by the device: answers may come by the other.
+		unix.SetsockoptInt(p.fd, unix.SOL_SOCKET, unix.SO_MARK, 1+p.device),
+		unix.Bind(p.fd, sockaddr(netip.AddrPortFrom(p.src, 0))))
+	if err != nil {
+		r.t.Fatalf("%s: %v", p, err)
+	}
+	sa, _ := unix.Getsockname(p.fd)
+	p.local = addrPort(sa)
 }
 
 // forget has every namespace forget its connections: an old one with the ends of a

@@ -511,7 +511,7 @@ ip address add 2001:db8:2::1/126 dev eth1 nodad`},
 func TestReachConstructs(t *testing.T) {
 	netnstest.Need(t, "iptables-nft")
 	netnstest.Need(t, "ipset")
-	r := newShootingRange(t, 11)
+	r := newShootingRange(t, chance(t))
 	ports := r.openDoors()
 	var sources []netip.Addr
 	for _, a := range [...]string{"192.0.2.1", "192.0.2.0", "192.0.2.255", "198.51.100.7", "198.51.100.9", "203.0.113.8",

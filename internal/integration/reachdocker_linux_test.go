@@ -42,7 +42,7 @@ func dockersOwn(t *testing.T) string {
 // people put before them.
 func reachDocker(t *testing.T) *shootingRange {
 	rules := dockersOwn(t)
-	r := newShootingRange(t, 7)
+	r := newShootingRange(t, chance(t))
 	ports := append(r.openDoors(), monban.Port{Num: 9090, Proto: monban.TCP})
 	r.open(r.container, monban.TCP, containerV4, 81)
 	for i := range 10 {
@@ -84,7 +84,7 @@ func reachDocker(t *testing.T) *shootingRange {
 // to ban.
 func reachFail2ban(t *testing.T) *shootingRange {
 	netnstest.Need(t, "fail2ban-server")
-	r := newShootingRange(t, 8)
+	r := newShootingRange(t, chance(t))
 	ports := r.openDoors()
 	for _, action := range [...]string{"nftables-multiport", "nftables-allports", "iptables-multiport", "iptables-allports"} {
 		g := generator{rng: r.rng}

@@ -21,29 +21,26 @@ func TestReachLinkLocal(t *testing.T) {
 	r := newShootingRange(t, 31)
 	r.open(r.server, monban.TCP, "::", 22)
 	r.open(r.server, monban.TCP, "::", 80)
-	linkLocal := func(text string) netip.Addr {
-		for _, f := range strings.Fields(text) {
-			if p, err := netip.ParsePrefix(f); err == nil && p.Addr().IsLinkLocalUnicast() {
-				return p.Addr()
+	// An address is there some time after its interface, and can be used another second
+	// after that.
+	linkLocal := func(ns *netnstest.NS, dev string) (addr netip.Addr) {
+		eventually(t, dev+" has a link-local address", func() bool {
+			for _, f := range strings.Fields(ns.Run("ip", "-6", "address", "show", "dev", dev, "-tentative")) {
+				if p, err := netip.ParsePrefix(f); err == nil && p.Addr().IsLinkLocalUnicast() {
+					addr = p.Addr()
+				}
 			}
-		}
-		t.Fatalf("no link-local address in %q", text)
-		return netip.Addr{}
-	}
-	for _, ns := range [...]*netnstest.NS{r.server, r.client} {
-		for end := time.Now().Add(patient); ns.Run("ip", "-6", "address", "show", "tentative") != ""; time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal("addresses stay tentative")
-			}
-		}
+			return addr.IsValid()
+		})
+		return addr
 	}
 	ours := map[string]netip.Addr{}
 	for _, dev := range [...]string{"eth0", "eth1"} {
-		ours[dev] = linkLocal(r.server.Run("ip", "-6", "address", "show", "dev", dev))
+		ours[dev] = linkLocal(r.server, dev)
 	}
 	theirs := map[string]netip.Addr{}
 	for _, dev := range [...]string{"c0", "c1"} {
-		theirs[dev] = linkLocal(r.client.Run("ip", "-6", "address", "show", "dev", dev))
+		theirs[dev] = linkLocal(r.client, dev)
 	}
 	// One at the address of one interface, as its users write it.
 	near := ours["eth0"].WithZone("eth0")

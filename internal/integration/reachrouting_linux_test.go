@@ -205,7 +205,7 @@ func (g *routing) tables(b *strings.Builder, v4 bool) {
 // is bound to an interface, over that, as if he were on its link.
 func TestReachBoundDevice(t *testing.T) {
 	t.Parallel()
-	r := newShootingRange(t, 21)
+	r := newShootingRange(t, chance(t))
 	for _, a := range [...]string{"0.0.0.0", "::"} {
 		r.open(r.server, monban.TCP, a, 22)
 		if err := unix.SetsockoptString(r.listeners[len(r.listeners)-1].fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, "eth0"); err != nil {
@@ -246,7 +246,7 @@ func TestReachBoundDevice(t *testing.T) {
 func TestReachUnreadPorts(t *testing.T) {
 	t.Parallel()
 	netnstest.Need(t, "ip")
-	r := newShootingRange(t, 22)
+	r := newShootingRange(t, chance(t))
 	for _, port := range [...]uint16{22, 80} {
 		r.open(r.server, monban.TCP, "0.0.0.0", port)
 	}
@@ -282,7 +282,7 @@ ip rule add pref 339 to 105.0.0.0/8 prohibit`)
 func TestReachTypeByRules(t *testing.T) {
 	t.Parallel()
 	netnstest.Need(t, "ip")
-	r := newShootingRange(t, 23)
+	r := newShootingRange(t, chance(t))
 	ports := r.openDoors()
 	text := `table inet t {
 chain nat { type nat hook prerouting priority -100;
@@ -316,7 +316,7 @@ fib daddr . iif type local tcp dport 443 dnat ip6 to [` + containerV6 + `]:80
 func TestReachRerouted(t *testing.T) {
 	t.Parallel()
 	netnstest.Need(t, "ip")
-	r := newShootingRange(t, 24)
+	r := newShootingRange(t, chance(t))
 	for _, port := range [...]uint16{22, 80, 443} {
 		r.open(r.server, monban.TCP, "0.0.0.0", port)
 	}

@@ -57,7 +57,7 @@ func (g *generator) someNetworks(n int) (list []string) {
 // reachUFW proves exposure on rulesets that ufw writes.
 func reachUFW(t *testing.T) *shootingRange {
 	netnstest.Need(t, "ufw")
-	r := newShootingRange(t, 1)
+	r := newShootingRange(t, chance(t))
 	ports := r.openDoors()
 	for i := range 4 {
 		g := generator{rng: r.rng}
@@ -158,7 +158,7 @@ func dockerRules(tcp, udp bool) string {
 // that people write with iptables.
 func reachIPTables(t *testing.T) *shootingRange {
 	netnstest.Need(t, "iptables-nft")
-	r := newShootingRange(t, 2)
+	r := newShootingRange(t, chance(t))
 	ports := r.openDoors()
 	dead := 0
 	for i := range 25 {
@@ -253,7 +253,7 @@ func (g *generator) bans() (list []string) {
 func reachFirewalld(t *testing.T) *shootingRange {
 	netnstest.Need(t, "firewalld")
 	netnstest.Need(t, "dbus-daemon")
-	r := newShootingRange(t, 3)
+	r := newShootingRange(t, chance(t))
 	ports := r.openDoors()
 	dir := t.TempDir()
 	for _, d := range [...]string{"firewalld", "ufw", "default"} {

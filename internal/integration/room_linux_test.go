@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -237,6 +238,22 @@ func eventually(t testing.TB, what string, so func() bool) {
 			t.Fatalf("not within %v: %s", enough, what)
 		}
 	}
+}
+
+// chance returns the seed of a test with random cases: another one each time, and how
+// to have it again is said where the test fails. MONBAN_TEST_SEED is that of all.
+func chance(t testing.TB) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if n, err := strconv.ParseUint(os.Getenv("MONBAN_TEST_SEED"), 10, 64); err == nil {
+		seed = n
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("to have these cases again: MONBAN_TEST_SEED=%d", seed)
+		}
+	})
+	return seed
 }
 
 // during does something that has to come within a time, beginning with first, after
