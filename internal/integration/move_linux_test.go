@@ -298,8 +298,8 @@ func TestMoveConfigs(t *testing.T) {
 			}
 			stop := r.watch()
 			during(t, longTrial, func(limit time.Duration) string {
-				if a := r.move(0, "ssh", newText, "--yes", "--timeout", limit.String()); a.Outcome != "on-trial" || a.Way != "sshd" {
-					t.Fatalf("%+v", a)
+				if a, code, said := r.attempt(0, "", "ssh", newText, "--yes", "--timeout", limit.String()); code != 0 || a.Outcome != "on-trial" || a.Way != "sshd" {
+					return said
 				}
 				if wrong := r.differs("on trial", true, true); wrong != "" {
 					return wrong
@@ -382,7 +382,9 @@ func TestMoveKilled(t *testing.T) {
 			before := r.everything()
 			stop := r.watch()
 			during(t, longTrial, func(limit time.Duration) string {
-				r.move(0, append(slices.Clip(begin), limit.String())...)
+				if _, code, said := r.attempt(0, "", append(slices.Clip(begin), limit.String())...); code != 0 {
+					return said
+				}
 				if _, code, said := r.attempt(at-trial, kill, "confirm", "--same-session"); code != -1 {
 					return "it was not killed: " + said
 				}

@@ -135,8 +135,8 @@ firewall-cmd --zone=public --change-interface=eth0 >/dev/null; firewall-cmd --li
 			b.wantIn("before", friends, "")
 			before := b.everything()
 			during(t, longTrial, func(limit time.Duration) string {
-				if a := b.move(0, "ssh", newText, "--yes", "--timeout", limit.String()); a.Outcome != "on-trial" {
-					t.Fatalf("%+v", a)
+				if a, code, said := b.attempt(0, "", "ssh", newText, "--yes", "--timeout", limit.String()); code != 0 || a.Outcome != "on-trial" {
+					return said
 				}
 				return b.differsIn("on trial", friends, friends)
 			}, b.over)
