@@ -197,19 +197,33 @@ func (f *flow) earn(now time.Duration) {
 		f.lost, f.over = true, true
 		return
 	}
-	rate := f.pace.rate
+	rate := f.rate()
 	if math.IsInf(rate, 1) {
 		f.credit = 1 << 20
 		return
-	}
-	if !f.pace.pinned && f.canaries.n() == 0 {
-		rate = min(rate, blindRate)
 	}
 	if pause := now - f.counted - burst; pause > 0 {
 		f.pace.pause(pause)
 	}
 	f.credit = min(f.credit+rate*(now-f.counted).Seconds(), allowance(rate))
 	f.counted = now
+}
+
+// rate is how many probes a second are sent now. Without a door that answers nobody
+// knows what the way to the targets takes, and whether they lose anything: a sweep in
+// which nobody has answered goes at a rate of caution. A hasty pass before two
+// cautious ones would take longer than these alone, and with one cautious pass the
+// only door of a network is missed one time in ten where a twentieth is lost each way.
+func (f *flow) rate() float64 {
+	switch {
+	case f.pace.pinned || f.canaries.n() > 0:
+		return f.pace.rate
+	case f.sweep && f.news == 0 && f.pace.ceiling > 0:
+		return min(blindRate, f.pace.ceiling)
+	case f.sweep && f.news == 0:
+		return blindRate
+	}
+	return min(f.pace.rate, blindRate)
 }
 
 // burst is how much of a pause is made up for at ordinary rates: at 20,000 a second
@@ -231,11 +245,7 @@ func allowance(rate float64) float64 {
 const quantum = 100 * time.Microsecond
 
 func (f *flow) untilCredit() time.Duration {
-	rate := f.pace.rate
-	if !f.pace.pinned && f.canaries.n() == 0 {
-		rate = min(rate, blindRate)
-	}
-	return max(quantum, time.Duration((1-f.credit)/rate*float64(time.Second)))
+	return max(quantum, time.Duration((1-f.credit)/f.rate()*float64(time.Second)))
 }
 
 // settle decides, in the first pass, whether this is a target most of whose doors

@@ -57,7 +57,7 @@ func (r *Report) State() *State {
 // nobody waited for it.
 func (f *flow) asking() uint64 {
 	const queued = 1024
-	underWay := min(f.pace.rate, 1e7)*f.pace.rto().Seconds() + queued
+	underWay := min(f.rate(), 1e7)*f.pace.rto().Seconds() + queued
 	return f.pos - min(f.pos, uint64(underWay))
 }
 
