@@ -326,13 +326,28 @@ func (g Guard) table(p *printer) {
 	var rows group
 	for _, d := range g.Policy.Doors {
 		port, proto := about(d.Ports, d.Protocol)
-		rows.rows = append(rows.rows, []cell{{bold, port + proto}, {plain, p.audience(d)}, {plain, orDash(d.For)}})
+		who := p.audience(d)
+		if all := p.joined(who); p.width <= 0 || cells(all) <= p.width/2 {
+			who = []string{all}
+		}
+		// On a narrow terminal each has a line, so that none of them is cut off.
+		for i, one := range who {
+			if i > 0 {
+				rows.rows = append(rows.rows, []cell{{}, {plain, one}, {}})
+				continue
+			}
+			rows.rows = append(rows.rows, []cell{{bold, port + proto}, {plain, one}, {plain, orDash(d.For)}})
+		}
 	}
 	p.table(cols, []group{rows})
 }
 
-// audience says who comes in by an entry, and under what conditions.
-func (p *printer) audience(d monban.PolicyDoor) string {
+// joined is what audience says, in one line.
+func (p *printer) joined(audience []string) string { return strings.Join(audience, p.f("; ", "。")) }
+
+// audience says who comes in by an entry, and under what conditions: the most
+// important word of each first.
+func (p *printer) audience(d monban.PolicyDoor) (out []string) {
 	var list []string
 	for _, a := range d.To {
 		switch a.Kind {
@@ -341,7 +356,11 @@ func (p *printer) audience(d monban.PolicyDoor) string {
 		case monban.ThisMachine:
 			list = append(list, p.f("this machine only", "このマシンだけ"))
 		case monban.ThisNetwork:
-			list = append(list, p.f("this network (%s)", "このネットワーク(%s)", strings.Join(rangeTexts(a.Ranges), ", ")))
+			text := p.f("this network", "このネットワーク")
+			if len(a.Ranges) > 0 {
+				text += p.f(" (%s)", "(%s)", strings.Join(rangeTexts(a.Ranges), ", "))
+			}
+			list = append(list, text)
 		case monban.ByName:
 			list = append(list, fmt.Sprintf("%s (%s)", a.Name, strings.Join(rangeTexts(a.Ranges), ", ")))
 		case monban.ByInterface:
@@ -350,14 +369,18 @@ func (p *printer) audience(d monban.PolicyDoor) string {
 			list = append(list, a.String())
 		}
 	}
-	text := strings.Join(list, ", ")
+	if p.width > 0 && cells(strings.Join(list, ", ")) > p.width/2 {
+		out = list
+	} else {
+		out = []string{strings.Join(list, ", ")}
+	}
 	if d.Limit.N > 0 {
-		text += p.f("; at most %s from each source", "。送信元ごとに %s まで", d.Limit)
+		out = append(out, p.f("at most %s from each source", "送信元ごとに %s まで", d.Limit))
 	}
 	if !d.Until.IsZero() {
-		text += p.f("; until %s", "。%s まで", d.Until.Local().Format("2006-01-02 15:04 MST"))
+		out = append(out, p.f("until %s", "%s まで", d.Until.Local().Format("2006-01-02 15:04 MST")))
 	}
-	return text
+	return out
 }
 
 // change writes what changes at some ports: one line for those who gain, one for

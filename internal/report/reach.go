@@ -236,10 +236,20 @@ func (v *view) reachCell(e entry) cell {
 		}
 	}
 	style := plain
+	// Those who are the most come first, as a narrow terminal may cut off what is last.
+	rank := func(p part) int {
+		for i, word := range [...]string{l.pick("everyone", "誰でも"), l.pick("nearly everyone", "ほぼ誰でも"), l.pick("unknown", "不明")} {
+			if strings.HasPrefix(p.text, word) {
+				return i
+			}
+		}
+		return 3
+	}
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(rank(a), rank(b)) })
 	var texts []string
 	for _, p := range parts {
 		texts = append(texts, p.text)
-		if strings.HasPrefix(p.text, l.pick("everyone", "誰でも")) || strings.HasPrefix(p.text, l.pick("nearly everyone", "ほぼ誰でも")) {
+		if rank(p) < 2 {
 			style = yellow
 		}
 	}

@@ -144,7 +144,7 @@ func (v *view) statusColumns(p *printer) ([]column, func(entry) []cell) {
 	)
 	reach := judged(v.Snapshot.Doors)
 	if reach {
-		cols = append(cols, column{title: p.f("WHO GETS IN", "届く範囲"), min: 9, rank: 1})
+		cols = append(cols, column{title: p.f("WHO GETS IN", "届く範囲"), min: 15, rank: 1})
 	}
 	cols = append(cols,
 		column{title: p.f("FOR", "用途"), min: 8, rank: 5},
