@@ -88,17 +88,6 @@ func (n *nginx) block(f file, statements []statement, context string) {
 	}
 }
 
-// twice reports whether the server of listens[i] has asked for the same address
-// before: nginx refuses to start ("a duplicate listen").
-func (n *nginx) twice(i int) bool {
-	for _, o := range n.listens[:i] {
-		if l := n.listens[i]; o.server == l.server && o.at == l.at && o.proto == l.proto {
-			return true
-		}
-	}
-	return false
-}
-
 // server reads one server. One without a listen line has port 80 in the http
 // module; elsewhere it is an error.
 func (n *nginx) server(f file, st statement, module string) {
@@ -191,46 +180,72 @@ func (n *nginx) listen(f file, st statement, module string) {
 func (n *nginx) claim() {
 	who := asker{by: "nginx", uid: n.s.rootUID(), reuseAddr: monban.On, program: monban.Program{Exes: []string{"nginx", "nginx.exe"},
 		Units: []string{"nginx.service"}, Config: n.s.place.abs(n.s.main)}}
-	var again []int
-	for i, l := range n.listens {
-		if n.twice(i) {
-			again = append(again, i)
+	sockets := n.sockets()
+	seen := map[nginxServer]bool{}
+	var again []nginxListen
+	for _, l := range n.listens {
+		// A server that asks for an address twice is refused ("a duplicate listen").
+		once := nginxServer{l.server, l.at, l.proto}
+		if seen[once] {
+			again = append(again, l)
 			continue
 		}
-		if !l.at.Addr().IsUnspecified() && !n.alone(l) {
+		seen[once] = true
+		if !l.at.Addr().IsUnspecified() && !l.alone(sockets) {
 			n.s.mention("nginx", n.s.main, l.at.Port(), l.pos)
 			continue
 		}
-		who.reusePort = monban.FlagOf(n.any(l, func(o nginxListen) bool { return o.reusePort }))
-		v6only := monban.FlagOf(!n.any(l, func(o nginxListen) bool { return !o.v6only }))
-		n.s.claim(who, socket{at: l.at, proto: l.proto, v6only: v6only, pos: l.pos, absent: l.absent})
+		sock := sockets[l.socket()]
+		who.reusePort = monban.FlagOf(sock.reusePort)
+		n.s.claim(who, socket{at: l.at, proto: l.proto, v6only: monban.FlagOf(!sock.both), pos: l.pos, absent: l.absent})
 	}
 	n.s.once()
-	for _, i := range again {
-		l := n.listens[i]
+	for _, l := range again {
 		n.s.claim(who, socket{at: l.at, proto: l.proto, v6only: monban.FlagOf(l.v6only), pos: l.pos})
 	}
 }
 
-// any reports whether an option is set by any line for the same socket.
-func (n *nginx) any(l nginxListen, set func(nginxListen) bool) bool {
-	for _, o := range n.listens {
-		if o.at == l.at && o.proto == l.proto && o.module == l.module && set(o) {
-			return true
-		}
+// nginxServer is an address that one server asks for.
+type nginxServer struct {
+	server int
+	at     netip.AddrPort
+	proto  monban.Proto
+}
+
+// nginxSocket is what tells the sockets of one nginx apart.
+type nginxSocket struct {
+	module string
+	at     netip.AddrPort
+	proto  monban.Proto
+}
+
+// nginxOptions are the options of a socket, which any line for it may set.
+type nginxOptions struct{ own, reusePort, both bool }
+
+func (l nginxListen) socket() nginxSocket { return nginxSocket{l.module, l.at, l.proto} }
+
+// sockets joins the options of all lines for one socket. A panel writes thousands of
+// servers into one file: to ask every line about every other took half a second
+// for 4,000.
+func (n *nginx) sockets() map[nginxSocket]nginxOptions {
+	all := make(map[nginxSocket]nginxOptions)
+	for _, l := range n.listens {
+		o := all[l.socket()]
+		all[l.socket()] = nginxOptions{own: o.own || l.own, reusePort: o.reusePort || l.reusePort, both: o.both || !l.v6only}
 	}
-	return false
+	return all
 }
 
 // alone reports whether a specific address gets a socket.
-func (n *nginx) alone(l nginxListen) bool {
-	if n.any(l, func(o nginxListen) bool { return o.own }) {
+func (l nginxListen) alone(sockets map[nginxSocket]nginxOptions) bool {
+	if sockets[l.socket()].own {
 		return true
 	}
-	wild := l
+	wild := l.socket()
 	wild.at = netip.AddrPortFrom(any4(), l.at.Port())
 	if l.at.Addr().Is6() {
 		wild.at = netip.AddrPortFrom(any6(), l.at.Port())
 	}
-	return !n.any(wild, func(nginxListen) bool { return true })
+	_, ok := sockets[wild]
+	return !ok
 }
