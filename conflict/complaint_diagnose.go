@@ -141,6 +141,7 @@ func (d *Diagnosis) judged(judge func(monban.Bind) monban.Judgement) bool {
 			if !sameErrno(d.Complaint.Errno, j.Errno) {
 				continue
 			}
+			j = d.whereverItWas(want, j, judge)
 			d.Against, d.Fix, d.Missing = j.Against, j.Fix, nil
 			d.Certain = j.Cause != ""
 			d.first(Cause(j.Cause))
@@ -152,6 +153,20 @@ func (d *Diagnosis) judged(judge func(monban.Bind) monban.Judgement) bool {
 		}
 	}
 	return false
+}
+
+// whereverItWas judges a bind whose address nobody has told once more, at the
+// holder's own: that one of them has every address, or is of the other family, would be
+// said of what was only assumed.
+func (d *Diagnosis) whereverItWas(want monban.Bind, j monban.Judgement, judge func(monban.Bind) monban.Judgement) monban.Judgement {
+	if d.Complaint.Addr.IsValid() || d.Complaint.Host != "" || len(j.Against) == 0 || Cause(j.Cause) != L2 && Cause(j.Cause) != L3 {
+		return j
+	}
+	want.Addr = j.Against[0].Bind.Addr
+	if again := judge(want); again.Outcome == monban.Fails && again.Cause != "" && again.Errno == j.Errno {
+		return again
+	}
+	return j
 }
 
 // sameService turns "another process has it" into "it is running already" where

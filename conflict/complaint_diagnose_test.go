@@ -141,6 +141,7 @@ func TestDiagnoseWithCanBind(t *testing.T) {
 		Caps:       monban.Caps{BindService: monban.Off},
 		Interfaces: []monban.Interface{{Name: "lo", Up: true, Loopback: true, Addrs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("::1/128")}}}}
 	holder := monban.Door{Bind: bindOf(monban.TCP, "0.0.0.0", 8080), State: monban.Listen, Owners: []monban.Owner{{PID: 7, Name: "python3"}}}
+	local := monban.Door{Bind: bindOf(monban.TCP, "127.0.0.1", 9000), State: monban.Listen, Owners: []monban.Owner{{PID: 9, Name: "php"}}}
 	nginx := monban.Door{Bind: bindOf(monban.TCP, "0.0.0.0", 80), State: monban.Listen, Owners: []monban.Owner{{PID: 8, Name: "nginx"}}}
 	for _, tt := range []struct {
 		text    string
@@ -149,12 +150,13 @@ func TestDiagnoseWithCanBind(t *testing.T) {
 	}{
 		{"listen tcp4 0.0.0.0:8080: bind: address already in use", L1, 1},
 		{"listen tcp4 127.0.0.1:8080: bind: address already in use", L2, 1},
+		{"OSError: [Errno 98] Address already in use: port 9000", L1, 1}, // wherever it was
 		{"listen tcp :80: bind: permission denied", L10, -1},
 		{"listen tcp 198.51.100.7:8080: bind: cannot assign requested address", L13, 0},
 		{"nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)", L22, 1},
 	} {
-		snap := &monban.Snapshot{Host: host, Doors: []monban.Door{holder, nginx}}
-		for _, p := range []uint16{80, 8080} {
+		snap := &monban.Snapshot{Host: host, Doors: []monban.Door{holder, nginx, local}}
+		for _, p := range []uint16{80, 8080, 9000} {
 			snap.Traffic = append(snap.Traffic, monban.Traffic{Port: monban.Port{Num: p, Proto: monban.TCP}})
 		}
 		d := Diagnose(ReadComplaint(tt.text)[0], snap, func(b monban.Bind) monban.Judgement { return CanBind(b, snap) })

@@ -307,6 +307,25 @@ func TestWarn(t *testing.T) {
 	if want := []string{"claim-browser-blocked60006000", "claim-moved60005998"}; !slices.Equal(got, want) {
 		t.Errorf("a server that goes on to the next free port: %v, want %v", got, want)
 	}
+
+	// Who has the port is named: a program that runs, else the claim before.
+	who := func(claims []monban.Claim, snap *monban.Snapshot) string {
+		for _, f := range Warn(Predict(claims, snap), snap) {
+			if f.Kind == monban.ClaimMoved && len(f.Evidence) == 3 {
+				return f.Evidence[2].Source + " " + f.Evidence[2].Text
+			}
+		}
+		return ""
+	}
+	vite.Bind.Port.Num = 5173
+	first := claim("first", "127.0.0.1", 5173, monban.Program{})
+	if got, want := who([]monban.Claim{first, vite}, empty()), first.By+" "+first.Name; got != want {
+		t.Errorf("moved because of a claim: %q, want %q", got, want)
+	}
+	held := empty(listener("127.0.0.1", 5173, monban.Owner{PID: 812, Name: "node"}))
+	if got := who([]monban.Claim{vite}, held); got != "pid 812 node" {
+		t.Errorf("moved because of a program: %q", got)
+	}
 }
 
 // BenchmarkPredict is one prediction among 1,000 open sockets.

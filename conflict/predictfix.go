@@ -88,13 +88,25 @@ func (p *prediction) rivalFixes(c *monban.Claim, a *attempt, done *monban.Checke
 			return []monban.Fix{{Code: FixDeleteLine, Args: []string{c.Pos.String()}}, edit}
 		}
 	case L3:
-		return []monban.Fix{edit, {Code: FixV6Only, Args: []string{num}}}
+		if settlesV6Only(c.By) {
+			return []monban.Fix{edit, {Code: FixV6Only, Args: []string{num}}}
+		}
 	case L2:
 		if a.want.Wildcard() {
 			return []monban.Fix{{Code: FixOtherAddress, Args: []string{num}}, edit}
 		}
 	}
 	return []monban.Fix{edit}
+}
+
+// settlesV6Only reports whether a format has a setting for IPV6_V6ONLY. Who has a
+// Spring or a Node.js server is not helped by the name of a socket option.
+func settlesV6Only(by string) bool {
+	switch by {
+	case "nginx", "haproxy", "systemd", "lighttpd", "claims":
+		return true
+	}
+	return false
 }
 
 // copies counts the claims before c that the same place in a file makes for the

@@ -12,7 +12,7 @@ import (
 // browsers refuse, that take root to open, or that are not the ones that were
 // asked for. A warning changes no outcome.
 func Warn(checked []monban.Checked, snap *monban.Snapshot) []monban.Finding {
-	w := warning{snap: snap, had: map[warned]bool{}}
+	w := warning{snap: snap, checked: checked, had: map[warned]bool{}}
 	for i := range checked {
 		c := &checked[i]
 		if c.Judgement.Bind.Port.Num != 0 && c.Judgement.Outcome != monban.Fails {
@@ -23,9 +23,10 @@ func Warn(checked []monban.Checked, snap *monban.Snapshot) []monban.Finding {
 }
 
 type warning struct {
-	snap  *monban.Snapshot
-	found []monban.Finding
-	had   map[warned]bool
+	snap    *monban.Snapshot
+	checked []monban.Checked
+	found   []monban.Finding
+	had     map[warned]bool
 }
 
 // warned is what one line is warned of once, for whichever of its addresses.
@@ -57,10 +58,36 @@ func (w *warning) claim(c *monban.Checked) {
 	}
 	if asked := c.Claim.Bind.Port.Num; port.Num != asked && asked != 0 && c.Judgement.Cause != string(D14) { // which says so
 		w.add(c, monban.ClaimMoved, monban.Low, monban.Evidence{Source: c.Claim.By, Text: strconv.Itoa(int(asked))})
+		w.takenBy(c)
 	}
 	if c.Claim.UID == 0 && h.UID > 0 && port.Num < h.Unprivileged && !running && c.Claim.BindService == monban.FlagUnknown {
 		w.add(c, monban.ClaimPrivileged, monban.Info,
 			monban.Evidence{Source: "ip_unprivileged_port_start", Text: strconv.Itoa(int(h.Unprivileged))})
+	}
+}
+
+// takenBy adds to the warning about a claim that has moved who has the port that it
+// asks for: a program that runs, or else the claim that takes it first.
+func (w *warning) takenBy(c *monban.Checked) {
+	last := &w.found[len(w.found)-1]
+	if last.Kind != monban.ClaimMoved || last.Bind != c.Judgement.Bind || len(last.Evidence) != 2 {
+		return // the line has been warned of before
+	}
+	want := firstPort(&c.Claim)
+	for i := range w.snap.Doors {
+		d := &w.snap.Doors[i]
+		if d.Bind.Port == want && len(d.Owners) > 0 && sameNetNS(d.Bind.NetNS, w.snap.Host.NetNS, w.snap.Host.NetNS) {
+			o := &d.Owners[0]
+			last.Evidence = append(last.Evidence, monban.Evidence{Source: "pid " + strconv.Itoa(o.PID), Text: o.Name})
+			return
+		}
+	}
+	for i := range w.checked {
+		o := &w.checked[i]
+		if o != c && o.Judgement.Bind.Port == want && (o.Judgement.Outcome == monban.Starts || o.Judgement.Outcome == monban.Running) {
+			last.Evidence = append(last.Evidence, monban.Evidence{Source: o.Claim.By, Text: o.Claim.Name, File: o.Claim.Pos.File, Line: o.Claim.Pos.Line})
+			return
+		}
 	}
 }
 

@@ -242,14 +242,19 @@ func (r *execution) explain(ctx context.Context, said []conflict.Complaint) *mon
 	snap := look(ctx, ports)
 	for _, c := range said {
 		if !c.HasPort && !c.Remote && c.Errno != "" {
-			for _, w := range wants {
+			for i, w := range wants {
 				j := conflict.CanBind(w, snap)
 				if j.Outcome != monban.Fails || j.Errno != c.Errno || r.ownDoing(&j) || c.HasPort && w.Port.Num != c.Port {
 					continue
 				}
-				// Of 0.0.0.0 and [::] it is rather the one that somebody has.
+				// Of 0.0.0.0 and [::] it is rather the one that somebody has. Where
+				// somebody has another address of the port, nobody knows which one
+				// the command wanted.
 				if plain := j.Cause == string(conflict.L1); plain || !c.HasPort {
-					c.Port, c.HasPort, c.Addr, c.Proto = w.Port.Num, true, w.Addr, w.Port.Proto
+					c.Port, c.HasPort, c.Proto = w.Port.Num, true, w.Port.Proto
+					if plain || i < len(wants)-assumed {
+						c.Addr = w.Addr
+					}
 					if plain {
 						break
 					}
@@ -262,8 +267,11 @@ func (r *execution) explain(ctx context.Context, said []conflict.Complaint) *mon
 	return snap
 }
 
+// assumed is how many of the wants are of the leased port: they come last.
+const assumed = 2
+
 // wants are the doors that the command most likely wanted: those of its command
-// line, and the leased port.
+// line, and the leased port at either wildcard.
 func (r *execution) wants() []monban.Bind {
 	var out []monban.Bind
 	asked, _ := claims.FromCommand(r.args, r.env)
@@ -272,7 +280,7 @@ func (r *execution) wants() []monban.Bind {
 			out = append(out, c.Bind)
 		}
 	}
-	for _, addr := range []netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()} {
+	for _, addr := range [assumed]netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()} {
 		out = append(out, monban.Bind{Port: monban.Port{Num: r.report.Port, Proto: monban.TCP}, Addr: addr})
 	}
 	return out

@@ -168,6 +168,12 @@ func (v *view) findingSentence(f monban.Finding) string {
 			"%[1]s は %[2]s を必要としていますが、ブラウザーはポート %[3]d への接続を拒否します。",
 			claimOf(f), place(f.Bind), f.Bind.Port.Num)
 	case monban.ClaimMoved:
+		if len(f.Evidence) > 2 {
+			return say(
+				"%[1]s asks for port %[3]s, which %[4]s takes; the program goes on and will open %[2]s instead.",
+				"%[1]s が求めるポート %[3]s は %[4]s が使います。プログラムは次の空きポートに移り、%[2]s を開きます。",
+				claimOf(f), place(f.Bind), f.Evidence[1].Text, whoTakes(&f.Evidence[2]))
+		}
 		return say(
 			"%[1]s asks for port %[3]s, which is taken; the program goes on and will open %[2]s instead.",
 			"%[1]s が求めるポート %[3]s は使用中です。プログラムは次の空きポートに移り、%[2]s を開きます。",
@@ -299,6 +305,14 @@ func (v *view) everyone(doors []monban.Door) string {
 func claimOf(f monban.Finding) string {
 	e := f.Evidence[0]
 	return claimPlace(&monban.Claim{Name: e.Text, Pos: monban.Pos{File: e.File, Line: e.Line}})
+}
+
+// whoTakes is a claim, or a running program: "postgres (pid 812)".
+func whoTakes(e *monban.Evidence) string {
+	if e.File != "" {
+		return claimPlace(&monban.Claim{Name: e.Text, Pos: monban.Pos{File: e.File, Line: e.Line}})
+	}
+	return e.Text + " (" + e.Source + ")"
 }
 
 func ownerExe(d *monban.Door) string {
