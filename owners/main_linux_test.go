@@ -115,6 +115,7 @@ func help(mode string, args []string) error {
 			return err
 		}
 		defer l.Close()
+		fmt.Println("listens")
 		_, err = os.Stdin.Read(make([]byte, 1))
 		return ignoreEOF(err)
 	case "unix": // listens on a unix socket and says who comes
