@@ -48,7 +48,7 @@ func play(role string, args []string) int {
 	case "die":
 		n, _ := strconv.Atoi(args[0])
 		_ = unix.Kill(os.Getpid(), unix.Signal(n))
-		time.Sleep(10 * time.Second)
+		time.Sleep(time.Minute) // it has not been delivered yet
 	case "say": // a complaint in pieces
 		for _, piece := range args {
 			fmt.Fprint(os.Stderr, piece)
@@ -466,6 +466,38 @@ func TestNobodyListens(t *testing.T) {
 	r.Close()
 	if res, _ := s.end(); res.Signal != int(unix.SIGPIPE) || len(res.Said) != maxSaid {
 		t.Errorf("signal %d, %d bytes heard", res.Signal, len(res.Said))
+	}
+}
+
+// TestRest: what the command said is heard also where nobody came to read it before
+// the time was over.
+func TestRest(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close() // as somebody who was left behind has it
+	passed, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &listener{r: r, out: out, done: make(chan struct{})}
+	close(l.done)
+	for _, said := range []string{"address already in use\n", ""} {
+		io.WriteString(w, said)
+		if err := r.SetReadDeadline(time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		l.tail.buf = nil
+		if l.rest(); string(l.tail.bytes()) != said {
+			t.Errorf("heard %q, want %q", l.tail.bytes(), said)
+		}
+	}
+	r.Close()
+	l.rest()
+	out.Close()
+	if b, err := io.ReadAll(passed); string(b) != "address already in use\n" {
+		t.Errorf("passed on %q, %v", b, err)
 	}
 }
 

@@ -101,9 +101,9 @@ func (l *listener) pass() error {
 	}
 }
 
-// linger is how long to wait for the rest of what an ended command said. It is
-// in the pipe already; only a process that the command left behind, and that has
-// the pipe open, makes us wait.
+// linger is how long to wait for the end of the pipe when the command has ended.
+// What it said is in there already; only a process that the command left behind,
+// and that has the pipe open, makes us wait.
 const linger = 50 * time.Millisecond
 
 // ended returns what the command said. Processes that it left behind go on
@@ -118,6 +118,7 @@ func (l *listener) ended() []byte {
 	}
 	_ = l.r.SetReadDeadline(time.Now().Add(linger)) // a pipe can
 	<-l.done
+	l.rest()
 	l.leave()
 	l.out.Close()
 	return l.tail.bytes()

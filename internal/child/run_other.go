@@ -45,4 +45,6 @@ func duplicate(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 func (l *listener) openFile(*os.File, int64) {}
 
+func (l *listener) rest() {}
+
 func (l *listener) leave() { l.r.Close() }

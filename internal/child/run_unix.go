@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -241,6 +242,26 @@ func duplicate(f *os.File) (*os.File, error) {
 
 // pumpArg makes the stage a pump instead.
 const pumpArg = "pump"
+
+// rest passes on what is in the pipe still, as much as one holds. On a busy machine
+// the time to linger may be over before it was read, and then a read by way of
+// the runtime tells of the time and not of what is there.
+func (l *listener) rest() {
+	raw, err := l.r.SyscallConn()
+	if err != nil || l.r.SetReadDeadline(time.Time{}) != nil {
+		return // closed: all has been read
+	}
+	buf := make([]byte, maxSaid)
+	n := 0
+	err = raw.Read(func(fd uintptr) bool {
+		n, _ = unix.Read(int(fd), buf) // does not block
+		return true
+	})
+	if err == nil && n > 0 {
+		l.tail.add(buf[:n])
+		_, _ = l.out.Write(buf[:n]) // whoever has stopped listening is no reason to fail
+	}
+}
 
 // leave goes away from the pipe and lets a process of its own pass on what
 // others still have to say.
