@@ -72,7 +72,7 @@ func TestContainersSilent(t *testing.T) {
 	if len(list) != 0 || len(gaps) != 1 || !strings.Contains(gaps[0].Err, errSlow.Error()) {
 		t.Errorf("%+v, gaps %+v", list, gaps)
 	}
-	if took := time.Since(before); took < engineTimeout/2 || took > 10*engineTimeout {
+	if took := time.Since(before); took < engineTimeout/2 || took > time.Minute {
 		t.Errorf("took %v, the bound is %v", took, engineTimeout)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -106,7 +106,7 @@ func TestAside(t *testing.T) {
 	if got := a.ask(self, func(dirFD) string { return <-never }); got != "" || !a.isStuck() {
 		t.Errorf("got %q, stuck %v", got, a.isStuck())
 	}
-	if took := time.Since(before); took < asideTimeout || took > 20*asideTimeout {
+	if took := time.Since(before); took < asideTimeout || took > time.Minute {
 		t.Errorf("waited %v", took)
 	}
 	if got := a.ask(self, func(dirFD) string { panic("asked again") }); got != "" {

@@ -51,7 +51,7 @@ func Name(ctx context.Context, doors []monban.Door, o Options) []monban.Gap {
 // Containers asks the container engines of this machine, Docker and Podman, with
 // root's sockets and those of users, what they run and what they publish. An
 // engine that is not there is no gap. One that is asleep, that may not be asked,
-// or that does not answer within 300 ms is.
+// or that does not answer within 2 s is.
 func Containers(ctx context.Context) ([]monban.Container, []monban.Gap) {
 	return AskContainers(ctx)()
 }
@@ -65,7 +65,7 @@ func AskContainers(ctx context.Context) (answer func() ([]monban.Container, []mo
 
 // Restarts asks the engines of containers when they start them by themselves, and
 // fills in Restart, in place. Only those are asked about that an engine told of:
-// their Socket is known. All of it takes 300 ms at most; what has not been
+// their Socket is known. All of it takes 2 s at most; what has not been
 // answered by then is a gap.
 func Restarts(ctx context.Context, containers []*monban.Container) []monban.Gap {
 	return restarts(ctx, containers)

@@ -266,7 +266,9 @@ type aside struct {
 	stuck bool
 }
 
-const asideTimeout = 250 * time.Millisecond
+// asideTimeout is waited for once, where a file system hangs: long enough for a
+// process that does not get a processor for a while.
+const asideTimeout = time.Second
 
 // ask returns what question says of a process, "" if it does not say it in time.
 func (a *aside) ask(process dirFD, question func(process dirFD) string) string {

@@ -75,7 +75,7 @@ func TestRestartsSilent(t *testing.T) {
 	}
 	before := time.Now()
 	gaps := Restarts(t.Context(), list)
-	if took := time.Since(before); took < engineTimeout/2 || took > 10*engineTimeout {
+	if took := time.Since(before); took < engineTimeout/2 || took > time.Minute {
 		t.Errorf("took %v, the bound is %v", took, engineTimeout)
 	}
 	if len(gaps) != 1 || gaps[0].Hides != monban.HidesRestarts || !strings.Contains(gaps[0].Err, errSlow.Error()) || list[0].Restart != (monban.Restart{}) {
