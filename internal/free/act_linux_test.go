@@ -11,9 +11,11 @@ import (
 	"os/exec"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -271,7 +273,7 @@ func TestMyself(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	t.Parallel()
-	out, err := run(t.Context(), 10*time.Second, 100, []string{"sh", "-c", "yes | head -c 100000; echo end >&2; exit 3"})
+	out, err := run(t.Context(), 10*time.Minute, 100, []string{"sh", "-c", "yes | head -c 100000; echo end >&2; exit 3"})
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 3 {
 		t.Errorf("error %v", err)
 	}
@@ -279,24 +281,29 @@ func TestRun(t *testing.T) {
 		t.Errorf("%d bytes: %q", len(out), out)
 	}
 	began := time.Now()
-	if _, err := run(t.Context(), 200*time.Millisecond, 100, []string{"sleep", "60"}); err == nil || !strings.Contains(err.Error(), "no end after") {
+	if _, err := run(t.Context(), 200*time.Millisecond, 100, []string{"sleep", "600"}); err == nil || !strings.Contains(err.Error(), "no end after") {
 		t.Errorf("error %v", err)
 	}
 	// A child that goes on with the pipe in its hands.
-	if _, err := run(t.Context(), 10*time.Second, 100, []string{"sh", "-c", "sleep 3 & exit 0"}); err != nil {
+	out, err = run(t.Context(), 10*time.Minute, 100, []string{"sh", "-c", "sleep 600 & echo $!"})
+	if err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > 50*time.Second {
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(out))); err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
+		t.Errorf("the child is not there any more: %q, %v", out, err)
+	}
+	if took := time.Since(began); took > 5*time.Minute {
 		t.Errorf("it took %v", took)
 	}
 	// Outside text is an argument and nothing else.
-	if out, err := run(t.Context(), 10*time.Second, 100, []string{"printf", "%s", "$(id); `id` | id\n"}); err != nil || string(out) != "$(id); `id` | id\n" {
+	if out, err := run(t.Context(), 10*time.Minute, 100, []string{"printf", "%s", "$(id); `id` | id\n"}); err != nil || string(out) != "$(id); `id` | id\n" {
 		t.Errorf("%q %v", out, err)
 	}
 }
 
-func TestWatch(t *testing.T) {
-	t.Parallel()
+func TestWatch(t *testing.T) { synctest.Test(t, testWatch) }
+
+func testWatch(t *testing.T) {
 	old, young := monban.Door{Inode: 1}, monban.Door{Inode: 2}
 	for _, test := range []struct {
 		name  string
