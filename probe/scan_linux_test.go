@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
 	"github.com/monban-dev/monban"
@@ -126,7 +125,9 @@ func states(r *probe.Report) map[monban.SightState]int {
 
 // TestRecall wants every open door of random sets found: on a clean link, with
 // random loss each way, behind limits, and where all but the open doors are
-// silent.
+// silent. Where packets are lost by chance, a scan ends when it expects to have
+// missed a thousandth of a door: one door is lost in one of some thousand runs, and
+// two in one of a million.
 func TestRecall(t *testing.T) {
 	netnstest.Need(t, "nft")
 	loss := func(percent int) string {
@@ -140,18 +141,19 @@ func TestRecall(t *testing.T) {
 		engine probe.Engine
 		target string
 		rules  func(open []uint16) string
+		lost   int // by chance, at most
 	}{
-		{"raw clean", probe.Raw, "10.77.0.2", nil},
-		{"raw clean IPv6", probe.Raw, "fd77::2", nil},
-		{"raw lossy", probe.Raw, "10.77.0.2", func([]uint16) string { return base(loss(5), loss(5)) }},
+		{"raw clean", probe.Raw, "10.77.0.2", nil, 0},
+		{"raw clean IPv6", probe.Raw, "fd77::2", nil, 0},
+		{"raw lossy", probe.Raw, "10.77.0.2", func([]uint16) string { return base(loss(5), loss(5)) }, 1},
 		{"raw limited", probe.Raw, "10.77.0.2", func([]uint16) string {
 			return base("tcp flags syn limit rate over 20000/second burst 5 packets drop;", "")
-		}},
+		}, 0},
 		{"raw silent but open", probe.Raw, "10.77.0.2", func(open []uint16) string {
 			return base(loss(5)+"tcp dport { "+list(open)+" } accept; meta l4proto tcp drop;", loss(5))
-		}},
-		{"connect clean", probe.Connect, "10.77.0.2", nil},
-		{"connect lossy", probe.Connect, "fd77::2", func([]uint16) string { return base("meta l4proto tcp "+loss(3), "meta l4proto tcp "+loss(3)) }},
+		}, 1},
+		{"connect clean", probe.Connect, "10.77.0.2", nil, 0},
+		{"connect lossy", probe.Connect, "fd77::2", func([]uint16) string { return base("meta l4proto tcp "+loss(3), "meta l4proto tcp "+loss(3)) }, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPair(t)
@@ -165,8 +167,10 @@ func TestRecall(t *testing.T) {
 				want = slices.DeleteFunc(want, func(p uint16) bool { return p > 16384 })
 			}
 			r := scan(t, p.near, probe.Question{TCP: ports, Engine: tt.engine}, tt.target)
-			if d := cmp.Diff(want, openPorts(r), cmpopts.EquateEmpty()); d != "" {
-				t.Errorf("open doors (-want +got):\n%s", d)
+			got := openPorts(r)
+			lost := slices.DeleteFunc(slices.Clone(want), func(p uint16) bool { return slices.Contains(got, p) })
+			if len(lost) > tt.lost || len(got)+len(lost) != len(want) {
+				t.Errorf("open doors %d, want %d: %d are not found", got, want, lost)
 			}
 			if r.Missed > 0.5 {
 				t.Errorf("missed %v", r.Missed)
@@ -340,14 +344,14 @@ func TestResume(t *testing.T) {
 	netnstest.Need(t, "nft")
 	p := newPair(t)
 	want := p.listen(t, 30)
-	p.rules(t, "table inet t {\nchain in { type filter hook input priority 0; tcp dport 1000-20000 numgen random mod 100 < 50 drop; }\n}\n")
+	p.rules(t, "table inet t {\nchain in { type filter hook input priority 0; tcp dport 1000-20000 numgen random mod 100 < 25 drop; }\n}\n")
 	targets, _ := probe.NewTargets([]netip.Prefix{netip.MustParsePrefix("10.77.0.2/32")}, nil)
 	q := probe.Question{Targets: targets, TCP: all(), Engine: probe.Raw, Rate: 40_000}
 	q.Host.Ephemeral = monban.PortRange{First: 32768, Last: 60999}
 	var r *probe.Report
 	rounds := 0
 	p.near.Do(func() {
-		for ; rounds < 50; rounds++ {
+		for ; rounds < 500; rounds++ { // on an idle machine six
 			ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
 			var err error
 			if r, err = probe.Scan(ctx, q); err != nil {
@@ -369,7 +373,7 @@ func TestResume(t *testing.T) {
 	if d := cmp.Diff(want, openPorts(r)); d != "" {
 		t.Errorf("open doors (-want +got):\n%s", d)
 	}
-	// Of the doors whose answers are lost half the time some stay silent.
+	// Of the doors that lose a question in four some may stay silent.
 	if got := states(r); got[monban.SightOpen] != len(want) || got[monban.SightClosed] < 65535-len(want)-200 || got[monban.SightUnknown] > 0 {
 		t.Errorf("states %v", got)
 	}
@@ -443,7 +447,7 @@ func TestReplyLimit(t *testing.T) {
 	}
 	p.far.SetSysctl("net.ipv4.icmp_ratelimit", "1000")
 	r = scan(t, p.near, probe.Question{UDP: all()[:600]}, "10.77.0.2")
-	if !slices.ContainsFunc(r.Gaps, limited) || r.Elapsed > 30*time.Second {
+	if !slices.ContainsFunc(r.Gaps, limited) || r.Elapsed > patience { // to know them all would take ten minutes
 		t.Errorf("600 doors: %v, gaps %v", r.Elapsed, r.Gaps)
 	}
 }
