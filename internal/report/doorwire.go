@@ -75,7 +75,7 @@ func (v *view) door(d *monban.Door) doorWire {
 		Proto: d.Bind.Port.Proto.String(), Address: addrText(d.Bind), Port: d.Bind.Port.Num, Device: d.Bind.Device,
 		V6Only: d.Bind.V6Only == monban.On, State: d.State.String(), Class: d.Bind.Port.Class().String(),
 		Assigned: v.Book.Name(d.Bind.Port), UID: d.UID, Inode: d.Inode, NetNS: d.Bind.NetNS,
-		Owners: v.owners(d.Owners), Reach: v.reach(d.Reach),
+		Owners: v.owners(d.Owners), Reach: v.reach(d),
 	}
 	if w.NetNS == "" {
 		w.NetNS = v.Snapshot.Host.NetNS

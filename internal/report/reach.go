@@ -20,13 +20,14 @@ type reachWire struct {
 }
 
 // reach returns the shapes of who can come in; nil where it was not judged.
-func (v *view) reach(reach []monban.Reach) []reachWire {
-	if reach == nil {
+func (v *view) reach(d *monban.Door) []reachWire {
+	if d.Reach == nil {
 		return nil
 	}
-	out := make([]reachWire, 0, len(reach))
-	for i := range reach {
-		r := &reach[i]
+	beyond := v.beyond(d)
+	out := make([]reachWire, 0, len(d.Reach))
+	for i := range d.Reach {
+		r := &d.Reach[i]
 		w := reachWire{r.Family, r.Device, r.Verdict, nonNil(r.Sources), []string{}, r.Rule.String()}
 		if w.Rule == "" {
 			w.Rule = cmp.Or(r.Rule.Text, string(r.Why))
@@ -34,9 +35,21 @@ func (v *view) reach(reach []monban.Reach) []reachWire {
 		for _, c := range r.Conditions {
 			w.Conditions = append(w.Conditions, strings.TrimSuffix(string(c.Kind)+": "+c.Text+" ("+c.Rule.String()+")", " ()"))
 		}
+		if beyond != "" && (r.Verdict == monban.VerdictOpen || r.Verdict == monban.VerdictPartly) {
+			w.Conditions = append(w.Conditions, "answer: "+beyond)
+		}
 		out = append(out, w)
 	}
 	return out
+}
+
+// beyond is where a door without a listener leads to, if that is not this machine:
+// whether somebody answers there is taken for granted.
+func (v *view) beyond(d *monban.Door) string {
+	if d.State != monban.Forwarded || !d.To.Addr.IsValid() || d.To.Addr.IsLoopback() || v.Snapshot.Host.HasAddr(d.To.Addr) {
+		return ""
+	}
+	return netip.AddrPortFrom(d.To.Addr, d.To.Port).String()
 }
 
 // audience says in a few words who can come in by some of a door's entries.
@@ -313,6 +326,14 @@ func (v *view) reachText(p *printer, e entry, lead span, at string) span {
 				continue // the rule above says it
 			}
 			p.styledParagraph(span{dim, pad("", 16)}, dim, v.conditionText(c))
+		}
+	}
+	for _, d := range e.doors {
+		beyond := v.beyond(d)
+		if beyond != "" && slices.ContainsFunc(d.Reach, func(r monban.Reach) bool { return r.Verdict == monban.VerdictOpen || r.Verdict == monban.VerdictPartly }) {
+			p.styledParagraph(span{dim, pad("", 16)}, dim, p.f("as long as %s, where the rule leads, answers: that was not asked",
+				"ルールの転送先 %s が応答する場合に限ります(応答するかは確かめていません)", beyond))
+			break
 		}
 	}
 	return lead
