@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/exposure"
@@ -321,7 +322,7 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 	if a.sys.StderrTerminal {
 		q.Progress = func(p probe.Progress) {
 			if p.Elapsed > time.Second {
-				report.ScanProgressLine(a.sys.Stderr, report.ScanProgress{Rate: p.Rate, Open: p.Open, Asked: p.Doors, Left: p.Left, Pass: p.Pass}, a.lang, a.sys.Width)
+				report.ScanProgressLine(a.sys.Stderr, report.ScanProgress{Rate: p.Rate, Open: p.Open, Asked: p.Doors, Left: p.Left, Pass: p.Pass}, a.lang, a.stderrWidth())
 			}
 		}
 		defer report.ScanProgressEnd(a.sys.Stderr)
@@ -387,6 +388,17 @@ func (j *scanJob) run(ctx context.Context) (report.Scan, *monban.Snapshot, error
 		}
 	}
 	return data, snap, err
+}
+
+// stderrWidth is how many columns the terminal has now on which progress is shown: it
+// may be resized meanwhile, and stdout need not be one.
+func (a *app) stderrWidth() int {
+	if f, ok := a.sys.Stderr.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	return 80
 }
 
 // prefixText writes a prefix of one address as the address.

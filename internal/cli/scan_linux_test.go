@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/monban-dev/monban/internal/netnstest"
 )
 
@@ -270,4 +272,23 @@ type watch struct {
 func (w *watch) Write(b []byte) (int, error) {
 	w.stop()
 	return w.Buffer.Write(b)
+}
+
+// TestProgressWidth: progress fits the terminal that stderr is, whatever stdout is, and
+// also after that was resized.
+func TestProgressWidth(t *testing.T) {
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	a := &app{sys: System{Stderr: terminal}}
+	for _, width := range []int{132, 40} {
+		if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: uint16(width)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.stderrWidth(); got != width {
+			t.Errorf("%d columns, want %d", got, width)
+		}
+	}
 }
