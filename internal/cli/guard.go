@@ -169,7 +169,7 @@ func (g *guarding) end(outcome report.GuardOutcome) error {
 		return err
 	}
 	switch outcome {
-	case report.GuardRefused, report.GuardDeclined, report.GuardUnsaved:
+	case report.GuardRefused, report.GuardDeclined, report.GuardUnsaved, report.GuardLeft:
 		return shownError{exitFailed}
 	case report.GuardDiffers:
 		return foundError{}

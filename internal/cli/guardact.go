@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"reflect"
 	"time"
 
@@ -38,7 +40,7 @@ func (g *guarding) runApply([]string) error {
 	if err := g.agree(report.ConfirmGuard(g.app.lang, g.o.timeout)); err != nil || g.out.Outcome == report.GuardDeclined {
 		return err
 	}
-	r, err := g.record(p.sessions)
+	r, err := g.record(p)
 	if err != nil {
 		return report.CannotRead(g.out.File, err)
 	}
@@ -136,6 +138,9 @@ func (g *guarding) agree(question string) error {
 func (g *guarding) failed(err error) error {
 	var untrusted *guard.UntrustedError
 	var notSaved *guard.NotSavedError
+	var left *guard.LeftError
+	var file *fs.PathError
+	var name *os.LinkError
 	switch {
 	case notHere(err):
 		return g.refuse("unsupported")
@@ -151,6 +156,12 @@ func (g *guarding) failed(err error) error {
 		return g.refuse("unproven", err.Error())
 	case errors.Is(err, guard.ErrSameSession):
 		return g.refuse("same-session")
+	case errors.Is(err, guard.ErrOldSession):
+		return g.refuse("old-session")
+	case errors.Is(err, guard.ErrInsideSession):
+		return g.refuse("inside-session")
+	case errors.Is(err, guard.ErrBusy):
+		return g.refuse("busy", g.store.Run)
 	case errors.Is(err, guard.ErrUnclearSession):
 		return g.refuse("unclear-session")
 	case errors.Is(err, guard.ErrTouched):
@@ -164,10 +175,15 @@ func (g *guarding) failed(err error) error {
 		return g.end(report.GuardUnsaved)
 	case errors.As(err, &untrusted):
 		return report.UntrustedFile(untrusted.Path, fmt.Sprintf("%04o", untrusted.Mode), untrusted.UID)
+	case errors.As(err, &left):
+		g.out.Refused = append(g.out.Refused, report.GuardRefusal{Reason: "left", Args: []string{left.Err.Error()}})
+		return g.end(report.GuardLeft)
 	case denied(err):
 		return g.refuse("privilege", err.Error())
+	case errors.As(err, &file), errors.As(err, &name):
+		return g.refuse("cannot-save", err.Error())
 	}
-	return g.refuse("cannot-save", err.Error())
+	return g.refuse("failed", err.Error())
 }
 
 // load puts the saved policy in force, as at boot.
@@ -185,13 +201,18 @@ func (g *guarding) load() error {
 }
 
 func (g *guarding) runConfirm([]string) error {
-	from := guard.Sessions(g.app.sys.Getenv)
-	unclear := len(from) == 0 && len(guard.Perhaps()) > 0
+	from, perhaps := guard.Sessions(g.app.sys.Getenv)
+	unclear := len(from) == 0 && len(perhaps) > 0
 	g.app.keep(g.toSettle()...)
 	g.identity()
 	r, err := g.store.Confirm(from, unclear, g.o.sameSession)
 	if r != nil {
 		g.out.Policy, g.out.File = &r.Policy, r.File
+	}
+	if errors.Is(err, firewall.ErrNoTrial) {
+		if r = g.notAtBoot(); r != nil { // that is left to do
+			g.out.Policy, g.out.File, err = &r.Policy, r.File, nil
+		}
 	}
 	if err != nil {
 		return g.failed(err)
@@ -202,6 +223,28 @@ func (g *guarding) runConfirm([]string) error {
 	}
 	g.out.State = report.GuardState{Table: true, Saved: true, At: r.At, Boot: err == nil && manager != guard.NoManager, Manager: string(manager)}
 	return g.end(report.GuardConfirmed)
+}
+
+// notAtBoot returns the confirmed policy if it is in force and not loaded at boot,
+// though it could be: what arranges that failed when it was confirmed, or has been taken
+// away, or names a program that is gone.
+func (g *guarding) notAtBoot() *guard.Record {
+	if g.boot.Installed() || g.boot.Manager() == guard.NoManager {
+		return nil
+	}
+	have, err := firewall.ReadGuard()
+	if err != nil || have.Table == nil || have.Trial != nil {
+		return nil
+	}
+	r, err := g.store.Saved()
+	if err != nil || r == nil {
+		return nil
+	}
+	if err := g.drift(r, have); err != nil || len(g.out.Differences) > 0 {
+		g.out.Differences = nil
+		return nil
+	}
+	return r
 }
 
 // toSettle is what it takes to change rules of monban's that are there, and what is
@@ -254,6 +297,9 @@ func (g *guarding) runStatus([]string) error {
 		return err
 	}
 	if len(g.out.Differences) > 0 {
+		if r := g.store.Unsaved(have); r != nil {
+			g.note("unsaved", r.File)
+		}
 		return g.end(report.GuardDiffers)
 	}
 	return g.end(report.GuardSame)

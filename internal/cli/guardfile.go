@@ -109,20 +109,24 @@ func (g *guarding) writeFile(text []byte) error {
 	return nil
 }
 
-// record is the policy as it is kept.
-func (g *guarding) record(sessions []session) (*guard.Record, error) {
+// record is the policy as it is kept, with the connections there are to the doors for
+// administrators right before the trial.
+func (g *guarding) record(p *planned) (*guard.Record, error) {
 	file, err := filepath.Abs(g.out.File)
 	if err != nil {
 		return nil, err
 	}
 	r := &guard.Record{Monban: 1, At: g.app.now().UTC(), File: file, Policy: *g.out.Policy}
-	for i, s := range sessions {
-		switch {
-		case s.unsure:
-			r.Perhaps = append(r.Perhaps, s.over)
-		case i == 0:
+	var ports []uint16
+	for _, port := range g.administration(p) {
+		ports = append(ports, port.Num)
+	}
+	for i, s := range p.sessions {
+		if i == 0 && !s.unsure {
 			r.From = s.over
 		}
+		ports = append(ports, s.over.To.Port())
 	}
+	r.Before = guard.Connections(ports)
 	return r, nil
 }

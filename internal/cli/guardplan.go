@@ -287,8 +287,8 @@ func outside(d *monban.Door) bool {
 	return !d.Bind.Addr.Unmap().IsLoopback() && d.Bind.Device != "lo"
 }
 
-// administrators looks whether the last door to change the policy by would end.
-func (g *guarding) administrators(p *planned) {
+// administration returns the doors by which people come in to change the policy.
+func (g *guarding) administration(p *planned) []monban.Port {
 	ports := []monban.Port{}
 	for i := range g.snap.Doors {
 		d := &g.snap.Doors[i]
@@ -304,6 +304,12 @@ func (g *guarding) administrators(p *planned) {
 	if len(ports) == 0 {
 		ports = append(ports, monban.Port{Num: 22, Proto: monban.TCP})
 	}
+	return ports
+}
+
+// administrators looks whether the last of them would end.
+func (g *guarding) administrators(p *planned) {
+	ports := g.administration(p)
 	if g.o.allowCut || !policy.EndsForAdministrators(g.out.Policy, ports) {
 		return
 	}

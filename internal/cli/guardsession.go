@@ -2,6 +2,7 @@ package cli
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/exposure"
@@ -22,14 +23,10 @@ type session struct {
 
 // sessions finds those who work here.
 func (g *guarding) sessions() (out []session) {
-	list := guard.Sessions(g.app.sys.Getenv)
-	unsure := len(list) == 0
-	if unsure {
-		list = guard.Perhaps()
-	}
-	for _, s := range list {
+	sure, perhaps := guard.Sessions(g.app.sys.Getenv)
+	for i, s := range slices.Concat(sure, perhaps) {
 		client, knocked := g.origin(s)
-		out = append(out, session{s, unsure, client, knocked})
+		out = append(out, session{s, i >= len(sure), client, knocked})
 	}
 	return out
 }

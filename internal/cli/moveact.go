@@ -36,7 +36,7 @@ func (m *moving) ssh(args []string) error {
 		return err
 	}
 	var from guard.Session
-	sessions := guard.Sessions(m.app.sys.Getenv)
+	sessions, _ := guard.Sessions(m.app.sys.Getenv)
 	if len(sessions) > 0 {
 		from = sessions[0]
 	}
@@ -145,7 +145,8 @@ func (m *moving) confirm([]string) error {
 	if ok, err := m.here(); !ok {
 		return err
 	}
-	s, err := m.machine.Finish(guard.Sessions(m.app.sys.Getenv), m.o.sameSession, m.app.now())
+	sessions, _ := guard.Sessions(m.app.sys.Getenv)
+	s, err := m.machine.Finish(sessions, m.o.sameSession, m.app.now())
 	if err != nil {
 		return m.failed(s, err)
 	}

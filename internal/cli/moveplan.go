@@ -217,7 +217,7 @@ func (m *moving) client() string {
 		user = name
 	}
 	at := m.snap.Host.Name
-	if sessions := guard.Sessions(m.app.sys.Getenv); len(sessions) > 0 {
+	if sessions, _ := guard.Sessions(m.app.sys.Getenv); len(sessions) > 0 {
 		at = sessions[0].To.Addr().String()
 	}
 	return fmt.Sprintf("ssh -p %d %s@%s", m.out.New, user, at)

@@ -78,26 +78,41 @@ func (b Boot) Files() []string {
 	return out
 }
 
-// Installed reports whether the saved policy is loaded at boot.
+// Installed reports whether the saved policy is loaded at boot: all files and links of
+// one manager are there, and so is the program that they name, which may have been
+// another at the time.
 func (b Boot) Installed() bool {
 	for _, m := range [...]Manager{Systemd, OpenRC} {
-		files, links := b.files(m)
-		n := 0
-		for name := range links {
-			if _, err := os.Lstat(filepath.Join(b.Root, name)); err == nil {
-				n++
-			}
-		}
-		for name := range files {
-			if _, err := os.Lstat(filepath.Join(b.Root, name)); err == nil {
-				n++
-			}
-		}
-		if n > 0 && n == len(files)+len(links) {
+		if b.complete(b.files(m)) {
 			return true
 		}
 	}
 	return false
+}
+
+func (b Boot) complete(files, links map[string]string) bool {
+	for name := range links {
+		if _, err := os.Lstat(filepath.Join(b.Root, name)); err != nil {
+			return false
+		}
+	}
+	for name := range files {
+		text, err := os.ReadFile(filepath.Join(b.Root, name))
+		if err != nil {
+			return false
+		}
+		for line := range strings.Lines(string(text)) {
+			command, ok := strings.CutPrefix(strings.TrimSpace(line), "ExecStart=")
+			program, _, loads := strings.Cut(command, " guard apply --saved")
+			if ok || loads {
+				program, _, _ = strings.Cut(program, " ")
+				if info, err := os.Stat(program); err != nil || info.Mode()&0o111 == 0 {
+					return false
+				}
+			}
+		}
+	}
+	return len(files) > 0
 }
 
 // Install writes the files and switches them on, and returns the manager:

@@ -23,13 +23,20 @@ var (
 	// ErrSameSession says that the policy on trial was to be confirmed over the
 	// connection that put it there, which proves nothing about new ones.
 	ErrSameSession = errors.New("this is the connection that put the policy on trial")
-	// ErrUnclearSession says that it may be that connection, or another from before
-	// the trial.
+	// ErrOldSession says that it was over another connection from before the trial,
+	// which proves nothing either.
+	ErrOldSession = errors.New("this connection was there before the trial")
+	// ErrInsideSession says that it was over a connection from this machine itself,
+	// which every policy lets in.
+	ErrInsideSession = errors.New("this connection comes from this machine itself")
+	// ErrUnclearSession says that it may be a connection from before the trial.
 	ErrUnclearSession = errors.New("this may be a connection from before the trial")
 	// ErrNoRecord says that a trial runs of which there is no record.
 	ErrNoRecord = errors.New("the record of the policy on trial is missing")
 	// ErrTouched says that somebody changed the rules on trial.
 	ErrTouched = errors.New("the rules on trial are not those that were put there")
+	// ErrBusy says that another monban is putting a policy in force or keeping one.
+	ErrBusy = errors.New("another monban guard is at work")
 	// ErrNothingSaved says that no policy has been confirmed yet.
 	ErrNothingSaved = errors.New("no policy has been confirmed")
 )
@@ -47,3 +54,15 @@ func (e *NotSavedError) Error() string {
 
 // Unwrap returns what the system said.
 func (e *NotSavedError) Unwrap() error { return e.Err }
+
+// LeftError says that no rule is in force any more, but that files are left by which
+// the next boot would put the policy in force again.
+type LeftError struct{ Err error }
+
+// Error implements error.
+func (e *LeftError) Error() string {
+	return "the rules are gone, but not their files: " + e.Err.Error()
+}
+
+// Unwrap returns what the system said.
+func (e *LeftError) Unwrap() error { return e.Err }

@@ -29,6 +29,11 @@ func (s Store) Try(proof Proof, r *Record, timeout time.Duration, generation uin
 	if !proof.proven {
 		return firewall.ErrUnproven
 	}
+	unlock, err := s.lock(true)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	switch g, err := firewall.ReadGuard(); {
 	case err != nil:
 		return err
@@ -50,20 +55,22 @@ func (s Store) Try(proof Proof, r *Record, timeout time.Duration, generation uin
 		return err
 	}
 	if err := firewall.Try(rules, timeout, generation); err != nil {
-		if !errors.Is(err, firewall.ErrTrial) { // then the record is somebody else's
-			err = errors.Join(err, durable.Forget(s.trialFile()))
-		}
-		return err
+		return errors.Join(err, durable.Forget(s.trialFile()))
 	}
 	return nil
 }
 
 // Confirm makes the policy on trial the one that stays and saves it. It is
-// refused over the connection that began the trial, or where that may be so, unless
+// refused over a connection that proves nothing, or where that may be so, unless
 // same is set. from are the connections that this is run over; where none is known,
 // unclear says that it may be some. Where an
 // earlier one could only not save it ([NotSavedError]), that is done now.
 func (s Store) Confirm(from []Session, unclear, same bool) (*Record, error) {
+	unlock, err := s.lock(false)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	g, err := firewall.ReadGuard()
 	if err != nil {
 		return nil, err
@@ -84,11 +91,10 @@ func (s Store) Confirm(from []Session, unclear, same bool) (*Record, error) {
 		return r, err
 	case len(Differences(&rules.Tables[0], g.Trial)) > 0:
 		return r, ErrTouched
-	case !same && r.From.Known() && len(from) > 0 && from[0] == r.From:
-		return r, ErrSameSession
-	case !same && slices.ContainsFunc(from, func(s Session) bool { return slices.Contains(r.Perhaps, s) }),
-		!same && unclear && (r.From.Known() || len(r.Perhaps) > 0):
-		return r, ErrUnclearSession
+	case !same:
+		if err := r.provenBy(from, unclear); err != nil {
+			return r, err
+		}
 	}
 	saved, err := prepare(s.SavedFile(), r)
 	if err != nil {
@@ -101,15 +107,28 @@ func (s Store) Confirm(from []Session, unclear, same bool) (*Record, error) {
 	return r, s.keep(saved)
 }
 
+// provenBy says why a confirmation over some connections proves nothing: that somebody
+// can come in now is shown by a connection that was not there when the trial began,
+// and that came from outside if that one did.
+func (r *Record) provenBy(from []Session, unclear bool) error {
+	switch {
+	case r.From.Known() && slices.Contains(from, r.From):
+		return ErrSameSession
+	case slices.ContainsFunc(from, func(s Session) bool { return slices.Contains(r.Before, s) }):
+		return ErrOldSession
+	case unclear && (r.From.Known() || len(r.Before) > 0):
+		return ErrUnclearSession
+	case r.From.Known() && !r.From.inside() && len(from) > 0 && !slices.ContainsFunc(from, func(s Session) bool { return !s.inside() }):
+		return ErrInsideSession
+	}
+	return nil
+}
+
 // saveConfirmed saves the policy of a trial that is over and that has become the one
 // that stays: only a confirmation does that.
 func (s Store) saveConfirmed(g *firewall.Guard) (*Record, error) {
-	r, err := s.Trial()
-	if err != nil || r == nil || g.Table == nil {
-		return nil, firewall.ErrNoTrial
-	}
-	rules, err := policy.Compile(&r.Policy, time.Now())
-	if err != nil || len(Differences(&rules.Tables[0], g.Table)) > 0 {
+	r := s.Unsaved(g)
+	if r == nil {
 		return nil, firewall.ErrNoTrial
 	}
 	saved, err := prepare(s.SavedFile(), r)
@@ -119,21 +138,46 @@ func (s Store) saveConfirmed(g *firewall.Guard) (*Record, error) {
 	return r, s.keep(saved)
 }
 
+// Unsaved returns the policy that was confirmed last if it is in force and could not
+// be saved, or if who confirmed it was killed before it was; nil if there is none.
+func (s Store) Unsaved(g *firewall.Guard) *Record {
+	r, err := s.Trial()
+	if err != nil || r == nil || g.Table == nil || g.Trial != nil {
+		return nil
+	}
+	rules, err := policy.Compile(&r.Policy, time.Now())
+	if err != nil || len(Differences(&rules.Tables[0], g.Table)) > 0 {
+		return nil
+	}
+	return r
+}
+
 // keep makes a policy that is in force the saved one.
 func (s Store) keep(saved *pending) error {
 	if err := saved.commit(); err != nil {
 		saved.drop()
 		return &NotSavedError{s.SavedFile(), err}
 	}
-	return durable.Forget(s.trialFile())
+	s.forgetTrial()
+	return nil
 }
 
-// Rollback ends a trial at once, or clears away what is left of one.
+// forgetTrial removes the record of a trial that is over. Where it cannot, the record
+// is of no use, and of no harm: nothing is believed of it that the kernel does not say.
+func (s Store) forgetTrial() { _ = durable.Forget(s.trialFile()) }
+
+// Rollback ends a trial at once, or clears away what is left of one. It does so beside
+// a run that is stuck, too: it is the way out.
 func (s Store) Rollback() error {
+	unlock, err := s.lock(false)
+	if err == nil {
+		defer unlock()
+	}
 	if err := firewall.Rollback(); err != nil {
 		return err
 	}
-	return durable.Forget(s.trialFile())
+	s.forgetTrial()
+	return nil
 }
 
 // Load puts the saved policy in force, as at boot, and returns it.
@@ -157,12 +201,21 @@ func (s Store) Load(now time.Time) (*Record, error) {
 	return r, firewall.Load(rules)
 }
 
-// Off takes the rules, the saved policy and what loads it at boot away.
+// Off takes the rules, the saved policy and what loads it at boot away: the rules
+// first, whatever becomes of the rest ([*LeftError]).
 func (s Store) Off(b Boot) error {
+	unlock, err := s.lock(false)
+	if err == nil {
+		defer unlock()
+	}
 	if err := firewall.Remove(); err != nil {
 		return err
 	}
-	return errors.Join(b.Remove(), durable.Forget(s.SavedFile()), durable.Forget(s.trialFile()))
+	s.forgetTrial()
+	if err := errors.Join(b.Remove(), durable.Forget(s.SavedFile())); err != nil {
+		return &LeftError{err}
+	}
+	return nil
 }
 
 // Difference is a rule or element that one of two tables has alone.
@@ -192,6 +245,11 @@ func Differences(want, have *monban.Table) []Difference {
 // confirmed. None may be on trial. The caller has made sure that somebody comes in
 // under it.
 func (s Store) Replace(r *Record) error {
+	unlock, err := s.lock(true)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	rules, err := policy.Compile(&r.Policy, time.Now())
 	if err != nil {
 		return err

@@ -98,6 +98,18 @@ func TestStore(t *testing.T) {
 	if err := p.commit(); err != nil {
 		t.Fatal(err)
 	}
+	// A run that was killed before has left what nobody needs.
+	if _, err := prepare(s.SavedFile(), want); err != nil {
+		t.Fatal(err)
+	}
+	last, err := prepare(s.SavedFile(), want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last.drop()
+	if list, err := os.ReadDir(s.Dir); err != nil || len(list) != 1 {
+		t.Errorf("there are %v, %v", list, err)
+	}
 	got, err := s.Saved()
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +157,15 @@ func TestBoot(t *testing.T) {
 		}
 		if _, err := b.Install(); err != nil {
 			t.Errorf("%s, again: %v", test.dir, err)
+		}
+		if err := os.Rename(program, program+".old"); err != nil {
+			t.Fatal(err)
+		}
+		if b.Installed() {
+			t.Errorf("%s: the program that is to be started is gone", test.dir)
+		}
+		if err := os.Rename(program+".old", program); err != nil {
+			t.Fatal(err)
 		}
 		if err := b.Remove(); err != nil || b.Installed() {
 			t.Errorf("%s: %v, still installed %v", test.dir, err, b.Installed())

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,12 @@ type Session struct {
 
 // Known reports whether there is a connection at all.
 func (s Session) Known() bool { return s.From.IsValid() && s.To.IsValid() }
+
+// inside reports whether a connection comes from this machine itself, which every
+// policy lets in.
+func (s Session) inside() bool {
+	return s.From.Addr().IsLoopback() || s.From.Addr() == s.To.Addr()
+}
 
 // parseSSH reads the value of SSH_CONNECTION: client, port, server, port.
 func parseSSH(v string) (Session, bool) {
@@ -35,21 +42,31 @@ func parseSSH(v string) (Session, bool) {
 // Sessions returns the connections that this process is run over: that of
 // SSH_CONNECTION, and those whose socket a process above this one holds, as sshd
 // does, also when sudo has cleared the environment.
-func Sessions(getenv func(string) string) []Session {
-	var out []Session
-	if s, ok := parseSSH(getenv("SSH_CONNECTION")); ok {
-		out = append(out, s)
+//
+// Where no process above holds one, and the terminal is not a console's, perhaps are
+// the connections by SSH one of which it may be: tmux, screen and mosh live on without
+// the connection that they were started over. Its SSH_CONNECTION may be gone by
+// then, and is only believed while it is one of them.
+func Sessions(getenv func(string) string) (sure, perhaps []Session) {
+	over := above()
+	if len(over) == 0 && terminal() {
+		perhaps = served()
 	}
-	for _, s := range above() {
-		if len(out) == 0 || out[0] != s {
-			out = append(out, s)
-		}
-	}
-	return out
+	return settle(getenv("SSH_CONNECTION"), over, perhaps)
 }
 
-// Perhaps returns connections one of which this process may be run over though
-// [Sessions] finds none: those by SSH, if its terminal is not a console's. tmux, screen
-// and mosh live on without the connection that they were started over, and so have
-// nobody's above them.
-func Perhaps() []Session { return hidden() }
+// Connections returns all TCP connections that came in at some ports, also those that
+// are still being made.
+func Connections(ports []uint16) []Session { return connections(ports) }
+
+func settle(variable string, over, others []Session) (sure, perhaps []Session) {
+	if s, ok := parseSSH(variable); ok && (len(others) == 0 || slices.Contains(others, s)) {
+		sure = append(sure, s)
+	}
+	for _, s := range over {
+		if !slices.Contains(sure, s) {
+			sure = append(sure, s)
+		}
+	}
+	return sure, slices.DeleteFunc(others, func(s Session) bool { return slices.Contains(sure, s) })
+}

@@ -51,13 +51,15 @@ func statOf(pid string, field int) int {
 	return n
 }
 
-// hidden returns the connections of all SSH servers of this network namespace, where
-// this process has a terminal that some program made.
-func hidden() (out []Session) {
-	// Unix98 terminals (Documentation/admin-guide/devices.txt).
-	if major := statOf("self", 4) >> 8 & 0xfff; major < 136 || major > 143 {
-		return nil
-	}
+// terminal reports whether this process has a terminal that some program made, a
+// Unix98 one (Documentation/admin-guide/devices.txt).
+func terminal() bool {
+	major := statOf("self", 4) >> 8 & 0xfff
+	return major >= 136 && major <= 143
+}
+
+// served returns the connections of all SSH servers of this network namespace.
+func served() (out []Session) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -106,8 +108,42 @@ func socketsOf(pid int) []string {
 func established(pid int, inodes []string) []Session {
 	var all []Session
 	listened := map[uint16]bool{}
+	table(strconv.Itoa(pid), func(s Session, state, inode string) {
+		switch {
+		case state == stateListen:
+			listened[s.To.Port()] = true
+		case state == stateEstablished && slices.Contains(inodes, inode) && !s.From.Addr().IsLoopback():
+			all = append(all, s)
+		}
+	})
+	if serves(pid) {
+		return all
+	}
+	return slices.DeleteFunc(all, func(s Session) bool { return !listened[s.To.Port()] })
+}
+
+// connections needs no privilege: whose they are is not asked. The thread's own
+// namespace is asked about: /proc/self is the main thread, and of a program with
+// threads in other namespaces that may be one of them.
+func connections(ports []uint16) (out []Session) {
+	table("thread-self", func(s Session, state, _ string) {
+		if state != stateListen && s.From.Port() != 0 && slices.Contains(ports, s.To.Port()) {
+			out = append(out, s)
+		}
+	})
+	return out
+}
+
+// States of /proc/net/tcp (include/net/tcp_states.h).
+const (
+	stateEstablished = "01"
+	stateListen      = "0A"
+)
+
+// table tells of every TCP socket in a process's network namespace.
+func table(pid string, tell func(s Session, state, inode string)) {
 	for _, name := range [...]string{"tcp", "tcp6"} {
-		f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/net/" + name)
+		f, err := os.Open("/proc/" + pid + "/net/" + name)
 		if err != nil {
 			continue
 		}
@@ -120,20 +156,12 @@ func established(pid int, inodes []string) []Session {
 			}
 			to, ok1 := procAddr(w[1])
 			from, ok2 := procAddr(w[2])
-			switch {
-			case !ok1 || !ok2:
-			case w[3] == "0A":
-				listened[to.Port()] = true
-			case w[3] == "01" && slices.Contains(inodes, w[9]) && !from.Addr().IsLoopback():
-				all = append(all, Session{From: from, To: to})
+			if ok1 && ok2 {
+				tell(Session{From: from, To: to}, w[3], w[9])
 			}
 		}
 		f.Close()
 	}
-	if serves(pid) {
-		return all
-	}
-	return slices.DeleteFunc(all, func(s Session) bool { return !listened[s.To.Port()] })
 }
 
 // serves reports whether a process is a server that lets people work here. Since

@@ -32,14 +32,15 @@ type Record struct {
 	// From is the connection over which it was put on trial; the zero Session
 	// is none.
 	From Session `json:"from,omitzero"`
-	// Perhaps are connections one of which it may have been, where that cannot be
-	// seen.
-	Perhaps []Session `json:"perhaps,omitempty"`
+	// Before are all connections by SSH that were there then: they go on whatever
+	// the policy says, and so cannot confirm it.
+	Before []Session `json:"before,omitempty"`
 }
 
 const (
 	savedName = "guard.json"
 	trialName = "guard-trial.json"
+	tempName  = ".guard-*"
 )
 
 // SavedFile is where the confirmed policy is kept.
@@ -82,7 +83,8 @@ func read(path string) (*Record, error) {
 type pending struct{ temp, path string }
 
 // prepare writes a record beside the place where it is to be, on disk for good,
-// so that giving it its name is all that is left.
+// so that giving it its name is all that is left. The lock is held: what lies there
+// already is from a run that was killed.
 func prepare(path string, r *Record) (*pending, error) {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -91,7 +93,11 @@ func prepare(path string, r *Record) (*pending, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".guard-*") // mode 0600
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), tempName)) // the pattern is our own
+	for _, name := range left {
+		_ = os.Remove(name) // it is of no use, and of no harm
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), tempName) // mode 0600
 	if err != nil {
 		return nil, err
 	}

@@ -625,6 +625,7 @@ func TestGuardRefuses(t *testing.T) {
 	wants(0, "On trial", ssh("40000"), "apply", "--yes", "--timeout", "1h", "-f", good)
 	wants(4, "on trial already", nil, "apply", "--yes", "--timeout", "1h", "-f", g.file("bad.yaml", badPolicy))
 	wants(4, "the very connection", ssh("40000"), "confirm")
+	wants(4, "from this machine itself", []string{"SSH_CONNECTION=127.0.0.1 40001 127.0.0.1 22"}, "confirm")
 	wants(0, "Confirmed", ssh("40001"), "confirm")
 	wants(0, "as the policy says", nil, "plan", "-f", good)
 	saved := g.savedPolicy()
@@ -750,6 +751,10 @@ func TestGuardOverSSH(t *testing.T) {
 	over(true, 0, "This connection (192.0.2.2) is let in at 22/tcp", "apply", "--yes", "--timeout", "1h", "-f", g.file("good.yaml", goodPolicy))
 	over(true, 4, "the very connection", "confirm")
 	over(false, 0, "Confirmed", "confirm")
+	// In another window, that was open before, it would be as easy to confirm.
+	over(false, 0, "On trial", "apply", "--yes", "-f", g.file("more.yaml", goodPolicy+"  - {port: 443, to: any}\n"))
+	over(true, 4, "was there before the trial", "confirm")
+	over(false, 0, "Confirmed", "confirm")
 }
 
 // TestGuardInTmux works in a terminal that no connection is above, as that of tmux,
@@ -779,7 +784,7 @@ func TestGuardInTmux(t *testing.T) {
 	inside(4, "it may be you", "apply", "--yes", "--timeout", "1h", "-f", g.file("bad.yaml", badPolicy))
 	inside(0, "On trial", "apply", "--yes", "--timeout", "1h", "-f", g.file("good.yaml", goodPolicy))
 	inside(4, "cannot be seen from here", "confirm")
-	if code, out := g.over(true, "confirm"); code != 4 || !strings.Contains(out, "cannot be seen from here") {
+	if code, out := g.over(true, "confirm"); code != 4 || !strings.Contains(out, "was there before the trial") {
 		t.Errorf("over a connection from before: status %d\n%s", code, out)
 	}
 	if code, out := g.over(false, "confirm"); code != 0 {

@@ -239,7 +239,9 @@ func TestStateKeeps(t *testing.T) {
 		at   time.Time
 		boot string
 		over bool
-	}{{now, "b", false}, {now.Add(time.Hour), "b", true}, {now, "c", true}} {
+	}{{now, "b", false}, {now.Add(time.Hour), "b", true}, {now, "c", true},
+		// A machine whose clock is in the past at boot.
+		{time.Unix(0, 0), "c", true}} {
 		if got := want.Over(test.at, test.boot); got != test.over {
 			t.Errorf("%v %s: %v", test.at, test.boot, got)
 		}

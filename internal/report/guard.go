@@ -45,6 +45,7 @@ const (
 	GuardOnTrial    GuardOutcome = "on-trial"    // until confirmed, for State.Left
 	GuardConfirmed  GuardOutcome = "confirmed"   // in force and saved
 	GuardUnsaved    GuardOutcome = "unsaved"     // in force, but not saved
+	GuardLeft       GuardOutcome = "left"        // out of force, but not gone from disk
 	GuardLoaded     GuardOutcome = "loaded"      // the saved policy was put in force
 	GuardRolledBack GuardOutcome = "rolled-back" // what was before is in force
 	GuardOff        GuardOutcome = "off"         // no rule of monban's is left
@@ -254,7 +255,7 @@ func (g Guard) text(p *printer, v *view) {
 	if text := v.guardOutcome(g); text != "" {
 		style := plain
 		switch g.Outcome {
-		case GuardOnTrial, GuardRefused, GuardDeclined, GuardUnsaved:
+		case GuardOnTrial, GuardRefused, GuardDeclined, GuardUnsaved, GuardLeft:
 			style = yellow
 		case GuardConfirmed, GuardSame:
 			style = green

@@ -32,6 +32,8 @@ func (v *view) guardOutcome(g Guard) string {
 		return text + say(" It is NOT loaded at boot. See to it that this is run there before the network: monban guard apply --saved", "起動時には読み込まれません。ネットワークより先に次が実行されるようにしてください: monban guard apply --saved")
 	case GuardUnsaved:
 		return say("The policy is in force and stays so until the next boot, which loads what was saved before.", "ポリシーは効いており、次の起動まで続きます。起動時には、前に保存した内容が読み込まれます。")
+	case GuardLeft:
+		return say("No rule of monban's is in force any more.", "monban のルールは、もう効いていません。")
 	case GuardLoaded:
 		return say("The saved policy is in force.", "保存したポリシーを適用しました。")
 	case GuardRolledBack:
@@ -105,11 +107,25 @@ func (v *view) guardRefusal(g Guard, r GuardRefusal) string {
 		return say("A policy is on trial already. Confirm it or take it back first: monban guard confirm, monban guard rollback",
 			"別のポリシーを試している最中です。先に monban guard confirm で確定するか、monban guard rollback で戻してください。")
 	case "no-trial":
-		return say("No policy is on trial: it was not put there, or its time is over and what was before is in force. To put it on trial: {apply}",
-			"試しに適用しているポリシーはありません。適用していないか、時間切れで元の状態に戻っています。試しに適用するには: {apply}")
+		return say("No policy is on trial: it was not put there, its time is over and what was before is in force, or another program took all rules away. What is in force: monban guard status. To put a policy on trial: {apply}",
+			"試しに適用しているポリシーはありません。適用していないか、時間切れで元の状態に戻ったか、ほかのプログラムがルールをすべて消したかのいずれかです。いまの状態は monban guard status で確認できます。試しに適用するには: {apply}")
 	case "same-session":
 		return say("This is the very connection that put the policy on trial. It stays open whatever the policy says and proves nothing. Open a new one and confirm there, or say --same-session.",
 			"ポリシーを適用したときと同じ接続です。この接続はポリシーの内容に関係なく続くため、確認になりません。新しく接続し直してそこで確定するか、--same-session を指定してください。")
+	case "old-session":
+		return say("This connection was there before the trial began. It stays open whatever the policy says and proves nothing. Open a new one and confirm there, or say --same-session.",
+			"この接続は、試しの適用より前からつながっています。ポリシーの内容に関係なく続くため、確認になりません。新しく接続し直してそこで確定するか、--same-session を指定してください。")
+	case "inside-session":
+		return say("This connection comes from this machine itself, which every policy lets in, so it proves nothing. Open a new one from where you work and confirm there, or say --same-session.",
+			"このマシン自身からの接続です。どのポリシーでも入れるため、確認になりません。手元のマシンから新しく接続してそこで確定するか、--same-session を指定してください。")
+	case "busy":
+		return say("Another monban guard has been at work for a while ({0}). Try again when it has ended; if it is stuck, end that process. A policy that is on trial ends by itself, or at once: monban guard rollback",
+			"別の monban guard が処理を続けています({0})。終わってから、もう一度実行してください。止まったままなら、そのプロセスを終了させてください。試しに適用しているポリシーは自動で元に戻ります。すぐに戻すには: monban guard rollback")
+	case "left":
+		return say("Files are left by which the next boot would put the saved policy in force again: {0}. Mend that, and say once more: monban guard off",
+			"次の起動時に保存したポリシーが再び読み込まれるファイルが残っています: {0}。原因を取り除いてから、もう一度実行してください: monban guard off")
+	case "failed":
+		return say("It did not work ({0}), and nothing was changed.", "実行できませんでした({0})。何も変更していません。")
 	case "unclear-session":
 		return say("Over which connection you work cannot be seen from here (tmux, screen, mosh). It may be one from before the trial, which goes on whatever the policy says and proves nothing. Open a new SSH connection and confirm there, or say --same-session.",
 			"どの接続で作業しているか分かりません(tmux、screen、mosh の中など)。試しの適用より前からの接続は、ポリシーの内容に関係なく続くため、確認になりません。新しく SSH で接続し、その接続で確定するか、--same-session を指定してください。")
@@ -182,9 +198,13 @@ func (v *view) guardNote(n GuardNote) string {
 	case "trial-running":
 		return say("A policy is on trial for another {0} s. To keep it, from a new connection: monban guard confirm", "ポリシーを試しに適用しています(残り {0} 秒)。残すには、新しい接続から monban guard confirm を実行してください。")
 	case "boot":
-		return say("It could not be arranged that the policy is loaded at boot: {0}", "起動時に読み込まれるように設定できませんでした: {0}")
+		return say("It could not be arranged that the policy is loaded at boot: {0}. Mend that, and say once more: monban guard confirm", "起動時に読み込まれるように設定できませんでした: {0}。原因を取り除いてから、もう一度実行してください: monban guard confirm")
+	case "unsaved":
+		return say("They are those of {0}, which was confirmed and is not saved yet. To save it, so that the next boot loads it: monban guard confirm",
+			"いま効いているのは {0} のポリシーです。確定しましたが、まだ保存されていません。保存して次の起動から読み込むには: monban guard confirm")
 	case "not-at-boot":
-		return say("The policy is not loaded at boot.", "このポリシーは起動時に読み込まれません。")
+		return say("The policy is not loaded at boot. Where systemd or OpenRC starts services, this arranges it: monban guard confirm. Elsewhere, see to it that this is run before the network: monban guard apply --saved",
+			"このポリシーは起動時に読み込まれません。systemd か OpenRC の環境では、monban guard confirm を実行すると読み込まれるようになります。それ以外では、ネットワークより先に monban guard apply --saved が実行されるようにしてください。")
 	case "cut-allowed":
 		return say("As told by --allow-cut, the policy may cut you off.", "--allow-cut の指定により、いまの接続が切れる場合があります。")
 	}

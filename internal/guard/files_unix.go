@@ -3,11 +3,49 @@
 package guard
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
+
+// lockWait is how long another run may take: it asks the kernel for one transaction
+// and writes one file.
+const lockWait = 10 * time.Second
+
+// lock keeps two runs apart, which would each write down their policy and put one of
+// them in force. What is locked is the directory itself, so that it works on a disk
+// that is full, or read-only; it ends with the process, however that ends.
+func (s Store) lock(make bool) (unlock func(), err error) {
+	if make {
+		if err := os.MkdirAll(s.Run, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	f, err := os.Open(s.Run)
+	if errors.Is(err, fs.ErrNotExist) { // nobody has put anything on trial
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(lockWait); ; time.Sleep(20 * time.Millisecond) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { f.Close() }, nil
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			f.Close()
+			return nil, os.NewSyscallError("flock", err)
+		case time.Now().After(deadline):
+			f.Close()
+			return nil, fmt.Errorf("%s: %w", s.Run, ErrBusy)
+		}
+	}
+}
 
 // Trusted returns an [*UntrustedError] if somebody other than root and the user
 // who runs monban could change the file: by writing to it, or by putting another

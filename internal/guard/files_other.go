@@ -10,3 +10,6 @@ func Trusted(path string) error {
 	_, err := os.Stat(path)
 	return err
 }
+
+// lock does nothing: there is nothing to keep apart.
+func (s Store) lock(bool) (unlock func(), err error) { return func() {}, nil }
