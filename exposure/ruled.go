@@ -186,6 +186,7 @@ func (e *eval) leavingBy(out []departure, s *state, f flow, in *monban.Interface
 // way, and what is left of its chains is still told of the interface that it began
 // with, seen (nf_hook_state; TestReachRerouted).
 func (e *eval) output(chains []*base, d departure, seen, in *monban.Interface, routed facts) []departure {
+	e.in = nil // behind routing too, also where no chain is here
 	for i, b := range chains {
 		e.in, e.out, e.hook = nil, seen, monban.HookOutput
 		e.tracked = b.from.Priority > priorityConntrack

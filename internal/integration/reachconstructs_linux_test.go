@@ -88,6 +88,10 @@ table netdev n { chain e { type filter hook egress device eth0 priority 0; tcp s
  chain behind { type filter hook postrouting priority 150; tcp sport { 443, 8080 } ip daddr 203.0.113.0/24 drop
  tcp sport 22 drop
  } }`},
+		{name: "postrouting of what came in by nothing", nft: `table inet t { chain p { type filter hook postrouting priority 0; iifname != "eth1" accept
+ tcp sport { 22, 80 } drop
+ iif 0 drop
+ } }`},
 		{name: "inet ingress", nft: `table inet t { chain e { type filter hook ingress device eth1 priority 0; meta nfproto ipv4 tcp dport 22 drop
  ip6 saddr 2001:db8:99::/64 drop
  } }`},
