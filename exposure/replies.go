@@ -13,6 +13,7 @@ func (e *eval) localReply(states []*state) []*state {
 	e.keepsMark = e.host.AnswersKeepMark == monban.On && e.proto == protoTCP && e.mark == 0
 	states = e.answers(states, func(states []*state, back *monban.Interface) (gone []departure) {
 		chains := e.hooks[monban.HookOutput]
+		e.in = nil // also where no chain of the hook output says so
 		if e.mark != 0 {
 			for _, s := range states {
 				s.mark, s.unknownMark = e.mark, false
