@@ -216,7 +216,7 @@ func replayed(t *testing.T, a answer, once bool) (monban.Service, error) {
 			}()
 		}
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	id := &Identifier{Patience: time.Second}
 	return id.Identify(ctx, l.Addr().(*net.TCPAddr).AddrPort(), monban.TCP)

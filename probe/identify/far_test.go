@@ -5,13 +5,40 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/monban-dev/monban"
 	"github.com/monban-dev/monban/probe/identify"
 )
+
+// wire returns what connects to a server that is not behind a network but behind
+// pipes, each way of which takes some time. In a bubble of synctest nothing depends
+// on how busy the machine is: the clock stands while anybody has something to do.
+func wire(delay time.Duration, connected func(server net.Conn)) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		time.Sleep(2 * delay)
+		near, a := net.Pipe()
+		b, far := net.Pipe()
+		go later(b, a, delay)
+		go later(a, b, delay)
+		connected(far)
+		return near, nil
+	}
+}
+
+// apart serves each connection by itself.
+func apart(f func(c net.Conn)) func(net.Conn) {
+	return func(c net.Conn) {
+		go func() {
+			defer c.Close()
+			f(c)
+		}()
+	}
+}
 
 // TestFar asks servers behind a line with a round trip of 300 ms.
 func TestFar(t *testing.T) {
@@ -36,28 +63,22 @@ func TestFar(t *testing.T) {
 		"redis":     lines("", map[string]string{"*1": "", "$4": "", "PING": "+PONG\r\n", "*2": "", "INFO": "", "$6": "", "server": "$6\r\n# Serv\r\n"}),
 	} {
 		t.Run(want, func(t *testing.T) {
-			t.Parallel()
-			target := serve(t, serveLines)
-			id := &identify.Identifier{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-				c, err := new(net.Dialer).DialContext(ctx, network, address)
-				if err != nil {
-					return nil, err
+			synctest.Test(t, func(t *testing.T) {
+				defer time.Sleep(time.Minute) // for what is under way still
+				id := &identify.Identifier{Dial: wire(150*time.Millisecond, apart(serveLines))}
+				if s := ask(t, id, nowhere()); s.Protocol != want || s.Grade != monban.GradeIdentified {
+					t.Errorf("got %+v", s)
 				}
-				time.Sleep(300 * time.Millisecond)
-				near, far := net.Pipe()
-				go later(c, far)
-				go later(far, c)
-				return near, nil
-			}}
-			if s := ask(t, id, target); s.Protocol != want || s.Grade != monban.GradeIdentified {
-				t.Errorf("got %+v", s)
-			}
+			})
 		})
 	}
 }
 
-// later copies from one side of a line to the other, 150 ms late.
-func later(to, from net.Conn) {
+// nowhere is the address of a server behind pipes, at a port that suggests nothing.
+func nowhere() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.1:61234") }
+
+// later copies from one side of a line to the other, with a delay.
+func later(to, from net.Conn, delay time.Duration) {
 	type piece struct {
 		data []byte
 		at   time.Time
@@ -79,7 +100,7 @@ func later(to, from net.Conn) {
 		buf := make([]byte, 4096)
 		n, err := from.Read(buf)
 		if n > 0 {
-			line <- piece{buf[:n], time.Now().Add(150 * time.Millisecond)}
+			line <- piece{buf[:n], time.Now().Add(delay)}
 		}
 		if err != nil {
 			return

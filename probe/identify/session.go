@@ -27,6 +27,7 @@ func tlsQuestions() []signature {
 type session struct {
 	net.Conn
 	peer tlspeek.Peer
+	late bool // the time was over in the middle of the handshake
 }
 
 // Close closes the connection, if there is one.
@@ -63,6 +64,7 @@ func (x *race) handshake(until time.Time, raw net.Conn) result {
 	s := &session{peer: peer}
 	if c == nil {
 		raw.Close()
+		s.late = !time.Now().Before(until)
 	} else {
 		s.Conn = c
 	}
@@ -100,9 +102,6 @@ func (o *overheard) Read(b []byte) (int, error) {
 
 // inside identifies what is spoken inside TLS.
 func (r *run) inside(ctx context.Context, first *session) monban.Service {
-	if first.Conn == nil {
-		return first.describe(monban.Service{})
-	}
 	dial := func(ctx context.Context) (net.Conn, error) {
 		raw, err := r.connect(ctx)
 		if err != nil {
@@ -114,6 +113,16 @@ func (r *run) inside(ctx context.Context, first *session) monban.Service {
 			return nil, net.ErrClosed
 		}
 		return c, nil
+	}
+	if first.Conn == nil && first.late {
+		// A server that takes one connection at a time answers at the very end of
+		// the patience, when the connection that listened is closed.
+		if c, err := dial(ctx); err == nil {
+			first.Conn = c
+		}
+	}
+	if first.Conn == nil {
+		return first.describe(monban.Service{})
 	}
 	return first.describe(r.race(ctx, first.Conn, dial, true))
 }

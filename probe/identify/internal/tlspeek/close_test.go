@@ -32,7 +32,7 @@ func TestCloseWhileWriting(t *testing.T) {
 				}
 			}
 		}()
-		if err := client.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		if err := client.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		c, _, err := tlspeek.Client(client)

@@ -66,7 +66,7 @@ func serve(t *testing.T, config *tls.Config) net.Conn {
 			c.Close()
 		}
 	}()
-	_ = client.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = client.SetDeadline(time.Now().Add(time.Minute))
 	return client
 }
 
