@@ -199,7 +199,9 @@ func sentAgain(t *testing.T, ns *netnstest.NS) (n int) {
 				continue
 			}
 			if i := slices.Index(names, "RetransSegs"); i >= 0 {
-				n, err = strconv.Atoi(f[i])
+				if n, err = strconv.Atoi(f[i]); err != nil {
+					t.Fatal(err)
+				}
 				return
 			}
 			names = f
