@@ -5,6 +5,8 @@ package move
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,6 +84,9 @@ func detach(program string, args ...string) error {
 // own process.
 func (m *Machine) reload(s *State) error {
 	t := &s.Plan.Truth
+	if err := t.bindable(); err != nil {
+		return err
+	}
 	switch {
 	case t.Way != BySSHD:
 		return m.command([]string{"systemctl", "restart", t.Unit})
@@ -99,6 +104,9 @@ func (m *Machine) reload(s *State) error {
 // started.
 func (m *Machine) restart(s *State) error {
 	t := &s.Plan.Truth
+	if err := t.bindable(); err != nil {
+		return err
+	}
 	switch {
 	case t.Way != BySSHD:
 		return m.command([]string{"systemctl", "restart", t.Unit})
@@ -109,4 +117,27 @@ func (m *Machine) restart(s *State) error {
 		return syscall.Kill(pid, syscall.SIGHUP)
 	}
 	return detach(t.Exe, t.Args...)
+}
+
+// bindable asks the kernel whether sshd can listen anew at the addresses that it has.
+// Those of a VPN may have gone, while its socket there lives on: told to read its
+// configuration then, sshd ends ("Cannot bind any address", OpenSSH 9.2), and sshd -t
+// does not mind.
+func (t *Truth) bindable() error {
+	if t.Way != BySSHD {
+		return nil
+	}
+	for _, addr := range t.addresses() {
+		if addr.IsUnspecified() {
+			continue
+		}
+		l, err := net.Listen("tcp", netip.AddrPortFrom(addr, 0).String())
+		if err != nil {
+			return fmt.Errorf("sshd would end, because %s is no address of this machine now: %w", addr, err)
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
