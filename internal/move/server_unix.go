@@ -127,7 +127,14 @@ func (t *Truth) bindable() error {
 	if t.Way != BySSHD {
 		return nil
 	}
-	for _, addr := range t.addresses() {
+	for _, b := range t.Binds {
+		addr := b.Addr
+		if addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == "" {
+			addr = addr.WithZone(b.Device)
+			if b.Device == "" {
+				continue // of any link, so nobody can say
+			}
+		}
 		if addr.IsUnspecified() {
 			continue
 		}
