@@ -304,7 +304,7 @@ func (r *room) monban(as string, args ...string) []byte {
 }
 
 // asked returns what a monban says, which is run again as long as it says that the
-// room's container engine was too busy to answer it: monban gives that 300 ms, and
+// room's container engine was too busy to answer it: monban gives that 2 s, and
 // leaves a gap.
 func (r *room) asked(run func() []byte) (said []byte) {
 	r.t.Helper()
@@ -313,7 +313,7 @@ func (r *room) asked(run func() []byte) (said []byte) {
 	}
 	eventually(r.t, "the container engine answers in time", func() bool {
 		said = run()
-		return !bytes.Contains(said, []byte("no answer within 300ms"))
+		return !bytes.Contains(said, []byte("no answer within"))
 	})
 	return said
 }
