@@ -430,6 +430,28 @@ func lookFor(reach []monban.Reach, device string, src netip.Addr) (computed, *mo
 	return answer, from
 }
 
+// elsewhere reports whether who sent a probe gets to a door by another address or port
+// of the machine: a redirection leads to the first address of the interface, wherever
+// the packet was sent, and rules about the way back may let it pass at one of them
+// only. Then the door is open to him, as computed.
+func (r *shootingRange) elsewhere(p *probe, d *monban.Door, ports []monban.Port) bool {
+	if d.State == monban.Forwarded {
+		return false
+	}
+	var others []*probe
+	for _, addr := range r.addrs {
+		for _, port := range ports {
+			if addr.Is4() == p.src.Is4() && port.Proto == p.proto {
+				others = append(others, &probe{proto: p.proto, device: p.device, src: p.src, dst: netip.AddrPortFrom(addr, port.Num)})
+			}
+		}
+	}
+	r.fire(others, time.Second)
+	return slices.ContainsFunc(others, func(o *probe) bool {
+		return o.hit.Port == d.Bind.Port && o.at == d.Bind.Addr && !r.inContainer(o.hit)
+	})
+}
+
 // check fires n probes from the given and other sources and compares.
 func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []monban.Port, n int) {
 	r.t.Helper()
@@ -492,6 +514,9 @@ func (r *shootingRange) check(name, text string, sources []netip.Addr, ports []m
 		case v == saysConditional:
 			r.tally.conditional++
 		case in != (v == saysOpen):
+			if !in && r.elsewhere(p, &doors[index[monban.Port{Num: p.dst.Port(), Proto: p.proto}.String()+p.dst.Addr().String()]], ports) {
+				continue
+			}
 			rule := ""
 			if from != nil {
 				rule = fmt.Sprintf("%s %v sources %v: %s", from.Why, from.Verdict, from.Sources, from.Rule)
