@@ -283,27 +283,14 @@ func (e *eval) typeTest6(st *step, s *state, next *[]*state) *state {
 			pass.add(&known.atoms)
 		}
 	}
-	asked := 0
-	for kind := uint32(typeBlackhole); kind <= typeThrow; kind++ {
-		if inSpans(be32(kind), st.Within) {
-			asked++
-		}
-	}
+	some, all := asksNowhere(st)
 	rest := e.part(s, &nowhere)
 	switch {
-	case rest == nil || asked == 0:
-	case asked == 1+typeThrow-typeBlackhole:
+	case rest == nil || !some:
+	case all:
 		pass.add(&nowhere)
 	default: // which kind of nowhere was not read
-		*next = append(*next, rest.fork(&st.tag))
-		if rest == s {
-			return s
-		}
-		if in := e.split(s, &pass, st.Not, next); in != nil {
-			in.absorb(rest)
-			return in
-		}
-		return rest
+		return e.splitUnsure(st, s, rest, &pass, next)
 	}
 	if rest != nil && rest != s {
 		s.absorb(rest)
@@ -334,14 +321,9 @@ func (e *eval) ownTypeTest6(st *step, s *state, next *[]*state) *state {
 			}
 			fits = inSpans(be32(kind), st.Within)
 		default: // which kind of nowhere was not read
-			asked := 0
-			for kind := uint32(typeBlackhole); kind <= typeThrow; kind++ {
-				if inSpans(be32(kind), st.Within) {
-					asked++
-				}
-			}
-			fits = asked > 0
-			sure = sure && (asked == 0 || asked == 1+typeThrow-typeBlackhole)
+			some, all := asksNowhere(st)
+			fits = some
+			sure = sure && some == all
 		}
 		switch {
 		case !sure:
@@ -354,11 +336,28 @@ func (e *eval) ownTypeTest6(st *step, s *state, next *[]*state) *state {
 	if rest == nil {
 		return e.split(s, &pass, st.Not, next)
 	}
+	return e.splitUnsure(st, s, rest, &pass, next)
+}
+
+// asksNowhere reports whether a test of the kind of route asks for some of the kinds
+// that lead nowhere, and whether for all.
+func asksNowhere(st *step) (some, all bool) {
+	all = true
+	for kind := uint32(typeBlackhole); kind <= typeThrow; kind++ {
+		asked := inSpans(be32(kind), st.Within)
+		some, all = some || asked, all && asked
+	}
+	return some, all
+}
+
+// splitUnsure is split where rest, which was taken from s or is all of it, may pass
+// or not.
+func (e *eval) splitUnsure(st *step, s, rest *state, pass *set, next *[]*state) *state {
 	*next = append(*next, rest.fork(&st.tag))
 	if rest == s {
 		return s
 	}
-	if in := e.split(s, &pass, st.Not, next); in != nil {
+	if in := e.split(s, pass, st.Not, next); in != nil {
 		in.absorb(rest)
 		return in
 	}

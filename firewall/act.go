@@ -12,13 +12,8 @@ import (
 
 func (d *ruleDecoder) lookup(e *expression) {
 	name := e.text(1)
-	set, known := d.sets[name]
-	at, ok := e.place(2)
-	var key []monban.Load
-	if ok && known {
-		key, ok = d.regs.key(at, set.keyLen)
-	}
-	if !ok || !known {
+	set, key := d.asked(name, e, 2)
+	if set == nil {
 		d.final("lookup @" + name)
 		return
 	}
@@ -35,6 +30,21 @@ func (d *ruleDecoder) lookup(e *expression) {
 		d.add(s)
 		d.load(e, 3, monban.Load{Field: monban.FieldTemp, Temp: s.Temp, Len: max(1, set.dataLen)})
 	}
+}
+
+// asked returns the set of a name and what it is asked for, which begins in the
+// register that the attribute n names; nil if either is not known.
+func (d *ruleDecoder) asked(name string, e *expression, n int) (*setHeader, []monban.Load) {
+	set, known := d.sets[name]
+	at, ok := e.place(n)
+	if !known || !ok {
+		return nil, nil
+	}
+	key, ok := d.regs.key(at, set.keyLen)
+	if !ok {
+		return nil, nil
+	}
+	return set, key
 }
 
 // pair returns the loads of a range's two ends, of n bytes each, nil where there
@@ -136,13 +146,8 @@ func (d *ruleDecoder) objref(e *expression) {
 	kind, name := e.u32(1), e.text(2)
 	if e.has(4) {
 		name = "@" + e.text(4)
-		set, known := d.sets[e.text(4)]
-		at, ok := e.place(3)
-		var key []monban.Load
-		if ok && known {
-			key, ok = d.regs.key(at, set.keyLen)
-		}
-		if !ok || !known {
+		set, key := d.asked(e.text(4), e, 3)
+		if set == nil {
 			d.final("object " + name)
 			return
 		}

@@ -66,7 +66,7 @@ func shownGuards() map[string]report.Guard {
 		"guard-declined":  {Action: "apply", Outcome: report.GuardDeclined, File: file, Policy: p, PlanShown: true},
 		"guard-confirmed": {Action: "confirm", Outcome: report.GuardConfirmed, State: in},
 		"guard-confirmed-not-at-boot": {Action: "confirm", Outcome: report.GuardConfirmed, State: report.GuardState{Table: true, Saved: true},
-			Notes: notes([]string{"boot", "/home/hana/monban: others may write"})},
+			Notes: notes([]string{"boot", "/home/hana/monban: others may write (mode 0775, owner 1000)"})},
 		"guard-left":        {Action: "off", Outcome: report.GuardLeft, Refused: reasons([]string{"left", "remove /etc/systemd/system/monban-guard.service: read-only file system"})},
 		"guard-unsaved":     {Action: "confirm", Outcome: report.GuardUnsaved, Policy: p, File: file, Refused: reasons([]string{"not-saved", "/var/lib/monban/guard.json", "read-only file system"})},
 		"guard-loaded":      {Action: "apply", Outcome: report.GuardLoaded, State: in, PlanShown: true},

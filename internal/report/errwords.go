@@ -38,8 +38,23 @@ func (l Lang) errorText(s string) string {
 	return s
 }
 
+// errorTexts is errorText for the arguments of a machine code that hold what a source
+// said.
+func (l Lang) errorTexts(args []string) []string {
+	out := make([]string, len(args))
+	for i, arg := range args {
+		out[i] = l.errorText(arg)
+	}
+	return out
+}
+
 // knownError is [Lang.errorText] where the words are known as a whole.
 func (l Lang) knownError(s string) (text string, ok bool) {
+	if rest, ok := strings.CutPrefix(s, "exit status "); ok {
+		if code, said, ok := strings.Cut(rest, ": "); ok { // by another program
+			return "終了コード " + code + ": " + said, true
+		}
+	}
 	for _, w := range errorWords() {
 		parts, ok := match(w[0], s)
 		if !ok {
@@ -256,6 +271,34 @@ func errorWords() [][2]string {
 		{"directories nested more than %v deep", "フォルダーの入れ子が %[1]s 段を超えています"},
 		{"stands for too many things", "短い記述が膨大な数に展開されます"},
 		{"not a configuration file that is known here", "monban の知らない形式のファイルです"},
+		// guard and move
+		{"%v: others may write (mode %v, owner %v)", "%[1]s に他のユーザーも書き込めます(モード %[2]s、所有者 %[3]s)"},
+		{"not a plain path", "単純なパスではありません"},
+		{"this is the connection that put the policy on trial", "ポリシーを試しに適用した接続そのものです"},
+		{"this connection was there before the trial", "試しの適用より前からある接続です"},
+		{"this connection comes from this machine itself", "このマシン自身からの接続です"},
+		{"this may be a connection from before the trial", "試しの適用より前からの接続かもしれません"},
+		{"the record of the policy on trial is missing", "試しに適用しているポリシーの記録がありません"},
+		{"the rules on trial are not those that were put there", "試しに適用したルールが書き換えられています"},
+		{"another monban guard is at work", "別の monban guard が実行中です"},
+		{"no policy has been confirmed", "確定したポリシーはありません"},
+		{"version %v of the format is not known", "形式の版 %[1]s には対応していません"},
+		{"a move is on trial", "移動を試している最中です"},
+		{"no move is on trial", "試している移動はありません"},
+		{"not confirmed over a new connection to the new port", "新しいポートへの新しい接続から確定されていません"},
+		{"the time of the trial is over", "確定できる時間は過ぎました"},
+		{"the file has changed, or is not understood", "ファイルが変更されたか、解釈できません"},
+		{"%v: no line asks for port %v", "%[1]s: ポート %[2]s を指定する行がありません"},
+		{"%v: some lines ask for port %v and others mean it without saying so", "%[1]s: ポート %[2]s を明記した行と、省略している行が混在しています"},
+		{"%v is not understood", "解釈できません: %[1]s"},
+		{"another monban move is at work: %v", "別の monban move が実行中です: %[1]s"},
+		{"sshd is gone", "sshd が動いていません"},
+		{"sshd would end, because %v is no address of this machine now: %v", "%[1]s は現在このマシンのアドレスではないため、設定を読み直すと sshd が終了してしまいます: %[2]s"},
+		{"sshd -T says %v, and should say %v", "sshd -T の出力が %[1]s です(%[2]s のはずです)"},
+		{"port %v is still open", "ポート %[1]s がまだ開いています"},
+		{"closed without a banner", "バナーを送らずに切断されました"},
+		{"%v: %v is no SSH banner", "%[1]s: SSH のバナーではありません: %[2]s"},
+		{"cannot assign requested address", "そのアドレスはこのマシンにありません"},
 		// the port book
 		{"open port book%v: %v", "台帳を開けません%[1]s: %[2]s"},
 		{"not an intact port registry%v", "台帳のファイルが壊れています"},

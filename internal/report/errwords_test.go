@@ -20,7 +20,7 @@ func TestErrorWords(t *testing.T) {
 		return strings.ContainsFunc(s, func(r rune) bool { return unicode.In(r, unicode.Hiragana, unicode.Katakana, unicode.Han) })
 	}
 	seen := 0
-	for _, dir := range []string{"host", "sockets", "owners", "portbook", "internal/gather", "internal/report"} {
+	for _, dir := range []string{"host", "sockets", "owners", "portbook", "internal/gather", "internal/report", "internal/guard", "internal/move"} {
 		files, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", dir, len(files), err)
@@ -31,7 +31,7 @@ func TestErrorWords(t *testing.T) {
 			}
 			for _, text := range errorLiterals(t, file) {
 				sample := verb.ReplaceAllString(text, "7")
-				if !strings.Contains(text, " ") || strings.Trim(text, "%ws: ") == "" { // a joint, not words
+				if !strings.Contains(text, " ") || strings.Trim(text, "%wsd: ") == "" { // a joint, not words
 					continue
 				}
 				seen++
@@ -54,15 +54,17 @@ func TestErrorWords(t *testing.T) {
 		t.Errorf("only %d errors were found in the code", seen)
 	}
 	for in, want := range map[string]string{
-		"open /proc/7/fd: permission denied": "open /proc/7/fd: アクセスが許可されていません",
-		"179 processes: permission denied":   "179 個のプロセス: アクセスが許可されていません",
-		"what another program said":          "what another program said",
-		"":                                   "",
-		`claims.yaml:3: not a port: "99999"`: `claims.yaml:3: ポート番号ではありません: "99999"`,
-		`claims.yaml:4: not a port: ""`:      `claims.yaml:4: ポート番号がありません`,
-		`a.conf:1: not understood: "nam: e"`: `a.conf:1: 解釈できません: "nam: e"`,
-		`includes itself by way of "a.conf"`: `"a.conf" を通して自分自身を読み込んでいます`,
-		"more than 2000 files":               "ファイルが 2000 個を超えています",
+		"open /proc/7/fd: permission denied":                    "open /proc/7/fd: アクセスが許可されていません",
+		"179 processes: permission denied":                      "179 個のプロセス: アクセスが許可されていません",
+		"/opt/monban: others may write (mode 0775, owner 1000)": "/opt/monban に他のユーザーも書き込めます(モード 0775、所有者 1000)",
+		"exit status 255: /etc/x: line 3: permission denied":    "終了コード 255: /etc/x: line 3: permission denied",
+		"what another program said":                             "what another program said",
+		"":                                                      "",
+		`claims.yaml:3: not a port: "99999"`:                    `claims.yaml:3: ポート番号ではありません: "99999"`,
+		`claims.yaml:4: not a port: ""`:                         `claims.yaml:4: ポート番号がありません`,
+		`a.conf:1: not understood: "nam: e"`:                    `a.conf:1: 解釈できません: "nam: e"`,
+		`includes itself by way of "a.conf"`:                    `"a.conf" を通して自分自身を読み込んでいます`,
+		"more than 2000 files":                                  "ファイルが 2000 個を超えています",
 		"not a saved snapshot: invalid character 'r' looking for beginning of value": "monban の保存ファイルではありません: JSON として読めません(invalid character 'r' looking for beginning of value)",
 	} {
 		if got := JA.errorText(in); got != want {

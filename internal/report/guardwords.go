@@ -84,6 +84,10 @@ func (g Guard) differs(say func(en, ja string, args ...any) string) string {
 // guardRefusal says why nothing was done.
 func (v *view) guardRefusal(g Guard, r GuardRefusal) string {
 	l := v.style.Lang
+	switch r.Reason {
+	case "left", "failed", "unproven", "privilege", "not-saved", "cannot-save":
+		r.Args = l.errorTexts(r.Args)
+	}
 	arg := func(i int) string {
 		if i < len(r.Args) {
 			return r.Args[i]
@@ -162,6 +166,9 @@ func (v *view) guardRefusal(g Guard, r GuardRefusal) string {
 // guardNote says what else is worth knowing.
 func (v *view) guardNote(n GuardNote) string {
 	l := v.style.Lang
+	if n.Code == "boot" {
+		n.Args = l.errorTexts(n.Args)
+	}
 	arg := func(i int) string {
 		if i < len(n.Args) {
 			return n.Args[i]

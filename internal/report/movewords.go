@@ -117,6 +117,10 @@ func (l Lang) moveStep(s MoveStep) string {
 
 // moveRefusal says why nothing is done, or what failed.
 func (l Lang) moveRefusal(r MoveReason) string {
+	switch r.Code {
+	case "state", "failed", "not-undone", "guard":
+		r.Args = l.errorTexts(r.Args)
+	}
 	say := func(en, ja string) string { return l.fill(en, ja, r.Args) }
 	switch r.Code {
 	case "privilege":
